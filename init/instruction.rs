@@ -1,0 +1,81 @@
+//! The program as it lies in memory: the one layout that the encoder writes and init reads.
+//!
+//! ```text
+//! BASE ┌──────────────┐
+//!      │ Header       │ 16 bytes
+//!      ├──────────────┤
+//!      │ Instruction  │ 64 bytes each, `Header::count` of them
+//!      │ …            │
+//!      ├──────────────┤
+//!      │ data         │ strings, structures, registers (4 bytes each), addressed absolutely
+//!      └──────────────┘
+//! ```
+//!
+//! init is linked at a fixed address and the kernel maps the program at [`BASE`] when it executes init, so every
+//! address in the program is final when it is encoded and init has nothing to relocate, load or parse.
+
+/// Where the kernel maps the program.
+pub const BASE: u64 = 0x1000_0000;
+
+/// The start of every program.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Header {
+    /// How many instructions follow.
+    pub count: u32,
+    /// The descriptor that a failure is reported on, as one [`Failure`].
+    pub report: i32,
+    /// The descriptor that a [`Timing`] is written to after each instruction, or -1.
+    pub trace: i32,
+    pub reserved: u32,
+}
+
+/// One system call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Instruction {
+    /// The system call's number.
+    pub number: u16,
+    /// What counts as success: one of the constants of [`kind`].
+    pub kind: u8,
+    /// Bit n is set where argument n is not the value itself but the address of the register that holds it.
+    pub loads: u8,
+    /// Errors that count as success; unused places are 0.
+    pub forgiven: [u8; FORGIVEN],
+    /// The address of the register that keeps the result, or 0.
+    pub keep: u32,
+    pub arguments: [u64; 6],
+}
+
+/// How many errors one instruction can forgive.
+pub const FORGIVEN: usize = 8;
+
+/// What an instruction's result means.
+pub mod kind {
+    /// The call succeeds, or its error is forgiven.
+    pub const CALL: u8 = 0;
+    /// The call must return more than 0: a read that waits for a byte must not end because the writer died.
+    pub const WAIT: u8 = 1;
+    /// A candidate of a search: a forgiven error leads to the next one, but is remembered where it says more than that
+    /// the candidate does not exist, so that the search can report it when no candidate is left.
+    pub const TRY: u8 = 2;
+}
+
+/// What init writes before it gives up.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Failure {
+    /// The instruction's index.
+    pub step: u32,
+    /// The error's number.
+    pub errno: u32,
+}
+
+/// What init writes after each instruction of a traced program.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Timing {
+    /// The instruction's index.
+    pub step: u32,
+    pub nanoseconds: u32,
+}

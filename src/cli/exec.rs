@@ -1,0 +1,48 @@
+//! `tinydock exec`
+
+use super::flags::{Flag, Order, Parsed, option, switch};
+use super::{Command, MANY, container};
+use crate::engine::{Engine, ExecOptions, Streams};
+use crate::error::{Error, Result};
+
+const FLAGS: [Flag; 6] = [
+    switch("interactive", Some(b'i'), "Keep the command's standard input open"),
+    switch("tty", Some(b't'), "Give the command a terminal"),
+    switch("detach", Some(b'd'), "Leave the command running"),
+    option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
+    option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
+    option("user", Some(b'u'), "USER[:GROUP]", "Run as a user, by name or number"),
+];
+
+pub const COMMAND: Command = Command {
+    name: "exec",
+    usage: "[FLAGS] CONTAINER COMMAND [ARGUMENT...]",
+    summary: "Run another command in a running container",
+    flags: &FLAGS,
+    order: Order::FlagsFirst,
+    arguments: (2, MANY),
+    failure: 125,
+    run,
+};
+
+fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    let mut arguments = parsed.arguments.iter().cloned();
+    let name = arguments.next().unwrap_or_default();
+    let options = ExecOptions {
+        command: arguments.map(Into::into).collect(),
+        environment: container::environment(&parsed),
+        directory: parsed.last("workdir").cloned().map(Into::into),
+        user: parsed.text("user")?.map(str::to_string),
+        terminal: parsed.is_set("tty"),
+        interactive: parsed.is_set("interactive"),
+        detach: parsed.is_set("detach"),
+    };
+    if options.directory.as_ref().is_some_and(|directory| !directory.as_bytes().starts_with(b"/")) {
+        return Err(Error::invalid("the working directory must be an absolute path"));
+    }
+    if !options.detach {
+        Streams { terminal: options.terminal, input: options.interactive }.check()?;
+    }
+    let container = engine.find(&name.display().to_string())?;
+    Ok(engine.exec(&container, &options)? as u8)
+}

@@ -1,0 +1,102 @@
+//! Help, made from the table of commands.
+
+use std::fmt::Write;
+
+use super::flags::Flag;
+use super::{COMMANDS, Command, GLOBAL};
+use crate::error::{Error, Result};
+
+/// Prints help about everything, about a group of commands, or about one.
+pub fn print(name: &str) -> Result<u8> {
+    let text = match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => about(command),
+        None if name.is_empty() => overview(""),
+        None if COMMANDS.iter().any(|command| command.name.starts_with(&format!("{name} "))) => overview(&format!("{name} ")),
+        None => return Err(Error::invalid(format!("`{name}` is not a tinydock command"))),
+    };
+    super::print(text).map(|()| 0)
+}
+
+fn overview(group: &str) -> String {
+    let mut text = format!("Usage: tinydock [--root DIRECTORY] {group}COMMAND\n\n");
+    if group.is_empty() {
+        text = format!("tinydock runs containers, and can show every step it takes.\n\n{text}");
+    }
+    text.push_str("Commands:\n");
+    let commands: Vec<&&Command> = COMMANDS.iter().filter(|command| command.name.starts_with(group)).collect();
+    let width = commands.iter().map(|command| command.name.len()).max().unwrap_or(0);
+    for command in commands {
+        let _ = writeln!(text, "  {:width$}   {}", command.name, command.summary);
+    }
+    if group.is_empty() {
+        let _ = write!(text, "\nFlags:\n{}", list(&GLOBAL));
+    }
+    let _ = writeln!(text, "\n`tinydock COMMAND --help` tells more about a command.");
+    text
+}
+
+fn about(command: &Command) -> String {
+    let mut text = format!("Usage: tinydock {} {}\n\n{}.\n", command.name, command.usage, command.summary);
+    if !command.flags.is_empty() {
+        let _ = write!(text, "\nFlags:\n{}", list(command.flags));
+    }
+    text
+}
+
+fn list(flags: &[Flag]) -> String {
+    let names: Vec<String> = flags.iter().map(spell).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let lines = names.iter().zip(flags).map(|(name, flag)| format!("  {name:width$}   {}\n", flag.help));
+    lines.collect()
+}
+
+/// A flag's names and what its value stands for.
+fn spell(flag: &Flag) -> String {
+    let short = flag.short.map_or("    ".into(), |short| format!("-{}, ", char::from(short)));
+    let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
+    format!("{short}--{}{value}", flag.long)
+}
+
+/// The command whose name is nearest to a mistyped one, if any is near.
+pub fn nearest(word: &str) -> Option<&'static str> {
+    let near = COMMANDS.iter().map(|command| (distance(word, command.name), command.name)).min()?;
+    (near.0 <= 2 && near.0 < word.len()).then_some(near.1)
+}
+
+/// How many letters must be added, removed or replaced to make one word of another.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (n, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = n + 1;
+        for (m, other) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[m + 1];
+            row[m + 1] = replaced.min(row[m] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistyped_commands_have_a_nearest_one() {
+        for (word, near) in [("rnu", Some("run")), ("log", Some("logs")), ("stpo", Some("stop")), ("frobnicate", None), ("x", None)] {
+            assert_eq!(nearest(word), near, "{word}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command_and_flag() {
+        let text = overview("");
+        assert!(COMMANDS.iter().all(|command| text.contains(command.name)));
+        for command in COMMANDS {
+            let text = about(command);
+            assert!(command.flags.iter().all(|flag| text.contains(&format!("--{}", flag.long))), "{}", command.name);
+        }
+    }
+}

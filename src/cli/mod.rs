@@ -1,0 +1,184 @@
+//! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
+
+mod commit;
+mod container;
+mod exec;
+mod explain;
+mod flags;
+mod generate;
+mod help;
+mod images;
+mod logs;
+mod ls;
+mod network;
+mod rm;
+mod run;
+mod stop;
+mod table;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use crate::engine::Engine;
+use crate::error::{Doing, Error, Result};
+use crate::store::Store;
+use flags::{Flag, Order, Parsed};
+
+/// A command and all that help, completion and the manual say about it.
+pub struct Command {
+    /// Its words: `network create`.
+    pub name: &'static str,
+    /// Its arguments, as usage lines have them.
+    pub usage: &'static str,
+    pub summary: &'static str,
+    pub flags: &'static [Flag],
+    pub order: Order,
+    /// How many arguments it takes: at least and at most.
+    pub arguments: (usize, usize),
+    /// The exit status of an error that is not the container's own.
+    pub failure: u8,
+    pub run: fn(&Engine, Parsed) -> Result<u8>,
+}
+
+/// Any number of arguments.
+const MANY: usize = usize::MAX;
+
+/// All commands, in the order in which help lists them.
+const COMMANDS: [&Command; 14] = [
+    &run::COMMAND,
+    &ls::COMMAND,
+    &exec::COMMAND,
+    &logs::COMMAND,
+    &stop::COMMAND,
+    &rm::COMMAND,
+    &commit::COMMAND,
+    &images::COMMAND,
+    &network::CREATE,
+    &network::LS,
+    &network::RM,
+    &explain::COMMAND,
+    &generate::COMPLETION,
+    &generate::MANUAL,
+];
+
+/// The flags that come before the command.
+const GLOBAL: [Flag; 3] = [
+    flags::option("root", None, "DIRECTORY", "Keep everything below this directory (TINYDOCK_ROOT)"),
+    flags::switch("version", Some(b'v'), "Print the version"),
+    flags::switch("help", Some(b'h'), "Print help"),
+];
+
+/// Runs a command line. Returns the status to exit with.
+pub fn main(arguments: Vec<OsString>) -> u8 {
+    let failure = std::cell::Cell::new(125);
+    match dispatch(arguments, &failure) {
+        Ok(status) => status,
+        Err(error) => {
+            report(&error);
+            if error.exit_status() == 125 { failure.get() } else { error.exit_status() }
+        }
+    }
+}
+
+/// Writes an error to the terminal.
+pub fn report(error: &Error) {
+    let _ = writeln!(std::io::stderr(), "tinydock: {error}");
+}
+
+/// Writes something the user should know to the terminal.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "tinydock: warning: {text}");
+}
+
+/// Writes text to the standard output. A reader that has gone ends us quietly.
+fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()).doing(|| "write the output")
+}
+
+fn dispatch(arguments: Vec<OsString>, failure: &std::cell::Cell<u8>) -> Result<u8> {
+    let global = flags::parse(&GLOBAL, Order::FlagsFirst, arguments)?;
+    if global.is_set("version") {
+        return print(format!("tinydock {}\n", env!("CARGO_PKG_VERSION"))).map(|()| 0);
+    }
+    let mut words = global.arguments.clone().into_iter();
+    let first = words.next().map(|word| word.display().to_string());
+    let Some(first) = first.filter(|word| !global.is_set("help") && word != "help") else {
+        return help::print(words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ").as_str());
+    };
+    let (command, words) = find(&first, words.collect())?;
+    failure.set(command.failure);
+    if wants_help(command, &words) {
+        return help::print(command.name);
+    }
+    let parsed = flags::parse(command.flags, command.order, words).map_err(|error| see_help(error, command))?;
+    check_count(command, parsed.arguments.len()).map_err(|error| see_help(error, command))?;
+    let root = global.last("root").map(Into::into);
+    (command.run)(&Engine::new(Store::find(root)?), parsed)
+}
+
+/// The command that the first words name, and the words after them.
+fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<OsString>)> {
+    if let Some(command) = COMMANDS.iter().find(|command| command.name == first) {
+        return Ok((command, words));
+    }
+    let group = format!("{first} ");
+    if COMMANDS.iter().any(|command| command.name.starts_with(&group)) {
+        let second = words.first().map(|word| word.display().to_string()).unwrap_or_default();
+        if let Some(command) = COMMANDS.iter().find(|command| command.name.strip_prefix(&group) == Some(&second)) {
+            words.remove(0);
+            return Ok((command, words));
+        }
+        if ["", "-h", "-help", "--help"].contains(&second.as_str()) {
+            return Err(Error::invalid(format!("`tinydock {first}` needs a command")).hint(format!("`tinydock help {first}` lists them")));
+        }
+        return Err(Error::invalid(format!("`{second}` is not a command of `tinydock {first}`")).hint(format!("`tinydock help {first}` lists them")));
+    }
+    let known = Error::invalid(format!("`{first}` is not a tinydock command"));
+    Err(match help::nearest(first) {
+        Some(near) => known.hint(format!("did you mean `{near}`?")),
+        None => known.hint("`tinydock help` lists them"),
+    })
+}
+
+/// Whether the words before the first argument ask for help.
+fn wants_help(command: &Command, words: &[OsString]) -> bool {
+    let own = words.iter().take_while(|word| *word != "--" && (command.order == Order::Mixed || word.as_encoded_bytes().starts_with(b"-")));
+    own.into_iter().any(|word| word == "--help" || word == "-help")
+}
+
+fn check_count(command: &Command, count: usize) -> Result<()> {
+    let (least, most) = command.arguments;
+    if (least..=most).contains(&count) {
+        return Ok(());
+    }
+    let number = |n: usize| format!("{n} argument{}", if n == 1 { "" } else { "s" });
+    let wanted = match (least, most) {
+        (0, 0) => "accepts no arguments".to_string(),
+        (least, most) if least == most => format!("requires exactly {}", number(least)),
+        (least, _) if count < least => format!("requires at least {}", number(least)),
+        (_, most) => format!("accepts at most {}", number(most)),
+    };
+    Err(Error::invalid(format!("'tinydock {}' {wanted}", command.name)))
+}
+
+fn see_help(error: Error, command: &Command) -> Error {
+    error.hint(format!("see `tinydock {} --help`", command.name))
+}
+
+/// Does something with each of several containers or networks. All are tried; the errors are reported as they come, and the
+/// status tells whether there were any.
+fn for_each(names: &[OsString], mut act: impl FnMut(&str) -> Result<()>) -> Result<u8> {
+    let mut status = 0;
+    for name in names {
+        let name = name.display().to_string();
+        match act(&name) {
+            Ok(()) => print(format!("{name}\n"))?,
+            Err(error) => {
+                report(&error);
+                status = 1;
+            }
+        }
+    }
+    Ok(status)
+}

@@ -1,0 +1,163 @@
+//! Containers as they are found on disk, and what is true of them now.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde::{Deserialize, Serialize};
+
+use super::{Spec, clock};
+use crate::error::{Doing, Error, Result};
+use crate::network::Endpoint;
+use crate::store::{Id, Lock, Store, is_prefix, read_if_present};
+
+/// A container.
+#[derive(Clone, Debug)]
+pub struct Container {
+    pub spec: Spec,
+    /// What stays while it is not running: `container/<id>` below the root.
+    directory: PathBuf,
+    /// What is there while something is done for or by it: `container/<id>` below the run directory.
+    run: PathBuf,
+}
+
+/// The record of a start. It says nothing about whether the container still runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The container's init.
+    pub pid: i32,
+    /// In RFC 3339.
+    pub at: String,
+}
+
+/// The record of an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// As shells count it: 128+n for a death by signal n.
+    pub code: i32,
+    /// The signal that killed it, or 0.
+    pub signal: i32,
+    /// Whether the kernel killed a process of it for want of memory.
+    pub oom_killed: bool,
+    /// In RFC 3339.
+    pub finished: String,
+}
+
+impl Exit {
+    /// What is recorded when nobody was left to see the end: the container is killed when its monitor dies.
+    pub fn lost() -> Exit {
+        Exit { code: 137, signal: libc::SIGKILL, oom_killed: false, finished: clock::now() }
+    }
+}
+
+/// What is true of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    Created,
+    Running(Started),
+    Exited(Exit),
+}
+
+impl Container {
+    pub fn new(store: &Store, spec: Spec) -> Container {
+        Container { directory: store.container(&spec.id), run: store.container_run(&spec.id), spec }
+    }
+
+    /// The container with this id, if there is one.
+    pub fn load(store: &Store, id: &Id) -> Result<Option<Container>> {
+        let spec: Option<Spec> = read_if_present(&store.container(id).join("spec"))?;
+        Ok(spec.map(|spec| Container::new(store, spec)))
+    }
+
+    /// The container that `text` means: its id, its name, or the beginning of its id that no other one has.
+    pub fn find(store: &Store, text: &str) -> Result<Container> {
+        let named = Id::parse(text).or_else(|| super::check_name(text).ok().and_then(|()| store.names().owner(text)));
+        if let Some(container) = named.map(|id| Container::load(store, &id)).transpose()?.flatten() {
+            return Ok(container);
+        }
+        let no_such = || Error::not_found(format!("no such container: `{text}`"));
+        if !is_prefix(text) {
+            return Err(no_such());
+        }
+        let ids: Vec<Id> = Container::ids(store)?.into_iter().filter(|id| id.as_str().starts_with(text)).collect();
+        match &ids[..] {
+            [id] => Container::load(store, id)?.ok_or_else(no_such),
+            [] => Err(no_such()),
+            _ => Err(Error::conflict(format!("`{text}` is the beginning of the ids of {} containers", ids.len())).hint("use more digits")),
+        }
+    }
+
+    /// The ids of all containers, in no order.
+    pub fn ids(store: &Store) -> Result<Vec<Id>> {
+        let directory = store.root().join("container");
+        match fs::read_dir(&directory) {
+            Ok(entries) => Ok(entries.flatten().filter_map(|entry| Id::parse(entry.file_name().to_str()?)).collect()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Error::from(error).doing(format!("read `{}`", directory.display()))),
+        }
+    }
+
+    pub fn id(&self) -> &Id {
+        &self.spec.id
+    }
+
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// A file of the container that stays.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// A file that is there while something is done for or by the container.
+    pub fn run_file(&self, name: &str) -> PathBuf {
+        self.run.join(name)
+    }
+
+    /// What is true of the container now.
+    pub fn state(&self) -> Result<State> {
+        // In this order: the monitor writes the record of the end before it lets go of the lock.
+        let started: Option<Started> = read_if_present(&self.file("started"))?;
+        let is_held = Lock::is_held(&self.run_file("lock"));
+        if let Some(exit) = read_if_present(&self.file("exit"))? {
+            return Ok(State::Exited(exit));
+        }
+        Ok(match started {
+            None => State::Created,
+            Some(started) if is_held => State::Running(started),
+            // Its monitor was killed, or the host was restarted.
+            Some(_) => State::Exited(Exit::lost()),
+        })
+    }
+
+    /// The container's place in a network, if it has one now.
+    pub fn endpoint(&self) -> Result<Option<Endpoint>> {
+        read_if_present(&self.run_file("endpoint"))
+    }
+
+    /// Opens the container's init, which must be running.
+    ///
+    /// The monitor reaps init only after it has recorded the end. So if there is no such record once the process is open, then
+    /// it is the right one, even if process ids are used again quickly.
+    pub fn open_init(&self) -> Result<(OwnedFd, Started)> {
+        let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
+        let State::Running(started) = self.state()? else { return Err(not_running()) };
+        let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;
+        let init = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(rustix::io::Errno::SRCH) => return Err(not_running()),
+            init => init.doing(|| format!("open process {}", started.pid))?,
+        };
+        match self.state()? {
+            State::Running(now) if now == started => Ok((init, started)),
+            _ => Err(not_running()),
+        }
+    }
+
+    /// Whether the container is only there until somebody has cleaned up after it.
+    pub fn is_vanishing(&self) -> Result<bool> {
+        Ok(self.spec.options.auto_remove && matches!(self.state()?, State::Exited(_)))
+    }
+}

@@ -1,0 +1,110 @@
+//! `create`: a container's record, its name and its directories.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Container, Engine, Options, Spec, check_name, clock, names, recover};
+use crate::error::{Doing, Error, Result};
+use crate::image::Name;
+use crate::store::{Id, Lock, Store, write};
+
+/// How long something that is being cleaned up may be in the way.
+const CLEANED_UP: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Creates a container. Whoever has the lock that is returned may start it.
+    pub fn create(&self, mut options: Options, name: Option<&str>, hostname: Option<&str>) -> Result<(Container, Lock)> {
+        options.check()?;
+        name.map_or(Ok(()), check_name)?;
+        let image = self.image(&Name::parse(&options.image)?)?;
+        if options.command.is_empty() {
+            options.command.clone_from(&image.command);
+        }
+        if options.command.is_empty() {
+            return Err(Error::invalid(format!("image `{}` names no command to run", options.image)).hint("give one after the image's name"));
+        }
+        let id = Id::generate()?;
+        let lock = lock(&self.store, &id)?;
+        let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
+        let hostname = hostname.unwrap_or(id.short()).to_string();
+        let spec = Spec { hostname, name, layers: image.layers, created: clock::seconds(), options, id };
+        let container = Container::new(&self.store, spec);
+        write_down(&container).inspect_err(|_| self.forget(container.id()))?;
+        Ok((container, lock))
+    }
+
+    /// Gives a container the name that is asked for, or makes one up.
+    fn claim_name(&self, name: Option<&str>, id: &Id) -> Result<String> {
+        self.store.directory("container/names")?;
+        let Some(name) = name else {
+            let _lock = self.store.lock()?;
+            let name = names::generate(|name| self.store.names().owner(name).is_some())?;
+            return self.store.names().claim(&name, id, "").map(|()| name);
+        };
+        let deadline = Instant::now() + CLEANED_UP;
+        while let Some(owner) = self.store.names().owner(name) {
+            recover::sweep(&self.store)?;
+            match Container::load(&self.store, &owner)? {
+                Some(container) if !container.is_vanishing()? || Instant::now() > deadline => {
+                    let taken = Error::conflict(format!("container name `{name}` is in use by container `{}`", owner.short()));
+                    return Err(taken.hint(format!("choose another name, or remove that container with `tinydock rm {name}`")));
+                }
+                Some(_) => thread::sleep(Duration::from_micros(200)),
+                None => self.release_name(name, &owner)?,
+            }
+        }
+        let _lock = self.store.lock()?;
+        if self.store.names().owner(name).is_some() {
+            return Err(Error::conflict(format!("container name `{name}` is in use by a container that is being created")));
+        }
+        self.store.names().claim(name, id, "").map(|()| name.to_string())
+    }
+
+    /// Frees a name whose owner died before there was a container, or after it was removed.
+    fn release_name(&self, name: &str, owner: &Id) -> Result<()> {
+        let _lock = self.store.lock()?;
+        if Lock::is_held(&self.store.container_run(owner).join("lock")) {
+            thread::sleep(Duration::from_micros(200));
+            return Ok(());
+        }
+        self.store.names().release(name, owner)
+    }
+
+    /// Undoes a creation that failed; the error that is being returned says why.
+    fn forget(&self, id: &Id) {
+        let _ = recover::remove_all(&self.store, id);
+    }
+}
+
+/// Locks the container `id`, in a run directory of its own.
+pub fn lock(store: &Store, id: &Id) -> Result<Lock> {
+    loop {
+        store.run_directory("container")?;
+        let directory = store.container_run(id);
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::from(error).doing(format!("make `{}`", directory.display())));
+            }
+            _ => {}
+        }
+        match Lock::acquire(&directory.join("lock")) {
+            // Somebody swept the directory up before it was locked.
+            Err(_) if !directory.exists() => {}
+            result => return result,
+        }
+    }
+}
+
+fn write_down(container: &Container) -> Result<()> {
+    let make = |path: &Path, mode| DirBuilder::new().mode(mode).create(path).doing(|| format!("make `{}`", path.display()));
+    make(&container.file(""), 0o700)?;
+    // The root directory of a container is what its upper directory is: everybody may enter it.
+    for (name, mode) in [("upper", 0o755), ("work", 0o700), ("merged", 0o700)] {
+        make(&container.file(name), mode)?;
+    }
+    fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    write(&container.file("spec"), &container.spec)
+}

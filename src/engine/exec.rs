@@ -1,0 +1,173 @@
+//! `exec`: another command in a running container. It takes the way that init took, shortened: the cgroups and the
+//! namespaces are there and only have to be entered.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use super::attach::{Streams, User, pass_on, read_some, show, wait_for};
+use super::plan::{Facts, bytes, users};
+use super::start::spawn;
+use super::wires::Wires;
+use super::{Container, Engine};
+use crate::cgroup::{self, Group, Limits};
+use crate::error::{Doing, Result};
+use crate::isolation::{self, Command};
+use crate::kernel::process::{Child, enter_pid_namespace};
+use crate::kernel::{signal, terminal};
+use crate::layer::{MountPoint, View};
+use crate::program::{Input, Program};
+use crate::store::Text;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecOptions {
+    /// Not empty.
+    pub command: Vec<Text>,
+    pub environment: Vec<Text>,
+    /// None means the container's own.
+    pub directory: Option<Text>,
+    pub user: Option<String>,
+    pub terminal: bool,
+    pub interactive: bool,
+    /// Whether to leave the command running by itself.
+    pub detach: bool,
+}
+
+impl Engine {
+    /// Runs a command in a running container. Returns its exit code, or 0 at once if it is detached.
+    pub fn exec(&self, container: &Container, options: &ExecOptions) -> Result<i32> {
+        let (_, started) = container.open_init()?;
+        let view = View::new(&[PathBuf::from(format!("/proc/{}/root", started.pid))])?;
+        // Now that its root is open, it is certain whose root that is.
+        let (init, _) = container.open_init()?;
+        let facts = Facts::gather(Some(view));
+        let plan = cgroup::Plan::new(&facts.hierarchies, &self.store.label(), container.id().as_str(), &Limits::default())?;
+        let group = Group::find(&facts.hierarchies, &self.store.label(), container.id().as_str());
+        let program = plan_exec(&facts, &plan, container, options)?;
+        let streams = Streams { terminal: options.terminal, input: options.interactive };
+        let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
+        let mut wires = Wires::new(options.terminal, options.interactive)?;
+        enter_pid_namespace(&init).doing(|| "enter the container's process namespace")?;
+        wires.give(Input::Target, init)?;
+        // The command starts with the default action for every signal, whatever was ignored when we were started.
+        signal::set_all_default();
+        let child = spawn(&program, 0, &group, &mut wires);
+        signal::ignore(libc::SIGPIPE);
+        let child = child?;
+        let carried = run(&program, &child, wires, user.as_mut());
+        drop(user);
+        match carried {
+            Ok(()) if options.detach => Ok(0),
+            Ok(()) => Ok(child.wait().doing(|| "wait for the command")?.code()),
+            Err(error) => {
+                let _ = signal::send(&child.pidfd, libc::SIGKILL);
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+}
+
+fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {
+    let spec = &container.spec;
+    let user = options.user.as_ref().unwrap_or(&spec.options.user);
+    let identity = users(facts.view.as_ref())?.find(user).doing(|| format!("user `{user}`"))?;
+    let tied = !options.detach;
+    let mut program = Program::default();
+    cgroup::enter(&mut program, plan);
+    let root = isolation::join(&mut program, &facts.host, tied);
+    let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
+    let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
+    let terminal = options.terminal.then(|| isolation::join_terminal(&mut program, identity.user));
+    isolation::become_user(&mut program, &facts.host, &identity, directory, terminal);
+    let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
+    let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
+    isolation::execute(&mut program, &Command { arguments: bytes(&options.command), environment }, tied);
+    Ok(program)
+}
+
+/// Waits until the command runs, then carries everything between it and the user until it has ended.
+fn run(program: &Program, child: &Child, mut wires: Wires, user: Option<&mut User>) -> Result<()> {
+    let terminal = wires.receive_terminal(program)?;
+    wires.read_report(program)?;
+    let Some(user) = user else { return Ok(()) };
+    let mut ends = Ends::new(terminal, wires)?;
+    ends.resize(user);
+    let mut buffer = vec![0; 16 << 10];
+    while ends.is_open() {
+        let fds = [ends.output(0), ends.output(1), ends.input.is_some().then(|| user.input()).flatten(), Some(user.signals.as_fd()), Some(child.pidfd.as_fd())];
+        let [output, errors, input, signal, ended] = wait_for(fds)?;
+        for (n, ready) in [output, errors].into_iter().enumerate() {
+            if ready {
+                ends.show(n, &mut buffer)?;
+            }
+        }
+        if ended && !output && !errors {
+            // What else still has its streams was left in the background.
+            break;
+        }
+        if input {
+            ends.type_in(user.read(&mut buffer));
+        }
+        while signal && let Some(number) = user.signals.next() {
+            if number == libc::SIGWINCH { ends.resize(user) } else { pass_on(&child.pidfd, number) }
+        }
+    }
+    user.leave();
+    Ok(())
+}
+
+/// Our ends of a command's streams.
+struct Ends {
+    terminal: bool,
+    outputs: [Option<File>; 2],
+    input: Option<File>,
+}
+
+impl Ends {
+    fn new(terminal: Option<OwnedFd>, wires: Wires) -> Result<Ends> {
+        if let Some(terminal) = terminal {
+            let other = terminal.try_clone().doing(|| "copy the terminal's descriptor")?;
+            return Ok(Ends { terminal: true, outputs: [Some(terminal.into()), None], input: Some(other.into()) });
+        }
+        let outputs = [wires.stdout.map(File::from), wires.stderr.map(File::from)];
+        Ok(Ends { terminal: false, outputs, input: wires.stdin.map(File::from) })
+    }
+
+    fn is_open(&self) -> bool {
+        self.outputs.iter().any(Option::is_some)
+    }
+
+    fn output(&self, n: usize) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.outputs[n].as_ref().map(AsFd::as_fd)
+    }
+
+    /// Shows what the command wrote to one of its streams.
+    fn show(&mut self, n: usize, buffer: &mut [u8]) -> Result<()> {
+        let Some(file) = &mut self.outputs[n] else { return Ok(()) };
+        let bytes = read_some(file, buffer);
+        if bytes.is_empty() {
+            self.outputs[n] = None;
+            return Ok(());
+        }
+        show(n == 1, bytes)
+    }
+
+    /// Passes on what the user typed. No bytes mean the end of it.
+    fn type_in(&mut self, bytes: &[u8]) {
+        let written = self.input.as_mut().map_or(Ok(()), |input| input.write_all(bytes));
+        let gone = written.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        if gone || (bytes.is_empty() && !self.terminal) {
+            self.input = None;
+        }
+    }
+
+    /// Gives the command's terminal the size of the user's.
+    fn resize(&self, user: &User) {
+        if let (true, Some(file), Some(size)) = (self.terminal, &self.outputs[0], user.window()) {
+            let _ = terminal::resize(file, size);
+        }
+    }
+}

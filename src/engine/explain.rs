@@ -1,0 +1,105 @@
+//! `explain`: everything that `run` would do, without doing it.
+
+use std::path::PathBuf;
+
+use super::plan::{Facts, Places, Plan, plan};
+use super::start::Trace;
+use super::{Container, Engine, Options, Spec, clock};
+use crate::error::Result;
+use crate::image::Name;
+use crate::layer::{self, View};
+use crate::network::{self, Endpoint, Mode, Network, Networks};
+use crate::program::explain::Explained;
+use crate::program::{Concept, flags::clone};
+use crate::store::{Digest, Id};
+
+/// The id of a container that does not exist.
+const EXAMPLE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+impl Engine {
+    /// Explains the container that these options would make.
+    pub fn explain(&self, options: &Options, name: Option<&str>, hostname: Option<&str>) -> Result<Vec<Explained>> {
+        options.check()?;
+        let mut options = options.clone();
+        let image_name = Name::parse(&options.image)?;
+        let image = self.image_if_unpacked(&image_name)?;
+        if let (Some(image), true) = (&image, options.command.is_empty()) {
+            options.command.clone_from(&image.command);
+        }
+        if options.command.is_empty() {
+            options.command = vec!["sh".into()];
+        }
+        let id = Id::parse(EXAMPLE).expect("64 digits");
+        let layers: Vec<Digest> = image.map(|image| image.layers).unwrap_or_default();
+        let mut lower: Vec<PathBuf> = layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
+        let view = if lower.is_empty() { None } else { Some(View::new(&lower)?) };
+        if lower.is_empty() {
+            lower.push(self.store.root().join(format!("layer/sha256/(unpacked from {image_name} when it is first used)")));
+        }
+        let hostname = hostname.unwrap_or(id.short()).to_string();
+        let name = name.unwrap_or("example").to_string();
+        let container = Container::new(&self.store, Spec { id, name, hostname, layers, created: clock::seconds(), options });
+        let endpoint = self.endpoint_to_be(&container)?;
+        let facts = Facts::gather(view);
+        let places = Places::of(&container, lower, facts.host.release >= (6, 5));
+        let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;
+        Ok(explain(&container, &plan, endpoint.as_ref(), &Trace::new()))
+    }
+
+    /// The place in a network that the container would get.
+    fn endpoint_to_be(&self, container: &Container) -> Result<Option<Endpoint>> {
+        let Mode::Bridge(name) = &container.spec.options.network else { return Ok(None) };
+        let networks = Networks::new(&self.store);
+        let network: Network = match networks.find(name) {
+            Err(_) if name == network::DEFAULT => Networks::default_to_be(),
+            network => network?,
+        };
+        let address = network::lowest_free(&self.store, &network)?;
+        Ok(Some(Endpoint::new(&network, container.id(), address, container.spec.options.ports.clone())))
+    }
+}
+
+/// Everything that is done for a container, in order, with the times that steps took, if they were traced.
+pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, trace: &Trace) -> Vec<Explained> {
+    let mut steps = vec![
+        Explained::on_host(
+            Concept::FileSystemLayering,
+            format!("mkdir {} with upper, work, merged", container.file("").display()),
+            "what the container changes, and its records",
+        ),
+    ];
+    steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));
+    let cgroups = plan.cgroup.directories.iter();
+    steps.extend(cgroups.map(|path| Explained::on_host(Concept::ResourceLimits, format!("mkdir {}", path.display()), "the container's cgroup")));
+    let writes = plan.cgroup.writes.iter();
+    steps.extend(writes.map(|write| Explained::on_host(Concept::ResourceLimits, format!("echo {} > {}", write.value, write.file.display()), write.why)));
+    steps.push(spawn(plan));
+    let mut program = plan.program.explain();
+    for (index, nanoseconds) in trace {
+        if let Some(step) = program.get_mut(*index) {
+            step.nanoseconds = Some(*nanoseconds);
+        }
+    }
+    let wait = program.iter().position(|step| step.call == "read").unwrap_or(program.len());
+    let after = program.split_off(wait);
+    steps.append(&mut program);
+    steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).skip(1).map(on_host));
+    steps.extend(after);
+    steps
+}
+
+fn on_host(action: network::Action) -> Explained {
+    Explained::on_host(Concept::BridgeNetworking, action.to_string(), action.why())
+}
+
+fn spawn(plan: &Plan) -> Explained {
+    let born = match &plan.cgroup.unified {
+        Some(path) => format!("|CLONE_INTO_CGROUP, {}", path.display()),
+        None => String::new(),
+    };
+    Explained::on_host(
+        Concept::ProcessIsolation,
+        format!("clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|{}{born}), and at once execveat(init)", clone::NAMES.show(plan.namespaces)),
+        "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
+    )
+}

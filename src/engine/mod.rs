@@ -1,0 +1,74 @@
+//! The verbs: what can be done with containers, images and networks. This is the only floor that knows several concepts.
+//!
+//! ```text
+//!   command                      monitor                       init
+//!   ───────                      ───────                       ────
+//!   create: image, record
+//!   prepare: address, cgroup,
+//!     program
+//!   fork ──────────────────────▶ spawn ──────────────────────▶ mounts …
+//!                                connect to the network        waits
+//!                                release ────────────────────▶ … becomes the user's command
+//!   ◀─────────────── started ─── becomes the small monitor
+//!   attach ◀───── output, end ── carries, logs, records
+//!                                becomes `finish`: cleans up
+//! ```
+//!
+//! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes
+//! it, whoever was killed when.
+
+mod attach;
+mod clock;
+mod commit;
+mod container;
+mod create;
+mod exec;
+mod explain;
+mod images;
+mod list;
+mod logs;
+mod monitor;
+mod names;
+mod networks;
+mod plan;
+mod prepare;
+mod recover;
+mod remove;
+mod run;
+mod spec;
+mod start;
+mod stop;
+mod wires;
+
+use crate::error::Result;
+use crate::store::Store;
+
+pub use attach::Streams;
+pub use clock::show as show_time;
+pub use container::{Container, Exit, Started, State};
+pub use exec::ExecOptions;
+
+pub use list::Listed;
+pub use logs::Stream;
+pub use monitor::FINISH;
+pub use recover::finish;
+pub use run::Run;
+pub use spec::{Options, Spec};
+use spec::check_name;
+
+
+/// Everything that tinydock can do with one store.
+pub struct Engine {
+    store: Store,
+}
+
+impl Engine {
+    pub fn new(store: Store) -> Engine {
+        Engine { store }
+    }
+
+    /// The container that `text` means.
+    pub fn find(&self, text: &str) -> Result<Container> {
+        Container::find(&self.store, text)
+    }
+}

@@ -1,0 +1,193 @@
+//! The monitor's beginning and end; what it does in between is a program of its own (`monitor/main.rs`).
+//!
+//! The command forks while it is small. The child starts the container, tells the command, and becomes the monitor: the
+//! lock, init and the streams stay with the process, everything else of it goes.
+
+#[path = "../../monitor/protocol.rs"]
+pub mod protocol;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send, socket_with, socketpair};
+
+use super::prepare::Prepared;
+use super::start::{Running, Trace};
+use super::{Container, Engine, recover};
+use crate::error::{Doing, Error, Result};
+use crate::kernel::descriptor::{self, keep_on_exec};
+use crate::kernel::memfd;
+use crate::kernel::memory::bytes_of;
+use crate::kernel::process::{Fork, become_image, exit_now, fork};
+use crate::kernel::signal;
+use crate::program::{Data, Image};
+use crate::store::Lock;
+use protocol::{Given, MESSAGE};
+
+/// What the monitor keeps of a container.
+pub struct Resident {
+    pub terminal: Option<OwnedFd>,
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+    /// Counts kills for want of memory.
+    pub oom: Option<File>,
+}
+
+/// A container that was started, seen from the command.
+pub struct Attached {
+    /// The connection to the monitor.
+    pub socket: OwnedFd,
+    /// The container's init.
+    pub init: OwnedFd,
+    pub trace: Trace,
+}
+
+/// The first message of the monitor: the container runs, with init and how long its steps took; or it does not, and why.
+const STARTED: u8 = b's';
+const FAILED: u8 = b'f';
+
+/// As what the monitor executes tinydock in the end.
+pub const FINISH: &str = "tinydock-finish";
+
+impl Engine {
+    /// Starts a prepared container under a monitor of its own. The lock passes to the monitor.
+    pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
+        let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = pair.doing(|| "make a socket")?;
+        match fork().doing(|| "start a monitor")? {
+            Fork::Parent(_) => {
+                drop((lock, prepared, theirs));
+                wait_for_start(ours)
+            }
+            Fork::Child => {
+                drop(ours);
+                self.monitor(container, lock, &prepared, theirs, trace)
+            }
+        }
+    }
+
+    /// Everything the child does.
+    fn monitor(&self, container: &Container, lock: Lock, prepared: &Prepared, client: OwnedFd, trace: bool) -> ! {
+        let _ = rustix::process::setsid();
+        signal::set_all_default();
+        detach_from_terminal();
+        let ports = prepared.place.iter().flat_map(|place| &place.ports);
+        let keep: Vec<i32> = ports.map(AsRawFd::as_raw_fd).chain([lock.as_fd().as_raw_fd(), client.as_raw_fd()]).collect();
+        descriptor::close_all_but(&keep);
+        let error = match self.start(container, prepared, trace) {
+            Ok(running) => self.become_monitor(container, &lock, prepared, &client, running),
+            Err(error) => error,
+        };
+        // What is left of the failed start is told, too: nobody else would.
+        let undone = recover::clean(&self.store, container.id());
+        let error = undone.err().map_or_else(|| error.clone(), |worse| error.clone().hint(worse));
+        let mut message = vec![FAILED];
+        message.extend(serde_json::to_vec(&error).unwrap_or_default());
+        let _ = send(&client, &message, SendFlags::NOSIGNAL);
+        exit_now(1)
+    }
+
+    /// Tells the command that the container runs and becomes the monitor. Returns if that fails.
+    fn become_monitor(&self, container: &Container, lock: &Lock, prepared: &Prepared, client: &OwnedFd, running: Running) -> Error {
+        let become_it = || -> Result<Error> {
+            let (given, _kept) = self.given(container, lock, prepared, client, &running)?;
+            let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given)).doing(|| "make the monitor")?;
+            let mut message = vec![STARTED];
+            message.extend(running.trace.iter().flat_map(|(step, time)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat()));
+            descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
+            Ok(become_image(&image).into())
+        };
+        let error = become_it().unwrap_or_else(|error| error);
+        let _ = rustix::process::pidfd_send_signal(&running.init.pidfd, rustix::process::Signal::KILL);
+        let _ = running.init.wait();
+        error.doing("become the monitor")
+    }
+
+    /// What the monitor is given, and what must stay open until it has it.
+    fn given(&self, container: &Container, lock: &Lock, prepared: &Prepared, client: &OwnedFd, running: &Running) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
+        let resident = &running.resident;
+        let log = OpenOptions::new().append(true).create(true).mode(0o640).open(container.file("log")).doing(|| "open the log")?;
+        let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
+        let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
+        let listener = listener(container)?;
+        for socket in prepared.place.iter().flat_map(|place| &place.ports) {
+            keep_on_exec(socket)?;
+        }
+        let arguments = [FINISH.to_string(), container.id().to_string(), keep_on_exec(lock)?.to_string()].map(String::into_bytes);
+        let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
+        let environment = environment.map(|(name, path)| [name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat());
+        let mut data = Data::new(size_of::<Given>());
+        let stream = |stream: &Option<OwnedFd>| stream.as_ref().map_or(Ok(-1), keep_without_blocking);
+        let given = Given {
+            init: keep_on_exec(&running.init.pidfd)?,
+            listener: keep_on_exec(&listener)?,
+            client: keep_on_exec(client)?,
+            terminal: stream(&resident.terminal)?,
+            stdin: stream(&resident.stdin)?,
+            stdout: stream(&resident.stdout)?,
+            stderr: stream(&resident.stderr)?,
+            log: keep_on_exec(&log)?,
+            directory: keep_on_exec(&directory)?,
+            oom: resident.oom.as_ref().map_or(Ok(-1), keep_on_exec)?,
+            program: keep_on_exec(&program)?,
+            input_once: u32::from(container.spec.options.interactive),
+            arguments: data.put_list(&arguments),
+            environment: data.put_list(&environment),
+        };
+        data.fill(0, bytes_of(&given));
+        Ok((data.into_bytes(), vec![log.into(), directory.into(), program, listener]))
+    }
+}
+
+/// Lets go of the terminal and the pipes of whoever started the container.
+fn detach_from_terminal() {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    if let Ok(null) = null {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}
+
+/// Waits until the monitor says whether the container runs.
+fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
+    let mut buffer = vec![0; MESSAGE];
+    let (length, init) = descriptor::receive(&socket, &mut buffer).doing(|| "wait for the monitor")?;
+    match (buffer[..length].split_first(), init) {
+        (Some((&STARTED, times)), Some(init)) => {
+            let word = |record: &[u8], at: usize| u32::from_ne_bytes(record[at..at + 4].try_into().expect("4 bytes"));
+            let trace = times.chunks_exact(8).map(|record| (word(record, 0) as usize, word(record, 4))).collect();
+            Ok(Attached { socket, init, trace })
+        }
+        (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),
+        _ => Err(Error::system("the monitor ended before the container was started")),
+    }
+}
+
+/// Makes the socket at which clients find the monitor.
+fn listener(container: &Container) -> Result<OwnedFd> {
+    let doing = || "make the monitor's socket";
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).doing(doing)?;
+    at_socket(container, |address| bind(&socket, address)).doing(doing)?;
+    listen(&socket, 16).doing(doing)?;
+    Ok(socket)
+}
+
+/// Does something with the address of a container's monitor. It leads through a descriptor of the directory that the socket
+/// is in, since addresses are short (unix(7)).
+fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>) -> Result<T> {
+    let directory = File::open(container.run_file(""))?;
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/attach", directory.as_raw_fd()))?;
+    Ok(act(&address)?)
+}
+
+/// Makes reads and writes return at once, and keeps the descriptor.
+fn keep_without_blocking(fd: &impl AsFd) -> io::Result<i32> {
+    fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
+    keep_on_exec(fd)
+}

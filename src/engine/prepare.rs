@@ -1,0 +1,96 @@
+//! What is made ready before a container's processes exist: its address, its cgroup, its files and its program.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::os::fd::OwnedFd;
+
+use super::plan::{Facts, Places, Plan, plan};
+use super::{Container, Engine, recover};
+use crate::error::{Doing, Error, Kind, Result};
+use crate::layer::{self, View};
+use crate::network::{self, Endpoint, Mode, Networks};
+use crate::store::{Id, Store, write};
+
+/// A container's place in a network, before there is anything in it.
+pub struct Place {
+    pub endpoint: Endpoint,
+    /// The index of the network's bridge.
+    pub bridge: u32,
+    /// These keep the published ports from other processes.
+    pub ports: Vec<OwnedFd>,
+}
+
+/// A container that can be started.
+pub struct Prepared {
+    pub plan: Plan,
+    pub place: Option<Place>,
+}
+
+impl Engine {
+    /// Prepares a container whose lock is held.
+    pub fn prepare(&self, container: &Container) -> Result<Prepared> {
+        let options = &container.spec.options;
+        for volume in &options.volumes {
+            volume.prepare()?;
+        }
+        let lower: VecDeque<_> = container.spec.layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
+        let view = View::new(&[&[container.file("upper")], lower.as_slices().0, lower.as_slices().1].concat())?;
+        let facts = Facts::gather(Some(view));
+        let place = match &options.network {
+            Mode::Bridge(name) => Some(self.find_place(container, name)?),
+            Mode::None | Mode::Host => None,
+        };
+        write_files(container, place.as_ref())?;
+        let places = Places::of(container, lower.into(), facts.host.release >= (6, 5));
+        let endpoint = place.as_ref().map(|place| &place.endpoint);
+        let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
+        Ok(Prepared { plan, place })
+    }
+
+    /// Finds an address and ports for a container, and writes down which before it has them.
+    fn find_place(&self, container: &Container, name: &str) -> Result<Place> {
+        let mut lock = self.store.lock()?;
+        let networks = Networks::new(&self.store);
+        let network = networks.find_or_default(name)?;
+        let address = match network::lowest_free(&self.store, &network) {
+            Err(error) if error.kind == Kind::Conflict => {
+                drop(lock);
+                recover::sweep(&self.store)?;
+                lock = self.store.lock()?;
+                network::lowest_free(&self.store, &network)?
+            }
+            address => address?,
+        };
+        let taken = |owner: &Id| owner_of_port(&self.store, owner);
+        let (ports, sockets) = network::reserve_ports(&self.store, &container.spec.options.ports, taken)?;
+        let bridge = networks.ensure(&network)?;
+        let endpoint = Endpoint::new(&network, container.id(), address, ports);
+        write(&container.run_file("endpoint"), &endpoint)?;
+        network::lease(&self.store, name, address, container.id())?;
+        network::claim_ports(&self.store, container.id(), address, &endpoint.ports)?;
+        drop(lock);
+        Ok(Place { endpoint, bridge, ports: sockets })
+    }
+}
+
+/// The name of the container that has a port, if it has a right to it. One that has ended or was killed is cleaned up after.
+fn owner_of_port(store: &Store, owner: &Id) -> Result<Option<String>> {
+    if !recover::is_alive(store, owner) {
+        return recover::clean_network(store, owner).map(|()| None);
+    }
+    let container = Container::load(store, owner)?;
+    Ok(Some(container.map_or_else(|| owner.short().to_string(), |container| container.spec.name)))
+}
+
+/// Writes the files that tell the container about names.
+fn write_files(container: &Container, place: Option<&Place>) -> Result<()> {
+    let spec = &container.spec;
+    let shares_host = spec.options.network == Mode::Host;
+    let hosts = network::hosts(&spec.hostname, place.map(|place| place.endpoint.address));
+    let texts = [("hosts", hosts), ("hostname", format!("{}\n", spec.hostname)), ("resolv.conf", network::resolv_conf(shares_host))];
+    for (name, text) in texts {
+        let path = container.file(name);
+        fs::write(&path, text).map_err(Error::from).doing(|| format!("write `{}`", path.display()))?;
+    }
+    Ok(())
+}

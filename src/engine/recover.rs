@@ -1,0 +1,150 @@
+//! Recovery: what a process that was killed had made is found and undone by the next one.
+//!
+//! The run directory of a container is there before anything else of it is made, and goes last. Its lock is held by whoever
+//! is responsible. So a run directory whose lock is free belongs to somebody who died, and everything that can be left
+//! follows from the container's id and its records: its cgroups, its place in a network, its directories and its name.
+//! Undoing is the same for one that was killed and one that ended, and doing it twice does nothing twice.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use super::container::{Exit, State};
+use super::commit::thaw_abandoned;
+use super::{Container, Engine};
+use crate::cgroup::{Group, Hierarchies};
+use crate::error::{Doing, Error, Result};
+use crate::kernel::descriptor;
+use crate::layer::sweep_drafts;
+use crate::network::{self, Endpoint, Networks};
+use crate::store::{Id, Lock, Store, read_if_present, write};
+
+/// Whether a container has a right to what it has claimed: it is being started, or it runs.
+pub fn is_alive(store: &Store, id: &Id) -> bool {
+    Lock::is_held(&store.container_run(id).join("lock")) && !store.container(id).join("exit").exists()
+}
+
+/// Undoes what starting and running a container has made outside its directories. The container's lock is held.
+pub fn clean(store: &Store, id: &Id) -> Result<()> {
+    Group::find(&Hierarchies::find(), &store.label(), id.as_str()).remove()?;
+    if store.container_run(id).join("endpoint").exists() {
+        let _lock = store.lock()?;
+        clean_network(store, id)?;
+    }
+    Ok(())
+}
+
+/// Takes a container's place in a network from it. The store's lock is held.
+pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
+    let record = store.container_run(id).join("endpoint");
+    if let Some(endpoint) = read_if_present::<Endpoint>(&record)? {
+        network::disconnect(store, id, &endpoint)?;
+        fs::remove_file(&record).doing(|| format!("remove `{}`", record.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes all that there is of a container, which is not running. The container's lock is held.
+pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
+    store.discard(&store.container(id))?;
+    let names = store.names();
+    {
+        let _lock = store.lock()?;
+        for name in names.names()? {
+            names.release(&name, id)?;
+        }
+    }
+    clean(store, id)?;
+    store.discard_run(&store.container_run(id))?;
+    store.empty_trash()
+}
+
+/// Does what is to be done when a container has ended or whoever was responsible for it has died. Its lock is held, and
+/// means nothing any more afterwards.
+pub fn bury(store: &Store, id: &Id) -> Result<()> {
+    let Some(container) = Container::load(store, id)? else { return remove_all(store, id) };
+    clean(store, id)?;
+    if container.file("started").exists() && !container.file("exit").exists() {
+        write(&container.file("exit"), &Exit::lost())?;
+    }
+    if container.spec.options.auto_remove { remove_all(store, id) } else { store.discard_run(&store.container_run(id)) }
+}
+
+/// Finds what killed processes have left, and undoes it.
+pub fn sweep(store: &Store) -> Result<()> {
+    let directory = store.run().join("container");
+    let is_first = !directory.exists();
+    for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else { continue };
+        thaw_abandoned(store, &entry.path(), &id)?;
+        let lock = entry.path().join("lock");
+        if !Lock::is_held(&lock)
+            && let Some(_lock) = try_lock(&lock)?
+        {
+            bury(store, &id).doing(|| format!("clean up after container `{}`", id.short()))?;
+        }
+    }
+    if is_first {
+        sweep_after_boot(store)?;
+    }
+    sweep_drafts(store)?;
+    store.empty_trash()
+}
+
+/// Takes a lock that is free. A directory that has just been removed has none to take.
+fn try_lock(path: &std::path::Path) -> Result<Option<Lock>> {
+    match Lock::try_acquire(path) {
+        Err(_) if path.parent().is_some_and(|directory| !directory.exists()) => Ok(None),
+        result => result,
+    }
+}
+
+/// The first command after the host was started finds no run directory: what ran then has ended.
+fn sweep_after_boot(store: &Store) -> Result<()> {
+    for id in Container::ids(store)? {
+        if let Some(container) = Container::load(store, &id)?
+            && container.file("started").exists()
+            && !container.file("exit").exists()
+        {
+            let _lock = super::create::lock(store, &id)?;
+            bury(store, &id)?;
+        }
+    }
+    Ok(())
+}
+
+/// The monitor's last act, as a program of its own: what it was started with is the container's id and the descriptor of
+/// its lock.
+pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
+    let wrong = || Error::invalid("tinydock starts this by itself");
+    let [id, lock] = arguments else { return Err(wrong()) };
+    let id = Id::parse(id).ok_or_else(wrong)?;
+    let _lock = descriptor::inherited(lock.parse().map_err(|_| wrong())?).map_err(|_| wrong())?;
+    bury(store, &id)?;
+    sweep(store)
+}
+
+impl Engine {
+    /// Undoes what killed processes have left.
+    pub fn recover(&self) -> Result<()> {
+        sweep(&self.store)?;
+        if self.store.root().join("network").exists() {
+            let _lock = self.store.lock()?;
+            Networks::new(&self.store).sweep()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a container that has ended is cleaned up after: its address, its ports and its name are free.
+    pub fn wait_until_buried(&self, container: &Container) -> Result<()> {
+        let lock = container.run_file("lock");
+        while Lock::is_held(&lock) {
+            if matches!(container.state()?, State::Running(_)) {
+                // Somebody has started it again.
+                return Ok(());
+            }
+            thread::sleep(Duration::from_micros(200));
+        }
+        sweep(&self.store)
+    }
+}

@@ -1,0 +1,46 @@
+//! `run`: create, prepare and start in one go.
+
+use super::attach::{self, Streams};
+use super::explain::explain;
+use super::monitor::Attached;
+use super::{Engine, Options};
+use crate::error::{Doing, Result};
+use crate::program::explain::Explained;
+use crate::store::Id;
+
+/// A container that was started.
+pub struct Run {
+    pub id: Id,
+    /// What was done and how long it took, if that was asked for.
+    pub explained: Vec<Explained>,
+    attached: Attached,
+}
+
+impl Engine {
+    /// Creates a container and starts it. What the user should know is told to `warn`.
+    pub fn run(&self, options: Options, name: Option<&str>, hostname: Option<&str>, trace: bool, warn: impl Fn(&str)) -> Result<Run> {
+        let (container, lock) = self.create(options, name, hostname)?;
+        let doing = || format!("start `{}`", container.name());
+        let prepared = match self.prepare(&container) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Undone like the work of one that was killed; a container that is to be removed goes at once.
+                drop(lock);
+                super::recover::sweep(&self.store)?;
+                return Err(error.doing(doing()));
+            }
+        };
+        prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
+        let plan = trace.then(|| (prepared.plan.clone(), prepared.place.as_ref().map(|place| place.endpoint.clone())));
+        let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
+        let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));
+        Ok(Run { id: container.id().clone(), explained: explained.unwrap_or_default(), attached })
+    }
+}
+
+impl Run {
+    /// Carries everything between the user and the container until it has ended. Returns its exit code.
+    pub fn attach(&self, streams: Streams) -> Result<i32> {
+        attach::attach(&self.attached, streams)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a container is to be.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Limits;
+use crate::error::{Error, Result};
+use crate::layer::Volume;
+use crate::network::{Mode, Port};
+use crate::store::{Digest, Id, Text};
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    pub image: String,
+    /// The command and its arguments; empty means the image's own.
+    pub command: Vec<Text>,
+    /// Lines `NAME=VALUE`; one without `=` removes the name.
+    pub environment: Vec<Text>,
+    /// The working directory; empty means the root.
+    pub directory: Text,
+    /// `NAME|UID[:GROUP|GID]`; empty means root.
+    pub user: String,
+    /// Whether the command has a terminal.
+    pub terminal: bool,
+    /// Whether its standard input can be written to.
+    pub interactive: bool,
+    /// Whether the container is removed when it ends.
+    pub auto_remove: bool,
+    pub limits: Limits,
+    pub volumes: Vec<Volume>,
+    pub network: Mode,
+    pub ports: Vec<Port>,
+}
+
+/// A container's specification. It is written when the container is created and never changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    pub id: Id,
+    pub name: String,
+    pub hostname: String,
+    /// The image's layers, bottom first.
+    pub layers: Vec<Digest>,
+    /// In seconds since 1970.
+    pub created: u64,
+    #[serde(flatten)]
+    pub options: Options,
+}
+
+impl Options {
+    /// Checks what can be checked without looking at the system.
+    pub fn check(&self) -> Result<()> {
+        let has_nul = |text: &Text| text.as_bytes().contains(&0);
+        if self.command.iter().chain(&self.environment).chain([&self.directory]).any(has_nul) {
+            return Err(Error::invalid("arguments, environment and paths cannot have NUL bytes"));
+        }
+        if let Some(line) = self.environment.iter().find(|line| line.as_bytes().is_empty() || line.as_bytes()[0] == b'=') {
+            return Err(Error::invalid(format!("invalid environment variable `{line}`: its name is empty")));
+        }
+        if !matches!(self.directory.as_bytes(), [] | [b'/', ..]) {
+            return Err(Error::invalid(format!("working directory `{}`: it must be an absolute path", self.directory)));
+        }
+        if self.network == Mode::None && !self.ports.is_empty() {
+            return Err(Error::invalid("a container without a network cannot publish ports"));
+        }
+        Ok(())
+    }
+}
+
+/// Checks a container's name.
+pub fn check_name(name: &str) -> Result<()> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if (2..=128).contains(&name.len()) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(valid) {
+        return Ok(());
+    }
+    let hint = "a name has 2 to 128 letters, digits, `_`, `.` and `-`, and begins with a letter or a digit";
+    Err(Error::invalid(format!("invalid container name `{name}`")).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_docker_has_them() {
+        for name in ["web", "a1", "My_web.1-x", "0web"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "a", "-web", ".web", "web/1", "names/..", "web ", "wéb", &"x".repeat(129)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}

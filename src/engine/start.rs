@@ -1,0 +1,97 @@
+//! `start`: from a prepared container to a running one.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::monitor::Resident;
+use super::prepare::Prepared;
+use super::wires::Wires;
+use super::{Container, Engine, Started, clock};
+use crate::cgroup::Group;
+use crate::error::{Doing, Error, Kind, Result, errno_text};
+use crate::kernel::memfd;
+use crate::kernel::process::{Child, Spawn};
+use crate::network;
+use crate::program::{Image, Program, Step};
+use crate::store::write;
+
+/// How long each step of a container's program took, in nanoseconds.
+pub type Trace = Vec<(usize, u32)>;
+
+/// A container whose command runs.
+pub struct Running {
+    pub init: Child,
+    pub resident: Resident,
+    pub trace: Trace,
+}
+
+impl Engine {
+    /// Starts a prepared container. This runs in the process that becomes its monitor; nothing else is done there.
+    pub fn start(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
+        let group = Group::create(&prepared.plan.cgroup)?;
+        let options = &container.spec.options;
+        let mut wires = Wires::new(options.terminal, options.interactive)?;
+        wires.add_release()?;
+        if trace {
+            wires.add_trace()?;
+        }
+        let init = spawn(&prepared.plan.program, prepared.plan.namespaces, &group, &mut wires)?;
+        let started = self.finish_start(container, prepared, &init, &mut wires);
+        let (terminal, trace) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                // Init ends by itself once we no longer hold the other end of what it waits for.
+                drop(wires);
+                let _ = init.wait();
+                return Err(error);
+            }
+        };
+        let resident = Resident { terminal, stdin: wires.stdin, stdout: wires.stdout, stderr: wires.stderr, oom: group.oom_file() };
+        Ok(Running { init, resident, trace })
+    }
+
+    /// Does for init what it waits for, and lets it go on.
+    fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<(Option<OwnedFd>, Trace)> {
+        let program = &prepared.plan.program;
+        let terminal = wires.receive_terminal(program)?;
+        if let Some(place) = &prepared.place {
+            network::connect(place.bridge, &place.endpoint, init.pid.as_raw_nonzero().get() as u32)?;
+        }
+        let started = Started { pid: init.pid.as_raw_nonzero().get(), at: clock::now() };
+        write(&container.file("started"), &started)?;
+        wires.release();
+        wires.read_report(program)?;
+        Ok((terminal, wires.read_trace()))
+    }
+}
+
+/// Starts init with a program, in new namespaces and in a cgroup.
+pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
+    let image = Image::INIT.with(&program.encode(&wires.numbers));
+    let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;
+    let cgroup = group.open_unified()?;
+    let spawn = Spawn { namespaces, cgroup: cgroup.as_ref().map(AsFd::as_fd) };
+    let init = spawn.execute(&image).doing(|| "start init")?;
+    wires.close_inits();
+    Ok(init)
+}
+
+/// What it means that a step failed.
+pub fn failure(program: &Program, index: usize, errno: i32) -> Error {
+    let Some(step) = program.steps().get(index) else { return Error::system(format!("init reports an unknown step, {index}")) };
+    if step.is_execution() {
+        return execution_failure(step, errno);
+    }
+    Error::system(errno_text(errno)).doing(format!("step {}, {}", index + 1, step.show(program)))
+}
+
+/// The command could not be executed: the kind of error decides the exit status, as in shells.
+fn execution_failure(step: &Step, errno: i32) -> Error {
+    let command = step.command().unwrap_or_default();
+    let name = String::from_utf8_lossy(&command);
+    match errno {
+        libc::ENOENT | libc::ENOTDIR if command.contains(&b'/') => Error::new(Kind::CommandNotFound, errno_text(errno)),
+        libc::ENOENT | libc::ENOTDIR => Error::new(Kind::CommandNotFound, "not found in the container's PATH"),
+        _ => Error::new(Kind::CommandNotExecutable, errno_text(errno)),
+    }
+    .doing(format!("execute `{name}`"))
+}

@@ -1,0 +1,176 @@
+//! Which images there are.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BUSYBOX, Image, Name};
+use crate::error::{Doing, Error, Result};
+use crate::store::{Store, read_if_present, write_durably};
+
+/// What tells one version of a tarball from the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    pub size: u64,
+    pub inode: u64,
+    /// When it was last modified, in seconds and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Stamp {
+        Stamp { size: metadata.size(), inode: metadata.ino(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+    }
+}
+
+/// A tarball that is an image once it is unpacked.
+pub enum Tarball {
+    Builtin,
+    File { path: PathBuf, file: File, stamp: Stamp },
+}
+
+/// What is known of an image.
+pub enum Found {
+    /// Its layers were unpacked.
+    Unpacked(Image),
+    /// It was not used yet, or the tarball has changed since.
+    Packed(Tarball),
+}
+
+/// What a list of images says about one.
+pub struct Listed {
+    pub name: String,
+    /// In seconds since 1970.
+    pub created: u64,
+    /// In bytes: of the tarball, or of all layers.
+    pub size: u64,
+}
+
+/// The suffixes of tarballs in the registry folder. What is in them is told by their content.
+const SUFFIXES: [&str; 5] = [".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tar"];
+
+/// The images of a store.
+pub struct Catalog<'a> {
+    store: &'a Store,
+}
+
+impl Catalog<'_> {
+    pub fn new(store: &Store) -> Catalog<'_> {
+        Catalog { store }
+    }
+
+    /// Finds an image by its name.
+    pub fn find(&self, name: &Name) -> Result<Found> {
+        let record = self.recorded(name)?;
+        let tarballs = self.tarballs(name);
+        let path = match &tarballs[..] {
+            [] => return self.without_tarball(name, record),
+            [path] => path.clone(),
+            [path, other, ..] => {
+                let both = format!("both `{}` and `{}` exist", path.display(), other.display());
+                return Err(Error::conflict(both).doing(format!("image `{name}`")).hint("rename one of them"));
+            }
+        };
+        let doing = || format!("open tarball `{}`", path.display());
+        let file = File::open(&path).doing(doing)?;
+        let stamp = Stamp::of(&file.metadata().doing(doing)?);
+        match record {
+            Some(image) if image.source.as_ref() == Some(&stamp) => Ok(Found::Unpacked(image)),
+            Some(image) if image.source.is_none() && name.as_str() != BUSYBOX.name => {
+                let both = format!("there are a commit and the tarball `{}` of this name", path.display());
+                Err(Error::conflict(both).doing(format!("image `{name}`")).hint("rename the tarball"))
+            }
+            _ => Ok(Found::Packed(Tarball::File { path, file, stamp })),
+        }
+    }
+
+    fn without_tarball(&self, name: &Name, record: Option<Image>) -> Result<Found> {
+        match record {
+            Some(image) if image.source.is_none() && (name.as_str() != BUSYBOX.name || is_builtin(&image)) => Ok(Found::Unpacked(image)),
+            _ if name.as_str() == BUSYBOX.name => Ok(Found::Packed(Tarball::Builtin)),
+            _ => {
+                let hint = format!("put its root file system at `{}`", self.registry().join(format!("{name}.tar.gz")).display());
+                Err(Error::not_found(format!("no such image: `{name}`")).hint(hint))
+            }
+        }
+    }
+
+    /// Whether anything has this name.
+    pub fn exists(&self, name: &Name) -> bool {
+        name.as_str() == BUSYBOX.name || self.record(name).exists() || !self.tarballs(name).is_empty()
+    }
+
+    /// Records an image whose layers are in place.
+    pub fn record_image(&self, name: &Name, image: &Image) -> Result<()> {
+        self.store.directory("image/record")?;
+        write_durably(&self.record(name), image)
+    }
+
+    /// What is recorded of an image, however its tarball may have changed since.
+    pub fn recorded(&self, name: &Name) -> Result<Option<Image>> {
+        read_if_present(&self.record(name))
+    }
+
+    /// Forgets what is recorded of an image.
+    pub fn forget(&self, name: &Name) -> Result<()> {
+        match fs::remove_file(self.record(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::from(error).doing(format!("forget image `{name}`"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// All images, by name.
+    pub fn list(&self) -> Result<Vec<Listed>> {
+        let mut images = BTreeMap::new();
+        let builtin = Listed { name: BUSYBOX.name.into(), created: 0, size: BUSYBOX.tarball.len() as u64 };
+        images.insert(BUSYBOX.name.to_string(), builtin);
+        for (name, path) in names(&self.store.root().join("image/record"))? {
+            if let Some(image) = read_if_present::<Image>(&path)?
+                && image.source.is_none()
+            {
+                images.insert(name.clone(), Listed { name, created: image.created, size: image.size });
+            }
+        }
+        for (file, path) in names(&self.registry())? {
+            let name = SUFFIXES.iter().find_map(|suffix| file.strip_suffix(suffix));
+            if let (Some(name), Ok(metadata)) = (name, fs::metadata(&path)) {
+                let listed = Listed { name: name.to_string(), created: metadata.mtime().max(0) as u64, size: metadata.size() };
+                images.insert(name.to_string(), listed);
+            }
+        }
+        Ok(images.into_values().collect())
+    }
+
+    fn registry(&self) -> PathBuf {
+        self.store.root().join("image/registry")
+    }
+
+    fn record(&self, name: &Name) -> PathBuf {
+        self.store.root().join("image/record").join(name.as_str())
+    }
+
+    /// The tarballs of this name.
+    fn tarballs(&self, name: &Name) -> Vec<PathBuf> {
+        let paths = SUFFIXES.iter().map(|suffix| self.registry().join(format!("{name}{suffix}")));
+        paths.filter(|path| path.exists()).collect()
+    }
+}
+
+/// Whether a record is of the busybox that this tinydock has, not of an older one.
+fn is_builtin(image: &Image) -> bool {
+    matches!(&image.layers[..], [layer] if layer.to_string() == BUSYBOX.diff_id)
+}
+
+/// The entries of a directory that may not be there, without hidden ones.
+fn names(directory: &PathBuf) -> Result<Vec<(String, PathBuf)>> {
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(directory).doing(|| format!("read `{}`", directory.display()))?;
+    let entries = entries.flatten().filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
+    Ok(entries.filter(|(name, _)| !name.starts_with('.')).collect())
+}

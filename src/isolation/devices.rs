@@ -1,0 +1,52 @@
+//! `/dev`: the few devices that every program expects, on a file system of the container's own.
+
+use crate::program::flags::mount_attr;
+use crate::program::{Fd, Program, Register};
+
+/// Name, major and minor number of each device (the kernel's `admin-guide/devices.txt`).
+const NODES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// Links that programs expect, with where they point.
+const LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("core", "/proc/kcore"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// The group `tty`, which owns terminals.
+const TTY: &str = "5";
+
+/// Writes the steps that make the file system for `/dev`.
+pub fn mount(program: &mut Program) -> Register {
+    let options = [("mode", "755"), ("size", "64m")];
+    program.new_mount("tmpfs", &options, mount_attr::NOSUID | mount_attr::STRICTATIME, "a /dev of its own, in memory")
+}
+
+/// Writes the steps that fill `/dev`. Returns the mount of its terminals.
+pub fn fill(program: &mut Program, dev: Register) -> Register {
+    for (name, major, minor) in NODES {
+        program.mknod(dev, name, major, minor, "a device that every program expects");
+    }
+    for (name, target) in LINKS {
+        program.symlink(target, dev, name, "a name that programs expect");
+    }
+    let quiet = mount_attr::NOSUID | mount_attr::NOEXEC;
+    let pts_options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", TTY)];
+    let pts = program.new_mount("devpts", &pts_options, quiet, "terminals of its own: none of the host's can be opened");
+    attach(program, dev, pts, "pts");
+    let quiet = quiet | mount_attr::NODEV;
+    let mqueue = program.new_mount("mqueue", &[], quiet, "the message queues of this IPC namespace");
+    attach(program, dev, mqueue, "mqueue");
+    let shm = program.new_mount("tmpfs", &[("mode", "1777"), ("size", "64m")], quiet, "shared memory of its own");
+    attach(program, dev, shm, "shm");
+    pts
+}
+
+fn attach(program: &mut Program, dev: Register, mount: Register, name: &str) {
+    program.mkdir(Fd::Kept(dev), name.as_bytes(), 0o755, "where it is mounted");
+    program.move_mount(mount, Fd::Kept(dev), name.as_bytes(), format!("mounted on /dev/{name}"));
+}

@@ -1,0 +1,48 @@
+//! What the plan must know of the host: which kernel features and files there are.
+
+use std::fs;
+use std::path::Path;
+
+use super::capabilities;
+use super::masks::{Mask, PATHS, READ_ONLY};
+
+/// Facts about the host that decide which steps a container needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Whether the kernel has time namespaces that a process enters when it executes (Linux 6.1).
+    pub time_namespace: bool,
+    /// The kernel's release, as numbers.
+    pub release: (u32, u32),
+    /// How many capabilities the kernel knows.
+    pub capabilities: u64,
+    /// The capabilities that we could give, a bit each.
+    pub bounding: u64,
+    /// The paths of `/proc` and `/sys` to hide, of those that exist here.
+    pub masks: Vec<Mask>,
+    /// The paths of `/proc` that may only be read, of those that exist here.
+    pub read_only: Vec<&'static str>,
+}
+
+impl Host {
+    /// Looks at this host.
+    pub fn read() -> Host {
+        let release = release();
+        let (capabilities, bounding) = capabilities::known();
+        Host {
+            time_namespace: release >= (6, 1) && Path::new("/proc/self/ns/time").exists(),
+            release,
+            capabilities,
+            bounding,
+            masks: PATHS.iter().flat_map(|path| Mask::find(path)).collect(),
+            read_only: READ_ONLY.iter().copied().filter(|path| fs::metadata(path).is_ok()).collect(),
+        }
+    }
+}
+
+/// The first two numbers of the kernel's release.
+fn release() -> (u32, u32) {
+    let name = rustix::system::uname();
+    let text = name.release().to_string_lossy();
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}

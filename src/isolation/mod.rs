@@ -1,0 +1,71 @@
+//! Process isolation: a process that sees nothing of the host but what it is shown.
+//!
+//! Namespaces give it its own process ids, mounts, host name, IPC objects, network, clocks and cgroup root. Its file
+//! system is what was mounted before `pivot_root` made the rest unreachable; `/proc`, `/sys` and `/dev` are new and show
+//! only what is safe to show. It has 14 of root's 41 capabilities, and loses the rest for good.
+//!
+//! The functions here write this into a program in the order in which it must happen:
+//! [`begin`], [`mount_kernel_file_systems`], [`open_terminal`], [`enter_root`], [`become_user`], [`execute`].
+
+mod capabilities;
+mod command;
+mod devices;
+mod host;
+mod kernel_mounts;
+mod masks;
+mod root;
+mod terminal;
+mod user;
+
+use crate::program::flags::{clone, open, propagation};
+use crate::program::{Concept, Fd, Input, Program, Register};
+
+pub use capabilities::DEFAULT as DEFAULT_CAPABILITIES;
+pub use command::{Command, environment};
+pub use host::Host;
+pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
+pub use root::{become_user, enter_root, execute};
+pub use terminal::{join_terminal, open_terminal};
+pub use user::{Identity, Users};
+
+/// The namespaces of a container, as `CLONE_NEW…` flags. The cgroup namespace is not among them: it begins where a
+/// process is when it is made, so init makes it once it is in its cgroup.
+pub fn namespaces(host: &Host, own_network: bool) -> u64 {
+    let mut flags = clone::NEWNS | clone::NEWUTS | clone::NEWIPC | clone::NEWPID;
+    if own_network {
+        flags |= clone::NEWNET;
+    }
+    if host.time_namespace {
+        flags |= clone::NEWTIME;
+    }
+    flags
+}
+
+/// Writes the steps that come before all others.
+pub fn begin(program: &mut Program, hostname: &str) {
+    program.concept(Concept::ProcessIsolation);
+    program.die_with_parent("a container does not outlive its monitor");
+    program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
+    program.umask(0, "modes are what they are said to be");
+    program.propagate(propagation::PRIVATE, "nothing mounted here shows on the host, and nothing mounted there shows here");
+    program.sethostname(hostname, "the UTS namespace's own host name");
+}
+
+/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given. Returns the
+/// container's root directory.
+pub fn join(program: &mut Program, host: &Host, tied: bool) -> Register {
+    program.concept(Concept::ProcessIsolation);
+    if tied {
+        program.die_with_parent("the command ends with the `exec` that started it");
+    }
+    program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
+    let flags = namespaces(host, true) & !clone::NEWPID | clone::NEWCGROUP;
+    program.setns(Fd::Given(Input::Target), flags, "the container's namespaces; it was born in that of its processes");
+    program.open(Fd::Cwd, b"/", open::PATH | open::DIRECTORY, "the container's root, which is ours now")
+}
+
+/// Writes the step that makes the cgroup that init is in the root of what the container sees.
+pub fn hide_cgroup_parents(program: &mut Program) {
+    program.concept(Concept::ProcessIsolation);
+    program.unshare(clone::NEWCGROUP, "the container's cgroup is the root of all that it sees of cgroups");
+}

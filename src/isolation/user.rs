@@ -1,0 +1,120 @@
+//! Who the command runs as: `-u` by name or number, as the image's own `/etc/passwd` and `/etc/group` know it.
+
+use crate::error::{Error, Result};
+
+/// A user as the kernel knows one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub user: u32,
+    pub group: u32,
+    /// Further groups, in ascending order.
+    pub groups: Vec<u32>,
+    pub home: Vec<u8>,
+}
+
+/// The image's user database (passwd(5), group(5)).
+#[derive(Clone, Debug, Default)]
+pub struct Users {
+    pub passwd: Vec<u8>,
+    pub group: Vec<u8>,
+}
+
+impl Users {
+    /// Finds who `NAME|UID[:GROUP|GID]` means. The empty string is root.
+    pub fn find(&self, text: &str) -> Result<Identity> {
+        let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+        let user = if user.is_empty() { "0" } else { user };
+        let number: Option<u32> = user.parse().ok();
+        let entry = records(&self.passwd).find(|fields| {
+            fields.len() >= 6 && (fields[0] == user.as_bytes() || (number.is_some() && parse(fields[2]) == number))
+        });
+        let mut identity = match (&entry, number) {
+            (Some(fields), _) => {
+                let (Some(user), Some(group)) = (parse(fields[2]), parse(fields[3])) else {
+                    return Err(Error::invalid(format!("the image's passwd file has no valid numbers for user `{user}`")));
+                };
+                Identity { user, group, groups: self.memberships(fields[0]), home: fields[5].to_vec() }
+            }
+            (None, Some(user)) => Identity { user, group: 0, groups: Vec::new(), home: b"/".to_vec() },
+            (None, None) => return Err(Error::not_found(format!("no user `{user}` in the image's passwd file"))),
+        };
+        if entry.is_none() && identity.user == 0 {
+            identity.home = b"/root".to_vec();
+        }
+        if let Some(group) = group {
+            identity.group = self.find_group(group)?;
+            identity.groups.clear();
+        }
+        if identity.home.is_empty() {
+            identity.home = b"/".to_vec();
+        }
+        Ok(identity)
+    }
+
+    fn find_group(&self, text: &str) -> Result<u32> {
+        let found = records(&self.group).find(|fields| fields.len() >= 3 && fields[0] == text.as_bytes());
+        let number = found.and_then(|fields| parse(fields[2])).or_else(|| text.parse().ok());
+        number.ok_or_else(|| Error::not_found(format!("no group `{text}` in the image's group file")))
+    }
+
+    /// The groups that list `user` as a member.
+    fn memberships(&self, user: &[u8]) -> Vec<u32> {
+        let member = |fields: &Vec<&[u8]>| fields.len() >= 4 && fields[3].split(|c| *c == b',').any(|name| name == user);
+        let mut groups: Vec<u32> = records(&self.group).filter(member).filter_map(|fields| parse(fields[2])).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+}
+
+/// The fields of each line.
+fn records(text: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    text.split(|c| *c == b'\n').map(|line| line.split(|c| *c == b':').collect())
+}
+
+fn parse(field: &[u8]) -> Option<u32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users() -> Users {
+        Users {
+            passwd: b"root:x:0:0:root:/root:/bin/sh\nwww:x:33:34:www:/var/www:/bin/false\nbroken\n1000:x:7:8::/seven:\n".to_vec(),
+            group: b"root:x:0:\nwheel:x:10:root,www\nwww:x:34:\nmail:x:8:www\n".to_vec(),
+        }
+    }
+
+    #[test]
+    fn users_are_found_by_name_and_number() {
+        for (text, user, group, groups, home) in [
+            ("", 0, 0, vec![10], "/root"),
+            ("root", 0, 0, vec![10], "/root"),
+            ("www", 33, 34, vec![8, 10], "/var/www"),
+            ("33", 33, 34, vec![8, 10], "/var/www"),
+            ("www:mail", 33, 8, vec![], "/var/www"),
+            ("www:99", 33, 99, vec![], "/var/www"),
+            ("4242", 4242, 0, vec![], "/"),
+            ("4242:www", 4242, 34, vec![], "/"),
+            ("1000", 7, 8, vec![], "/seven"),
+        ] {
+            let found = users().find(text).unwrap();
+            let expected = Identity { user, group, groups, home: home.as_bytes().to_vec() };
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_image_without_users_still_has_root() {
+        let found = Users::default().find("").unwrap();
+        assert_eq!((found.user, found.home.as_slice()), (0, &b"/root"[..]));
+    }
+
+    #[test]
+    fn unknown_users_and_groups_are_named() {
+        assert!(users().find("nobody").unwrap_err().to_string().contains("`nobody`"));
+        assert!(users().find("www:staff").unwrap_err().to_string().contains("`staff`"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Descriptors: handing them to other processes, and to the program that this one becomes.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+/// Lets a descriptor stay open when this process or a child executes another program. Returns its number.
+pub fn keep_on_exec(fd: impl AsFd) -> io::Result<i32> {
+    let flags = fcntl_getfd(&fd)?;
+    fcntl_setfd(&fd, flags - FdFlags::CLOEXEC)?;
+    Ok(fd.as_fd().as_raw_fd())
+}
+
+/// The descriptor that this process was started with under a number.
+pub fn inherited(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: only borrowed to ask whether it is open.
+    fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: it is open, and whoever started us left it to us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Closes all descriptors from 3 on but those in `keep`. Nobody may use any other from then on.
+pub fn close_all_but(keep: &[i32]) {
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= 3).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep {
+        close_range(first, fd);
+        first = fd + 1;
+    }
+    close_range(first, u32::MAX);
+}
+
+/// Closes the descriptors from `first` on and before `end`.
+fn close_range(first: u32, end: u32) {
+    if first < end {
+        // SAFETY: the caller of `close_all_but` has no more use for them. Where the kernel lacks the call (before 5.9) they
+        // stay open, and close when the next program is executed.
+        unsafe { libc::syscall(libc::SYS_close_range, first, end - u32::from(end != u32::MAX), 0) };
+    }
+}
+
+/// Sends a message with a descriptor.
+pub fn send(socket: impl AsFd, message: &[u8], fd: BorrowedFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [fd];
+    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)), "there is space for one descriptor");
+    sendmsg(socket, &[IoSlice::new(message)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives a message, and the descriptor with it if there is one. No bytes mean that the other end is closed.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    if received.flags.contains(ReturnFlags::TRUNC) {
+        return Err(io::Error::other("a message is too long"));
+    }
+    let mut fd = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut fds) = message {
+            fd = fds.next();
+        }
+    }
+    Ok((received.bytes, fd))
+}

@@ -1,0 +1,42 @@
+//! Open file description locks (fcntl_locking(2)). They belong to the open file, not to a process, so a lock passes to
+//! the children that inherit the descriptor and ends with the last of them; and one can be asked for without being taken.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// Waits for an exclusive lock on the whole file.
+pub fn acquire(file: &impl AsFd) -> io::Result<()> {
+    loop {
+        match control(file, libc::F_OFD_SETLKW, libc::F_WRLCK) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
+/// Takes an exclusive lock if nobody has one; returns whether it was taken.
+pub fn try_acquire(file: &impl AsFd) -> io::Result<bool> {
+    match control(file, libc::F_OFD_SETLK, libc::F_WRLCK) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        result => result.map(|_| true),
+    }
+}
+
+/// Whether some other open file has a lock.
+pub fn is_held(file: &impl AsFd) -> io::Result<bool> {
+    let kind = control(file, libc::F_OFD_GETLK, libc::F_WRLCK)?;
+    Ok(kind != libc::F_UNLCK as i16)
+}
+
+/// Makes the call for the whole file and returns the kind of lock that the kernel left in the structure.
+fn control(file: &impl AsFd, command: i32, kind: i32) -> io::Result<i16> {
+    // SAFETY: the structure is plain numbers; zero is the whole file, and `l_pid` must be zero for these commands.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as i16;
+    lock.l_whence = libc::SEEK_SET as i16;
+    // SAFETY: the descriptor is open, the structure is valid.
+    match unsafe { libc::fcntl(file.as_fd().as_raw_fd(), command, &raw mut lock) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(lock.l_type),
+    }
+}

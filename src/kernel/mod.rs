@@ -1,0 +1,16 @@
+//! Safe wrappers of the Linux calls that no library wraps, and the only `unsafe` of the house. What rustix offers is used
+//! from there directly.
+
+#![allow(unsafe_code)]
+
+#[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
+mod arch;
+pub mod bpf;
+pub mod descriptor;
+pub mod filelock;
+pub mod memfd;
+pub mod memory;
+pub mod netlink;
+pub mod process;
+pub mod signal;
+pub mod terminal;

@@ -1,0 +1,142 @@
+//! Making processes: the container's init, which shares nothing with us but for the moment until it executes, and the
+//! forks of a process that is still small.
+
+use std::ffi::c_char;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use rustix::process::{Pid, WaitIdOptions, WaitIdStatus, waitid};
+
+use super::arch;
+
+/// The flags of clone3(2) that do not fit the `int` of clone(2), as which libc declares them.
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// What a new process gets of its own, and where it starts.
+#[derive(Default)]
+pub struct Spawn<'a> {
+    /// `CLONE_NEW…` flags.
+    pub namespaces: u64,
+    /// The cgroup v2 directory it is born into.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// A child process.
+pub struct Child {
+    pub pid: Pid,
+    pub pidfd: OwnedFd,
+}
+
+impl Spawn<'_> {
+    /// Starts `image` without arguments and environment.
+    ///
+    /// The child inherits the descriptors that do not close on exec, and the default action for every signal we handle.
+    /// We are suspended until it has executed, and run no code in it, so this may be called with threads running.
+    pub fn execute(&self, image: impl AsFd) -> io::Result<Child> {
+        let mut pidfd: i32 = -1;
+        // SAFETY: the structure is plain numbers, for all of which zero means "not asked for".
+        let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
+        arguments.flags = flags as u64 | CLONE_CLEAR_SIGHAND | self.namespaces;
+        arguments.pidfd = &raw mut pidfd as u64;
+        arguments.exit_signal = libc::SIGCHLD as u64;
+        if let Some(cgroup) = self.cgroup {
+            arguments.flags |= CLONE_INTO_CGROUP;
+            arguments.cgroup = cgroup.as_raw_fd() as u64;
+        }
+        let none: [*const c_char; 1] = [ptr::null()];
+        let image = image.as_fd().as_raw_fd();
+        // SAFETY: CLONE_VM and CLONE_VFORK are set, no stack is; both lists end with NULL.
+        let pid = unsafe { arch::clone_and_execute(&arguments, image, none.as_ptr(), none.as_ptr()) };
+        if pid < 0 {
+            return Err(io::Error::from_raw_os_error(-pid as i32));
+        }
+        let pid = Pid::from_raw(pid as i32).expect("clone3 returns a positive pid");
+        // SAFETY: CLONE_PIDFD made the descriptor, and nobody else knows it.
+        Ok(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Exited(i32),
+    Signaled(i32),
+}
+
+impl Ending {
+    /// The exit status as shells and container engines report it: 128+n for death by signal n.
+    pub fn code(self) -> i32 {
+        match self {
+            Ending::Exited(code) => code,
+            Ending::Signaled(signal) => 128 + signal,
+        }
+    }
+}
+
+impl Child {
+    /// Waits until the process has ended and reaps it.
+    pub fn wait(&self) -> io::Result<Ending> {
+        loop {
+            let id = rustix::process::WaitId::PidFd(self.pidfd.as_fd());
+            match waitid(id, WaitIdOptions::EXITED) {
+                Ok(Some(status)) => return Ok(ending(&status)),
+                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+fn ending(status: &WaitIdStatus) -> Ending {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Ending::Exited(code),
+        (None, signal) => Ending::Signaled(signal.unwrap_or(libc::SIGKILL)),
+    }
+}
+
+/// What [`fork`] returns.
+pub enum Fork {
+    Parent(Pid),
+    Child,
+}
+
+/// Forks. The child is a copy of the calling thread only, so no other thread may be running.
+pub fn fork() -> io::Result<Fork> {
+    debug_assert_eq!(std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count), 1, "only one thread may fork");
+    // SAFETY: there is one thread, so no lock is held by a thread that the child lacks.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(Pid::from_raw(pid).expect("fork returns a positive pid"))),
+    }
+}
+
+/// Becomes `image`, without arguments and environment. Returns if that fails.
+pub fn become_image(image: impl AsFd) -> io::Error {
+    let none: [*const c_char; 1] = [ptr::null()];
+    // SAFETY: both lists end with NULL; the path is a string.
+    unsafe {
+        let image = image.as_fd().as_raw_fd();
+        libc::syscall(libc::SYS_execveat, image, c"".as_ptr(), none.as_ptr(), none.as_ptr(), libc::AT_EMPTY_PATH);
+    }
+    io::Error::last_os_error()
+}
+
+/// Lets the children that are made from now on be in the process namespace of `target`.
+pub fn enter_pid_namespace(target: impl AsFd) -> io::Result<()> {
+    // SAFETY: changes nothing but where children are made.
+    match unsafe { libc::setns(target.as_fd().as_raw_fd(), libc::CLONE_NEWPID) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Ends this process at once, without running what Rust and the C library run at the end of a program: in a forked child
+/// that belongs to the parent.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: does not return.
+    unsafe { libc::_exit(status) }
+}

@@ -1,0 +1,240 @@
+//! A layer's tree while it is written. Every path is resolved below the layer's directory as if that were the root
+//! (openat2(2), `RESOLVE_IN_ROOT`), and every last component is made or replaced relative to its open parent, so a link in
+//! the tarball leads nowhere else.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
+    fsetxattr, futimens, linkat, lsetxattr, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat, utimensat,
+};
+use rustix::io::Errno;
+
+use crate::error::{Doing, Error, Result};
+
+/// What a file has beside its content.
+pub struct Attributes {
+    pub mode: u32,
+    pub user: u32,
+    pub group: u32,
+    pub modified: Timespec,
+    /// Names and values.
+    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+pub struct Tree {
+    root: OwnedFd,
+    /// The directory of the last entry: entries of one directory usually follow each other.
+    parent: Option<(Vec<Vec<u8>>, OwnedFd)>,
+    /// Directories and their times, which writing into them would change again.
+    times: Vec<(Vec<Vec<u8>>, Timespec)>,
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+impl Tree {
+    pub fn new(root: &Path) -> Result<Tree> {
+        let root = openat(CWD, root, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", root.display()))?;
+        Ok(Tree { root, parent: None, times: Vec::new() })
+    }
+
+    /// Sets the attributes of the root directory itself.
+    pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
+        set_attributes(&self.root, attributes)?;
+        self.times.push((Vec::new(), attributes.modified));
+        Ok(())
+    }
+
+    pub fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
+        let parent = self.parent(path)?;
+        match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+            Err(Errno::EXIST) if is_directory(parent, name)? => {}
+            Err(Errno::EXIST) => {
+                remove(parent, name)?;
+                mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
+            }
+            result => result?,
+        }
+        let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+        set_attributes(&directory, attributes)?;
+        let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
+        self.times.push((full, attributes.modified));
+        Ok(())
+    }
+
+    /// Makes a file and has `fill` write its content.
+    pub fn file(
+        &mut self,
+        path: &[Vec<u8>],
+        name: &[u8],
+        attributes: &Attributes,
+        fill: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<()> {
+        let parent = self.parent(path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let make = || openat(parent, name, flags, Mode::from_raw_mode(0o600));
+        let mut file = File::from(replacing(parent, name, make)?);
+        fill(&mut file).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
+            _ if error.raw_os_error().is_some() => Error::from(error),
+            _ => Error::invalid(error),
+        })?;
+        set_attributes(&file, attributes)?;
+        Ok(futimens(&file, &times(attributes.modified))?)
+    }
+
+    pub fn symlink(&mut self, path: &[Vec<u8>], name: &[u8], target: &[u8], attributes: &Attributes) -> Result<()> {
+        let parent = self.parent(path)?;
+        replacing(parent, name, || symlinkat(target, parent, name))?;
+        set_attributes_at(parent, name, attributes)
+    }
+
+    pub fn node(&mut self, path: &[Vec<u8>], name: &[u8], kind: FileType, device: u64, attributes: &Attributes) -> Result<()> {
+        let parent = self.parent(path)?;
+        let mode = Mode::from_raw_mode(attributes.mode);
+        replacing(parent, name, || mknodat(parent, name, kind, mode, device))?;
+        set_attributes_at(parent, name, attributes)?;
+        // mknod applies our umask.
+        Ok(rustix::fs::chmodat(parent, name, mode, AtFlags::empty())?)
+    }
+
+    /// Links `name` to what the entry `target` made.
+    pub fn hard_link(&mut self, path: &[Vec<u8>], name: &[u8], target: &[Vec<u8>]) -> Result<()> {
+        let Some((target_name, target_path)) = target.split_last() else {
+            return Err(Error::invalid("is a hard link to the root directory"));
+        };
+        let shown = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
+        let doing = || format!("hard link to `{}`", shown.escape_debug());
+        let source = open_path(&self.root, target_path).doing(doing)?;
+        let parent = self.parent(path)?;
+        if (target_path, target_name.as_slice()) == (path, name) {
+            return Err(Error::invalid("is a hard link to itself"));
+        }
+        replacing(parent, name, || linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())).doing(doing)
+    }
+
+    /// Sets the times of directories, the deepest last made first.
+    pub fn finish(self) -> Result<()> {
+        for (path, modified) in self.times.iter().rev() {
+            match open_path(&self.root, path) {
+                Ok(directory) => futimens(&directory, &times(*modified))?,
+                // A later entry replaced it.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the directory that an entry is made in, making what no entry made.
+    fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
+        if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
+            let directory = match open_path(&self.root, path) {
+                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path)?,
+                result => result?,
+            };
+            self.parent = Some((path.to_vec(), directory));
+        }
+        Ok(&self.parent.as_ref().expect("just opened").1)
+    }
+}
+
+/// Opens a directory below the root, following links as a process with that root would.
+fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
+    if path.is_empty() {
+        return openat(root, c".", DIRECTORY, Mode::empty());
+    }
+    let joined = path.join(&b'/');
+    loop {
+        match openat2(root, joined.as_slice(), DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS) {
+            // A rename elsewhere on the system made the kernel unsure of a `..` in a link.
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Makes the directories of a path one by one. What is in the way and no directory is replaced.
+fn make_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
+    let mut directory = open_path(root, &[])?;
+    for depth in 0..path.len() {
+        directory = match open_path(root, &path[..=depth]) {
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                let name = path[depth].as_slice();
+                replacing(&directory, name, || mkdirat(&directory, name, Mode::from_raw_mode(0o755)))?;
+                open_path(root, &path[..=depth])?
+            }
+            result => result?,
+        };
+    }
+    Ok(directory)
+}
+
+/// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
+fn replacing<T>(parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    match make() {
+        Err(Errno::EXIST) => {
+            remove(parent, name)?;
+            make()
+        }
+        result => result,
+    }
+}
+
+/// Removes a file, or a directory with all below it.
+fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => {}
+        result => return result,
+    }
+    let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+    for entry in Dir::read_from(&directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            remove(&directory, name)?;
+        }
+    }
+    unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+fn is_directory(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
+    let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Sets owner, mode and extended attributes. The order matters: a change of owner clears the set-user-ID bit and file
+/// capabilities.
+fn set_attributes(file: impl AsFd, attributes: &Attributes) -> Result<()> {
+    fchown(&file, Some(Uid::from_raw(attributes.user)), Some(Gid::from_raw(attributes.group)))?;
+    fchmod(&file, Mode::from_raw_mode(attributes.mode))?;
+    for (name, value) in &attributes.extended {
+        fsetxattr(&file, name.as_slice(), value, XattrFlags::empty()).doing(|| attribute(name))?;
+    }
+    Ok(())
+}
+
+/// The same for what cannot be opened: links and nodes. Links have no mode.
+fn set_attributes_at(parent: &OwnedFd, name: &[u8], attributes: &Attributes) -> Result<()> {
+    let (user, group) = (Uid::from_raw(attributes.user), Gid::from_raw(attributes.group));
+    chownat(parent, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+    if !attributes.extended.is_empty() {
+        use std::os::fd::AsRawFd;
+        let path = [format!("/proc/self/fd/{}/", parent.as_raw_fd()).as_bytes(), name].concat();
+        for (key, value) in &attributes.extended {
+            lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty()).doing(|| attribute(key))?;
+        }
+    }
+    Ok(utimensat(parent, name, &times(attributes.modified), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+fn attribute(name: &[u8]) -> String {
+    format!("set extended attribute `{}`", name.escape_ascii())
+}
+
+fn times(modified: Timespec) -> Timestamps {
+    Timestamps { last_access: modified, last_modification: modified }
+}

@@ -1,0 +1,72 @@
+//! The arguments of a step: what the kernel is given, in a form that can be shown.
+
+use super::flags::Names;
+use super::{Fd, Program, Register};
+
+/// One argument of a system call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Argument {
+    Int(i64),
+    /// A set of flags, or one constant, shown by name.
+    Flags(u64, Names),
+    /// A file mode, shown in octal.
+    Mode(u32),
+    Device {
+        major: u32,
+        minor: u32,
+    },
+    Fd(Fd),
+    Null,
+    /// A string; NUL-terminated in memory.
+    Text(Vec<u8>),
+    /// A NULL-terminated array of strings, as `execve` takes them.
+    List(Vec<Vec<u8>>),
+    /// A structure passed by address, and how it is shown.
+    Struct(Vec<u8>, String),
+    /// Room for the kernel to write this many bytes into.
+    Buffer(usize),
+    /// A message without text that carries one descriptor (unix(7), `SCM_RIGHTS`).
+    Message(Register),
+}
+
+impl Argument {
+    pub fn text(text: impl AsRef<[u8]>) -> Argument {
+        Argument::Text(text.as_ref().to_vec())
+    }
+
+    /// The argument as a reader of strace(1) expects it.
+    pub fn show(&self, program: &Program) -> String {
+        match self {
+            Argument::Int(n) => n.to_string(),
+            Argument::Flags(value, names) => names.show(*value),
+            Argument::Mode(mode) if mode & libc::S_IFMT == libc::S_IFCHR => format!("S_IFCHR|0{:o}", mode & 0o7777),
+            Argument::Mode(mode) => format!("0{mode:o}"),
+            Argument::Device { major, minor } => format!("makedev({major}, {minor})"),
+            Argument::Fd(fd) => show_fd(*fd, program),
+            Argument::Null => "NULL".into(),
+            Argument::Text(text) => quote(text),
+            Argument::List(list) => format!("[{}]", list.iter().map(|s| quote(s)).collect::<Vec<_>>().join(", ")),
+            Argument::Struct(_, shown) => shown.clone(),
+            Argument::Buffer(_) => "buffer".into(),
+            Argument::Message(register) => format!("{{SCM_RIGHTS: {}}}", show_fd(Fd::Kept(*register), program)),
+        }
+    }
+}
+
+/// A descriptor by its name; one that a step made also by that step's number.
+fn show_fd(fd: Fd, program: &Program) -> String {
+    match fd {
+        Fd::Cwd => "AT_FDCWD".into(),
+        Fd::Given(input) => format!("{input:?}").to_lowercase(),
+        Fd::Number(n) => n.to_string(),
+        Fd::Kept(Register(index)) => {
+            let name = program.steps()[index].keeps.unwrap_or("descriptor");
+            format!("{name}:{}", index + 1)
+        }
+    }
+}
+
+/// A string in double quotes, with what does not print escaped.
+fn quote(text: &[u8]) -> String {
+    format!("\"{}\"", text.escape_ascii().to_string().replace("\\'", "'"))
+}

@@ -1,0 +1,69 @@
+//! Locks between processes, which the kernel releases when their holder dies.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::error::{Doing, Result};
+use crate::kernel::filelock;
+
+/// An exclusive lock on a file, held until it is dropped and by every process that inherited the descriptor.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    pub fn acquire(path: &Path) -> Result<Lock> {
+        loop {
+            let file = open(path)?;
+            filelock::acquire(&file).doing(|| format!("lock `{}`", path.display()))?;
+            if is_in_place(&file)? {
+                return Ok(Lock { file });
+            }
+        }
+    }
+
+    /// Takes the lock if it is free.
+    pub fn try_acquire(path: &Path) -> Result<Option<Lock>> {
+        loop {
+            let file = open(path)?;
+            if !filelock::try_acquire(&file).doing(|| format!("lock `{}`", path.display()))? {
+                return Ok(None);
+            }
+            if is_in_place(&file)? {
+                return Ok(Some(Lock { file }));
+            }
+        }
+    }
+
+    /// Whether somebody holds the lock. Asking does not disturb those who try to take it.
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| filelock::is_held(&file).unwrap_or(false))
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl From<File> for Lock {
+    /// The lock that an inherited descriptor holds.
+    fn from(file: File) -> Lock {
+        Lock { file }
+    }
+}
+
+/// Whether a lock that was taken still means something: whoever had it may have removed the file at last.
+fn is_in_place(file: &File) -> Result<bool> {
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+fn open(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    opened.doing(|| format!("open lock `{}`", path.display()))
+}

@@ -1,0 +1,43 @@
+//! What tinydock keeps on disk, and the locks around it.
+//!
+//! ```text
+//! /var/lib/tinydock/                 the root (`--root`, TINYDOCK_ROOT): what outlives a reboot
+//!   image/registry/NAME.tar.gz       root file systems as tarballs: drop one in, run it
+//!   image/record/NAME                which layers an image is made of, as JSON
+//!   layer/sha256/<diff id>/          unpacked layers; one that is there is complete
+//!   container/<id>/                  spec, started, exit, log; upper and work of its overlay
+//!   container/names/<name>           a symbolic link to the id
+//!   network/<name>                   a network, as JSON
+//!   trash/                           what is being deleted
+//!
+//! /run/tinydock/                     the run directory (TINYDOCK_RUN): what dies with the boot
+//!   lock                             held while names, addresses and ports are given out
+//!   container/<id>/                  lock, endpoint, attach: there while something is done for or by the container
+//!   network/<name>/<address>         a symbolic link to the id of the container that leases the address
+//!   port/<protocol>-<address>-<port> a symbolic link to the id of the container that publishes the port
+//! ```
+//!
+//! There is no database and no daemon, so these rules keep the tree true:
+//!
+//! - A record is written to a temporary file and renamed. What cannot be read is reported, not trusted.
+//! - Whoever makes, starts, runs or removes a container holds the lock in its run directory. The lock is released by the
+//!   kernel when its holder dies, so a run directory whose lock is free tells the next command what to clean up.
+//! - Names, addresses and ports are links that name their owner, made under one lock. One whose owner is gone is free.
+//! - Deleting is renaming into the trash, then unlinking.
+
+mod digest;
+mod id;
+mod link;
+mod lock;
+mod paths;
+mod record;
+mod text;
+mod trash;
+
+pub use digest::Digest;
+pub use id::{Id, is_prefix};
+pub use link::{Claim, Claims};
+pub use lock::Lock;
+pub use paths::Store;
+pub use record::{read, read_if_present, write, write_durably};
+pub use text::Text;

@@ -1,0 +1,77 @@
+//! Records: small JSON files that are either the old version or the new one, whatever happens while they are written.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Doing, Error, Result};
+
+/// Reads a record.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).doing(|| format!("read `{}`", path.display()))?;
+    serde_json::from_slice(&bytes).map_err(|wrong| Error::system(wrong).doing(format!("unreadable record `{}`", path.display())))
+}
+
+/// Reads a record that may not be there.
+pub fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::metadata(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        _ => read(path).map(Some),
+    }
+}
+
+/// Writes a record that survives the death of any process. The caller is the only one who writes this record now.
+pub fn write<T: Serialize>(path: &Path, record: &T) -> Result<()> {
+    write_beside(path, record).and_then(|(_, beside)| replace(&beside, path))
+}
+
+/// Writes a record that survives a loss of power as well.
+pub fn write_durably<T: Serialize>(path: &Path, record: &T) -> Result<()> {
+    let (file, beside) = write_beside(path, record)?;
+    file.sync_data().doing(|| format!("sync `{}`", beside.display()))?;
+    replace(&beside, path)?;
+    let directory = path.parent().unwrap_or(path);
+    File::open(directory).and_then(|directory| directory.sync_all()).doing(|| format!("sync `{}`", directory.display()))
+}
+
+/// Writes the new version to `.NAME.new`, which whoever lists a directory of records passes over.
+fn write_beside<T: Serialize>(path: &Path, record: &T) -> Result<(File, PathBuf)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.new"));
+    let doing = || format!("write `{}`", path.display());
+    let bytes = serde_json::to_vec(record).map_err(Error::system).doing(doing)?;
+    let mut file = File::create(&beside).doing(doing)?;
+    file.write_all(&bytes).doing(doing)?;
+    Ok((file, beside))
+}
+
+fn replace(beside: &Path, path: &Path) -> Result<()> {
+    fs::rename(beside, path).doing(|| format!("write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_does_not_parse_is_reported_by_name() {
+        let path = std::env::temp_dir().join(format!("tinydock-record-{}", std::process::id()));
+        fs::write(&path, "{").unwrap();
+        let error = read::<Vec<u8>>(&path).unwrap_err().to_string();
+        fs::remove_file(&path).unwrap();
+        assert!(error.starts_with(&format!("unreadable record `{}`", path.display())), "{error}");
+    }
+
+    #[test]
+    fn a_record_is_what_was_last_written() {
+        let path = std::env::temp_dir().join(format!("tinydock-written-{}", std::process::id()));
+        write(&path, &[1, 2]).unwrap();
+        write_durably(&path, &[3]).unwrap();
+        assert_eq!(read_if_present::<Vec<u8>>(&path).unwrap(), Some(vec![3]));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read_if_present::<Vec<u8>>(&path).unwrap(), None);
+    }
+}

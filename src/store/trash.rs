@@ -1,0 +1,47 @@
+//! The trash: what is renamed into it is deleted, even if nobody has got round to unlinking it yet.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::error::{Doing, Error, Result};
+use crate::store::{Id, Store};
+
+impl Store {
+    /// Deletes a file or a directory in one step, by renaming. Returns whether there was anything to delete.
+    pub fn discard(&self, path: &Path) -> Result<bool> {
+        let trash = self.directory("trash")?.join(Id::generate()?.as_str());
+        match fs::rename(path, &trash) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            result => result.doing(|| format!("remove `{}`", path.display())).map(|()| true),
+        }
+    }
+
+    /// Removes a directory below the run directory, at once for everybody.
+    pub fn discard_run(&self, path: &Path) -> Result<()> {
+        let trash = self.run_directory("trash")?.join(Id::generate()?.as_str());
+        match fs::rename(path, &trash) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            result => result.doing(|| format!("remove `{}`", path.display()))?,
+        }
+        unlink(&trash)
+    }
+
+    /// Unlinks what is in the trash. Whoever does the same at the same time is no hindrance.
+    pub fn empty_trash(&self) -> Result<()> {
+        for trash in [self.root().join("trash"), self.run().join("trash")] {
+            for entry in fs::read_dir(&trash).into_iter().flatten().flatten() {
+                unlink(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unlink(path: &Path) -> Result<()> {
+    let removed = if path.is_symlink() || !path.is_dir() { fs::remove_file(path) } else { fs::remove_dir_all(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::from(error).doing(format!("empty the trash `{}`", path.display()))),
+        _ => Ok(()),
+    }
+}
