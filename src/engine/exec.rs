@@ -39,7 +39,7 @@ impl Engine {
     /// Runs a command in a running container. Returns its exit code, or 0 at once if it is detached.
     pub fn exec(&self, container: &Container, options: &ExecOptions) -> Result<i32> {
         let (_, started) = container.open_init()?;
-        let view = View::new(&[PathBuf::from(format!("/proc/{}/root", started.pid))])?;
+        let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
         let facts = Facts::gather(Some(view));

@@ -1,0 +1,50 @@
+# What is missing is installed from Debian's packages; what needs root asks for it with sudo, and says what for.
+
+TARGET  := x86_64-unknown-linux-gnu
+RELEASE := target/$(TARGET)/release/tinydock
+PREFIX  ?= /usr/local
+SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
+BUSYBOX := $(or $(TINYDOCK_BUSYBOX),/bin/busybox)
+TTY     := $(shell test -t 0 && test -t 1 && echo -it)
+
+.PHONY: run build test lint bench install clean
+
+run: build ## Build, and run busybox in a container
+	$(call say,to make a container)
+	$(SUDO) ./$(RELEASE) run $(TTY) --rm busybox $(if $(TTY),sh,uname -a)
+
+build: $(BUSYBOX)
+	cargo build --release --locked
+
+test: $(BUSYBOX) ## Run every test
+	$(call say,to make the namespaces and containers of the tests)
+	scripts/packages.sh test
+	cargo test --locked --no-run
+	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --no-fail-fast
+	cargo build --release --locked
+	$(SUDO) tests/vm/run.sh
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+bench: build ## Measure, side by side with the other engines that are installed
+	$(call say,to make containers)
+	$(SUDO) bench/run.sh $(BENCH)
+
+install: build ## Install the binary, its manual page and its completions
+	$(SUDO) install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/tinydock
+	./$(RELEASE) manual | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man1/tinydock.1
+	./$(RELEASE) completion bash | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tinydock
+	./$(RELEASE) completion zsh | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tinydock
+	./$(RELEASE) completion fish | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tinydock.fish
+
+$(BUSYBOX):
+	scripts/packages.sh build
+
+clean:
+	cargo clean
+
+define say
+@test -z "$(SUDO)" || echo "tinydock needs root $(1): sudo may ask for your password."
+endef

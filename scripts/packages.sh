@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what Debian packages the build, the tests or the benchmark need and this machine lacks.
+# usage: scripts/packages.sh build|test|bench
+set -euo pipefail
+
+case ${1:-} in
+build) packages=(busybox-static gcc) ;;
+test) packages=(busybox-static gcc strace iproute2 nftables redis-server redis-tools procps netcat-openbsd
+    qemu-system-x86 kmod cpio e2fsprogs) ;;
+bench) packages=(busybox-static crun runc bubblewrap podman conmon docker.io debootstrap strace iproute2) ;;
+*) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+echo "Installing from Debian's packages: ${missing[*]}"
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    echo "Packages are installed as root: sudo may ask for your password."
+    as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -qq
+# Servers among them are for the tests to start; a policy of 101 keeps the packages from starting them.
+policy=/usr/sbin/policy-rc.d
+made=
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+    made=yes
+fi
+trap '[ -z "$made" ] || "${as_root[@]}" rm -f "$policy"' EXIT
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

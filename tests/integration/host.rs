@@ -1,0 +1,218 @@
+//! A host of its own for each test: a network namespace, a mount namespace and a state root that nobody else uses.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+pub const TINYDOCK: &str = env!("CARGO_BIN_EXE_tinydock");
+/// How long anything that must happen may take on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The test's thread lives in it until the test ends, and so does whatever the test starts.
+pub struct Host {
+    directory: PathBuf,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self.stdout
+    }
+
+    /// The message of a command that must fail with `code`.
+    #[track_caller]
+    pub fn fails(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{self:#?}");
+        self.stderr
+    }
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Done {
+        Done {
+            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+            stdout: String::from_utf8_lossy(&output.stdout).into(),
+            stderr: String::from_utf8_lossy(&output.stderr).into(),
+        }
+    }
+}
+
+impl Host {
+    pub fn new() -> Host {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        assert!(rustix::process::geteuid().is_root(), "these tests make namespaces: run them as root");
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("tinydock-test-{}-{number}", std::process::id()));
+        fs::create_dir_all(&directory).expect("make the test's directory");
+        // SAFETY: neither flag lets threads share less memory or fewer descriptors.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET | UnshareFlags::NEWNS) }.expect("make namespaces");
+        let host = Host { directory };
+        host.sh("mount --make-rprivate / && ip link set lo up").ok();
+        host
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(TINYDOCK);
+        command.args(arguments).env("TINYDOCK_ROOT", self.root()).env_remove("TINYDOCK_RUN").current_dir(&self.directory).stdin(Stdio::null());
+        command
+    }
+
+    pub fn tinydock(&self, arguments: &[&str]) -> Done {
+        self.command(arguments).output().expect("run tinydock").into()
+    }
+
+    /// Runs tinydock with a command line that has no spaces in its words.
+    pub fn run(&self, line: &str) -> Done {
+        self.tinydock(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs a shell script on the host.
+    pub fn sh(&self, script: &str) -> Done {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]).current_dir(&self.directory).stdin(Stdio::null());
+        command.env("TINYDOCK_ROOT", self.root()).env("TINYDOCK", TINYDOCK);
+        command.output().expect("run a shell").into()
+    }
+
+    /// Starts a container and returns its full ID.
+    #[track_caller]
+    pub fn start(&self, arguments: &[&str]) -> String {
+        self.tinydock(&[&["run", "-d"], arguments].concat()).ok().trim().into()
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start tinydock")
+    }
+
+    /// One column of `ls -a` for one container.
+    #[track_caller]
+    pub fn status(&self, name: &str) -> String {
+        let list = self.run("ls -a").ok();
+        let head = list.lines().next().expect("a head");
+        let (from, to) = (head.find("STATUS").expect("STATUS"), head.find("IMAGE").expect("IMAGE"));
+        let line = list.lines().find(|line| line.ends_with(&format!(" {name}")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{list}"))[from..to].trim().into()
+    }
+
+    /// The name under which this host's cgroups and nothing else are found.
+    fn label(&self) -> String {
+        let store = tinydock::store::Store::find(Some(self.root())).expect("open the store");
+        store.label()
+    }
+
+    /// Whatever is there now of what containers need on a host.
+    pub fn traces(&self) -> Vec<String> {
+        let mut traces = Vec::new();
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").expect("read the mounts");
+        let below = self.directory.display().to_string();
+        traces.extend(mounts.lines().filter(|line| line.contains(&below)).map(|line| format!("mount {line}")));
+        let label = self.label();
+        for hierarchy in fs::read_dir("/sys/fs/cgroup").expect("read the hierarchies").flatten() {
+            for group in fs::read_dir(hierarchy.path().join(&label)).into_iter().flatten().flatten() {
+                if group.path().is_dir() {
+                    traces.push(format!("cgroup {}", group.path().display()));
+                }
+            }
+        }
+        let links = self.sh("ip -o link show type veth").ok();
+        traces.extend(links.lines().map(|line| format!("link {line}")));
+        let elements = self.sh("nft list table ip tinydock 2>/dev/null || true").ok();
+        let ports = elements.lines().filter(|line| line.contains(" : 1") && line.contains(" . ") && !line.contains("type"));
+        traces.extend(ports.map(|line| format!("nft {line}")));
+        traces.extend(self.processes());
+        traces.extend(self.files());
+        traces
+    }
+
+    /// Processes that share our mount namespace, and those of containers, whose command lines we know by their root.
+    fn processes(&self) -> Vec<String> {
+        let ours = fs::read_link("/proc/thread-self/ns/mnt").expect("our mount namespace");
+        let network = fs::read_link("/proc/thread-self/ns/net").expect("our network namespace");
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").expect("read /proc").flatten() {
+            let path = entry.path();
+            let is_ours = |kind: &str, own: &Path| fs::read_link(path.join(kind)).is_ok_and(|link| link == own);
+            if entry.file_name().to_string_lossy().parse::<u32>().is_ok_and(|pid| pid != std::process::id())
+                && (is_ours("ns/mnt", &ours) || is_ours("ns/net", &network))
+                && !fs::read(path.join("cmdline")).unwrap_or_default().is_empty()
+            {
+                let line = fs::read(path.join("cmdline")).unwrap_or_default();
+                found.push(format!("process {} {}", path.display(), String::from_utf8_lossy(&line)));
+            }
+        }
+        found
+    }
+
+    fn files(&self) -> Vec<String> {
+        let below = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+        let root = self.root();
+        let mut found: Vec<PathBuf> = ["trash", "container", "run/container"].iter().flat_map(|name| below(&root.join(name))).collect();
+        for network in below(&root.join("run/network")) {
+            found.extend(below(&network));
+        }
+        found.extend(below(&root.join("run/port")));
+        found.iter().map(|path| format!("file {}", path.display())).collect()
+    }
+}
+
+impl Drop for Host {
+    /// Removes all containers and checks that nothing is left of them.
+    fn drop(&mut self) {
+        let ids = self.run("ls -aq").stdout;
+        for id in ids.split_whitespace() {
+            let done = self.tinydock(&["rm", "-f", id]);
+            if done.code != 0 {
+                eprintln!("{done:?}");
+            }
+        }
+        let left = eventually_empty(|| self.traces());
+        let _ = fs::remove_dir_all(&self.directory);
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "left behind: {left:#?}");
+        }
+    }
+}
+
+/// Waits until nothing is left, for processes take a moment to be reaped.
+fn eventually_empty(look: impl Fn() -> Vec<String>) -> Vec<String> {
+    let start = Instant::now();
+    loop {
+        let left = look();
+        if left.is_empty() || start.elapsed() > Duration::from_secs(10) {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,11 @@
+//! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
+
+mod host;
+mod images;
+mod isolation;
+mod layering;
+mod lifecycle;
+mod limits;
+mod networking;
+mod program;
+mod redis;
