@@ -21,13 +21,38 @@ fn main() {
 fn freestanding(name: &str, out: &Path) {
     let script = fs::canonicalize("init/image.ld").expect("init/image.ld");
     let mut rustc = Command::new(env::var_os("RUSTC").expect("cargo sets RUSTC"));
-    rustc.args(["--edition=2024", "--crate-type=bin", "--target", &env::var("TARGET").expect("cargo sets TARGET")]);
-    rustc.args(["-Cpanic=abort", "-Copt-level=s", "-Clto=fat", "-Ccodegen-units=1", "-Cstrip=symbols", "-Dwarnings"]);
-    rustc.args(["-Crelocation-model=static", "-Ctarget-feature=-crt-static", "-Cforce-unwind-tables=no"]);
-    let link = ["-nostdlib", "-nostartfiles", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096"];
+    rustc.args([
+        "--edition=2024",
+        "--crate-type=bin",
+        "--target",
+        &env::var("TARGET").expect("cargo sets TARGET"),
+    ]);
+    rustc.args([
+        "-Cpanic=abort",
+        "-Copt-level=s",
+        "-Clto=fat",
+        "-Ccodegen-units=1",
+        "-Cstrip=symbols",
+        "-Dwarnings",
+    ]);
+    rustc.args([
+        "-Crelocation-model=static",
+        "-Ctarget-feature=-crt-static",
+        "-Cforce-unwind-tables=no",
+    ]);
+    let link = [
+        "-nostdlib",
+        "-nostartfiles",
+        "-static",
+        "-no-pie",
+        "-Wl,--build-id=none",
+        "-Wl,-z,max-page-size=4096",
+    ];
     rustc.args(link.map(|argument| format!("-Clink-arg={argument}")));
     rustc.arg(format!("-Clink-arg=-Wl,-T,{}", script.display()));
-    rustc.args(["--crate-name", name, &format!("{name}/main.rs"), "-o"]).arg(out.join(name));
+    rustc
+        .args(["--crate-name", name, &format!("{name}/main.rs"), "-o"])
+        .arg(out.join(name));
     let status = rustc.status().unwrap_or_else(|error| panic!("run {rustc:?}: {error}"));
     assert!(status.success(), "cannot compile {name}: {rustc:?}");
     println!("cargo::rerun-if-changed=init");
@@ -43,17 +68,34 @@ fn busybox_image(out: &Path) {
     let binary = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}\n  hint: {hint}", path.display()));
     // A dynamic executable names its linker in a segment of type 3 (elf(5), PT_INTERP).
     assert!(!has_segment(&binary, 3), "{}: is not static\n  hint: {hint}", path.display());
-    let applets = Command::new(&path).arg("--list-full").output().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let applets = Command::new(&path)
+        .arg("--list-full")
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let applets = String::from_utf8(applets.stdout).expect("busybox lists its applets");
 
     let mut tar = Builder::new(Vec::new());
-    for directory in ["bin", "dev", "etc", "proc", "sbin", "sys", "usr", "usr/bin", "usr/sbin", "var"] {
+    for directory in [
+        "bin", "dev", "etc", "proc", "sbin", "sys", "usr", "usr/bin", "usr/sbin", "var",
+    ] {
         append(&mut tar, directory, EntryType::Directory, 0o755, &[]);
     }
     append(&mut tar, "root", EntryType::Directory, 0o700, &[]);
     append(&mut tar, "tmp", EntryType::Directory, 0o1777, &[]);
-    append(&mut tar, "etc/passwd", EntryType::Regular, 0o644, b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
-    append(&mut tar, "etc/group", EntryType::Regular, 0o644, b"root:x:0:\nnogroup:x:65534:\n");
+    append(
+        &mut tar,
+        "etc/passwd",
+        EntryType::Regular,
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    );
+    append(
+        &mut tar,
+        "etc/group",
+        EntryType::Regular,
+        0o644,
+        b"root:x:0:\nnogroup:x:65534:\n",
+    );
     append(&mut tar, "bin/busybox", EntryType::Regular, 0o755, &binary);
     for applet in applets.lines().filter(|applet| *applet != "bin/busybox") {
         let mut header = header(EntryType::Link, 0o755);
@@ -86,7 +128,12 @@ fn append(tar: &mut Builder<Vec<u8>>, path: &str, kind: EntryType, mode: u32, da
 
 /// Whether a 64-bit ELF file has a segment of a type (elf(5)).
 fn has_segment(elf: &[u8], kind: u32) -> bool {
-    let number = |at: usize, length: usize| elf[at..at + length].iter().rev().fold(0usize, |n, byte| n << 8 | usize::from(*byte));
+    let number = |at: usize, length: usize| {
+        elf[at..at + length]
+            .iter()
+            .rev()
+            .fold(0usize, |n, byte| n << 8 | usize::from(*byte))
+    };
     assert!(elf.len() > 64 && elf.starts_with(b"\x7fELF\x02"), "not a 64-bit executable");
     let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));
     (0..count).any(|n| number(table + n * size, 4) == kind as usize)

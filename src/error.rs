@@ -42,7 +42,11 @@ pub struct Error {
 
 impl Error {
     pub fn new(kind: Kind, wrong: impl Display) -> Error {
-        Error { kind, clauses: vec![wrong.to_string()], hint: None }
+        Error {
+            kind,
+            clauses: vec![wrong.to_string()],
+            hint: None,
+        }
     }
 
     pub fn invalid(wrong: impl Display) -> Error {
@@ -140,7 +144,10 @@ mod tests {
     #[test]
     fn an_error_is_told_from_the_outside_in() {
         let error: Result<()> = Err(rustix::io::Errno::PERM).doing(|| "mount `proc`").doing(|| "start `web`");
-        assert_eq!(error.unwrap_err().to_string(), "start `web`: mount `proc`: operation not permitted");
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "start `web`: mount `proc`: operation not permitted"
+        );
     }
 
     #[test]
@@ -151,7 +158,11 @@ mod tests {
 
     #[test]
     fn the_kind_decides_the_exit_status() {
-        for (kind, status) in [(Kind::Invalid, 125), (Kind::CommandNotExecutable, 126), (Kind::CommandNotFound, 127)] {
+        for (kind, status) in [
+            (Kind::Invalid, 125),
+            (Kind::CommandNotExecutable, 126),
+            (Kind::CommandNotFound, 127),
+        ] {
             assert_eq!(Error::new(kind, "").exit_status(), status);
         }
     }

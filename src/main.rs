@@ -14,7 +14,11 @@ fn main() -> ExitCode {
     if name == FINISH {
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.display().to_string()).collect();
         let finished = Store::find(None).and_then(|store| finish(&store, &arguments));
-        return if finished.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if finished.is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     ExitCode::from(tinydock::cli::main(arguments))
 }

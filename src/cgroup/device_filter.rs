@@ -34,7 +34,10 @@ pub fn set_unified(directory: &Path) -> Result<()> {
 /// Sets the rule for all cgroups below a version 1 directory, unless it is set.
 pub fn set_separate(directory: &Path) -> Result<()> {
     let list = directory.join("devices.list");
-    if !fs::read_to_string(&list).doing(|| format!("read `{}`", list.display()))?.contains("a *:* rwm") {
+    if !fs::read_to_string(&list)
+        .doing(|| format!("read `{}`", list.display()))?
+        .contains("a *:* rwm")
+    {
         return Ok(());
     }
     let write = |file: &str, value: String| {
@@ -46,7 +49,11 @@ pub fn set_separate(directory: &Path) -> Result<()> {
         write("devices.allow", any.into())?;
     }
     for (major, minors) in ALLOWED {
-        let minors: Vec<String> = if minors.is_empty() { vec!["*".into()] } else { minors.iter().map(u32::to_string).collect() };
+        let minors: Vec<String> = if minors.is_empty() {
+            vec!["*".into()]
+        } else {
+            minors.iter().map(u32::to_string).collect()
+        };
         for minor in minors {
             write("devices.allow", format!("c {major}:{minor} rwm"))?;
         }

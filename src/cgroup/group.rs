@@ -24,7 +24,10 @@ const GONE: Duration = Duration::from_secs(10);
 impl Group {
     /// Does what the plan says.
     pub fn create(plan: &Plan) -> Result<Group> {
-        let group = Group { unified: plan.unified.clone(), separate: plan.separate.clone() };
+        let group = Group {
+            unified: plan.unified.clone(),
+            separate: plan.separate.clone(),
+        };
         for directory in &plan.directories {
             group.prepare_parent(plan, directory)?;
             fs::create_dir(directory).doing(|| format!("make cgroup `{}`", directory.display()))?;
@@ -76,7 +79,9 @@ impl Group {
     /// The file that counts how often the kernel killed a process of the container for want of memory: in both versions
     /// a line of it is `oom_kill N`.
     pub fn oom_file(&self) -> Option<File> {
-        let files = self.directories().flat_map(|directory| ["memory.events", "memory.oom_control"].map(|name| directory.join(name)));
+        let files = self
+            .directories()
+            .flat_map(|directory| ["memory.events", "memory.oom_control"].map(|name| directory.join(name)));
         files.filter_map(|file| File::open(file).ok()).next()
     }
 
@@ -116,7 +121,12 @@ impl Group {
 
     /// Kills all processes.
     pub fn kill(&self) -> Result<()> {
-        if let Some(file) = self.unified.as_ref().map(|directory| directory.join("cgroup.kill")).filter(|file| file.exists()) {
+        if let Some(file) = self
+            .unified
+            .as_ref()
+            .map(|directory| directory.join("cgroup.kill"))
+            .filter(|file| file.exists())
+        {
             return write_file(&file, "1").doing(|| format!("write `1` to `{}`", file.display()));
         }
         for directory in self.directories() {
@@ -166,7 +176,10 @@ fn enable(file: &Path, value: &str) -> Result<()> {
     let doing = || format!("write `{value}` to `{}`", file.display());
     let enabled = fs::read_to_string(file).doing(doing)?;
     let is_enabled = |name: &str| enabled.split_whitespace().any(|controller| controller == name);
-    if value.split_whitespace().all(|controller| is_enabled(controller.trim_start_matches('+'))) {
+    if value
+        .split_whitespace()
+        .all(|controller| is_enabled(controller.trim_start_matches('+')))
+    {
         return Ok(());
     }
     write_file(file, value).doing(doing)

@@ -34,7 +34,10 @@ impl Hierarchies {
     /// Looks where systemd and every distribution mount them (cgroups(7)).
     pub fn find() -> Hierarchies {
         if magic(Path::new(ROOT)) == Some(libc::CGROUP2_SUPER_MAGIC) {
-            return Hierarchies { unified: Some(unified(Path::new(ROOT))), separate: Vec::new() };
+            return Hierarchies {
+                unified: Some(unified(Path::new(ROOT))),
+                separate: Vec::new(),
+            };
         }
         let hybrid = Path::new(ROOT).join("unified");
         let unified = (magic(&hybrid) == Some(libc::CGROUP2_SUPER_MAGIC)).then(|| unified(&hybrid));
@@ -42,7 +45,9 @@ impl Hierarchies {
         let mut separate: Vec<Tree> = Vec::new();
         for name in SEPARATE.iter().chain(fallback) {
             // Trees with two controllers are reached by either name: `cpu` is a link to `cpu,cpuacct`.
-            let Ok(mount) = fs::canonicalize(Path::new(ROOT).join(name)) else { continue };
+            let Ok(mount) = fs::canonicalize(Path::new(ROOT).join(name)) else {
+                continue;
+            };
             if magic(&mount) == Some(libc::CGROUP_SUPER_MAGIC) && !separate.iter().any(|tree| tree.mount == mount) {
                 let options = mount.file_name().unwrap_or_default().to_string_lossy();
                 let controllers = options.split(',').map(str::to_string).collect();
@@ -62,7 +67,10 @@ impl Hierarchies {
 
 fn unified(mount: &Path) -> Tree {
     let controllers = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
-    Tree { mount: mount.into(), controllers: controllers.split_whitespace().map(str::to_string).collect() }
+    Tree {
+        mount: mount.into(),
+        controllers: controllers.split_whitespace().map(str::to_string).collect(),
+    }
 }
 
 /// Which type of file system is mounted at a path.

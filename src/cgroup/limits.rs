@@ -21,11 +21,15 @@ pub fn parse_cpus(text: &str, available: usize) -> Result<f64> {
         Error::invalid(format!("invalid CPU limit `{text}`")).hint("give a number of processors, such as `0.5` or `2`")
     })?;
     if cpus > available as f64 {
-        return Err(Error::invalid(format!("specified CPU limit ({cpus:.2}) exceeds available cores ({available})")));
+        return Err(Error::invalid(format!(
+            "specified CPU limit ({cpus:.2}) exceeds available cores ({available})"
+        )));
     }
     // The kernel's smallest quota is 1 ms of a period of 100 ms.
     if cpus < 0.01 {
-        return Err(Error::invalid(format!("specified CPU limit ({cpus}) is below the smallest one (0.01)")));
+        return Err(Error::invalid(format!(
+            "specified CPU limit ({cpus}) is below the smallest one (0.01)"
+        )));
     }
     Ok(cpus)
 }
@@ -33,7 +37,8 @@ pub fn parse_cpus(text: &str, available: usize) -> Result<f64> {
 /// Reads an amount of memory: a number, and a unit `b`, `k`, `m`, `g` or `t`, of 1024 each, in either case, after which `b` or
 /// `ib` may follow.
 pub fn parse_memory(text: &str) -> Result<u64> {
-    let invalid = || Error::invalid(format!("invalid memory limit `{text}`")).hint("give a number and a unit, such as `512m` or `1.5g`");
+    let invalid =
+        || Error::invalid(format!("invalid memory limit `{text}`")).hint("give a number and a unit, such as `512m` or `1.5g`");
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
     let (number, unit) = lower.split_at(digits);
@@ -59,7 +64,15 @@ mod tests {
 
     #[test]
     fn memory_has_units() {
-        for (text, bytes) in [("1", 1), ("512k", 512 << 10), ("100m", 100 << 20), ("100MB", 100 << 20), ("1.5g", 3 << 29), ("2 GiB", 2 << 30), ("1t", 1 << 40)] {
+        for (text, bytes) in [
+            ("1", 1),
+            ("512k", 512 << 10),
+            ("100m", 100 << 20),
+            ("100MB", 100 << 20),
+            ("1.5g", 3 << 29),
+            ("2 GiB", 2 << 30),
+            ("1t", 1 << 40),
+        ] {
             assert_eq!(parse_memory(text).unwrap(), bytes, "{text}");
         }
         for text in ["", "m", "-1m", "1x", "1.2.3m", "0", "1e9", "99999999t", "nan"] {
@@ -72,7 +85,10 @@ mod tests {
     fn cpus_are_at_most_what_there_is() {
         assert_eq!(parse_cpus("0.5", 2).unwrap(), 0.5);
         assert_eq!(parse_cpus("2", 2).unwrap(), 2.0);
-        assert_eq!(parse_cpus("3", 2).unwrap_err().to_string(), "specified CPU limit (3.00) exceeds available cores (2)");
+        assert_eq!(
+            parse_cpus("3", 2).unwrap_err().to_string(),
+            "specified CPU limit (3.00) exceeds available cores (2)"
+        );
         for text in ["", "0", "-1", "half", "inf", "NaN", "0.001"] {
             assert!(parse_cpus(text, 2).is_err(), "{text}");
         }

@@ -23,9 +23,24 @@ pub const FLAGS: [Flag; 16] = [
     option("cpus", Some(b'c'), "NUMBER", "Limit the processors, such as 0.5"),
     option("memory", Some(b'm'), "BYTES", "Limit the memory, such as 512m"),
     option("pids-limit", None, "NUMBER", "Limit the processes and threads"),
-    option("network", None, "NETWORK", "Connect to a network, or `none`, or `host` (default `bridge`)"),
-    option("publish", Some(b'p'), "[[ADDRESS:]HOST:]CONTAINER", "Publish a port of the container on the host"),
-    option("volume", Some(b'v'), "SOURCE:TARGET[:ro]", "Show a file or directory of the host in the container"),
+    option(
+        "network",
+        None,
+        "NETWORK",
+        "Connect to a network, or `none`, or `host` (default `bridge`)",
+    ),
+    option(
+        "publish",
+        Some(b'p'),
+        "[[ADDRESS:]HOST:]CONTAINER",
+        "Publish a port of the container on the host",
+    ),
+    option(
+        "volume",
+        Some(b'v'),
+        "SOURCE:TARGET[:ro]",
+        "Show a file or directory of the host in the container",
+    ),
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
     option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
     option("user", Some(b'u'), "USER[:GROUP]", "Run as a user, by name or number"),
@@ -36,8 +51,14 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
     let mut arguments = parsed.arguments.iter();
     let image = arguments.next().map(|image| image.display().to_string()).unwrap_or_default();
     let directory = env::current_dir().doing(|| "find the working directory")?;
-    let volumes = parsed.all("volume").map(|text| Volume::parse(text.as_bytes(), &directory)).collect::<Result<_>>()?;
-    let ports: Vec<Vec<Port>> = parsed.all("publish").map(|text| Port::parse(&text.display().to_string())).collect::<Result<_>>()?;
+    let volumes = parsed
+        .all("volume")
+        .map(|text| Volume::parse(text.as_bytes(), &directory))
+        .collect::<Result<_>>()?;
+    let ports: Vec<Vec<Port>> = parsed
+        .all("publish")
+        .map(|text| Port::parse(&text.display().to_string()))
+        .collect::<Result<_>>()?;
     Ok(Options {
         image,
         command: arguments.map(|argument| argument.clone().into()).collect(),

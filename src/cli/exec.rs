@@ -37,11 +37,19 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         interactive: parsed.is_set("interactive"),
         detach: parsed.is_set("detach"),
     };
-    if options.directory.as_ref().is_some_and(|directory| !directory.as_bytes().starts_with(b"/")) {
+    if options
+        .directory
+        .as_ref()
+        .is_some_and(|directory| !directory.as_bytes().starts_with(b"/"))
+    {
         return Err(Error::invalid("the working directory must be an absolute path"));
     }
     if !options.detach {
-        Streams { terminal: options.terminal, input: options.interactive }.check()?;
+        Streams {
+            terminal: options.terminal,
+            input: options.interactive,
+        }
+        .check()?;
     }
     let container = engine.find(&name.display().to_string())?;
     Ok(engine.exec(&container, &options)? as u8)

@@ -21,12 +21,22 @@ pub struct Flag {
 
 /// A switch.
 pub const fn switch(long: &'static str, short: Option<u8>, help: &'static str) -> Flag {
-    Flag { long, short, value: None, help }
+    Flag {
+        long,
+        short,
+        value: None,
+        help,
+    }
 }
 
 /// A flag with a value.
 pub const fn option(long: &'static str, short: Option<u8>, value: &'static str, help: &'static str) -> Flag {
-    Flag { long, short, value: Some(value), help }
+    Flag {
+        long,
+        short,
+        value: Some(value),
+        help,
+    }
 }
 
 /// Where the flags of a command line end.
@@ -58,13 +68,23 @@ impl Parsed {
 
     /// The last value of a flag, which must be UTF-8.
     pub fn text(&self, long: &str) -> Result<Option<&str>> {
-        let text = |value: &'_ OsString| value.to_str().ok_or_else(|| Error::invalid(format!("`--{long}`: not UTF-8"))).map(str::len);
-        self.last(long).map(|value| text(value).map(|_| value.to_str().unwrap_or_default())).transpose()
+        let text = |value: &'_ OsString| {
+            value
+                .to_str()
+                .ok_or_else(|| Error::invalid(format!("`--{long}`: not UTF-8")))
+                .map(str::len)
+        };
+        self.last(long)
+            .map(|value| text(value).map(|_| value.to_str().unwrap_or_default()))
+            .transpose()
     }
 
     /// All values of a flag, in order.
     pub fn all(&self, long: &str) -> impl Iterator<Item = &OsString> {
-        self.values.iter().filter(move |(name, _)| *name == long).map(|(_, value)| value)
+        self.values
+            .iter()
+            .filter(move |(name, _)| *name == long)
+            .map(|(_, value)| value)
     }
 }
 
@@ -112,9 +132,17 @@ impl Parsed {
             (None, None) => "true".into(),
             (None, Some(value)) if ["true", "1", "t"].iter().any(|yes| value == *yes) => "true".into(),
             (None, Some(value)) if ["false", "0", "f"].iter().any(|no| value == *no) => "false".into(),
-            (None, Some(value)) => return Err(Error::invalid(format!("`--{}` is a switch and takes no `{}`", flag.long, value.display()))),
+            (None, Some(value)) => {
+                return Err(Error::invalid(format!(
+                    "`--{}` is a switch and takes no `{}`",
+                    flag.long,
+                    value.display()
+                )));
+            }
             (Some(_), Some(value)) => value,
-            (Some(what), None) => tokens.next().ok_or_else(|| Error::invalid(format!("`--{}` needs a value, {what}", flag.long)))?,
+            (Some(what), None) => tokens
+                .next()
+                .ok_or_else(|| Error::invalid(format!("`--{}` needs a value, {what}", flag.long)))?,
         };
         self.values.push((flag.long, value));
         Ok(())
@@ -123,7 +151,10 @@ impl Parsed {
     fn cluster(&mut self, flags: &[Flag], token: &[u8], tokens: &mut impl Iterator<Item = OsString>) -> Result<()> {
         let mut rest = &token[1..];
         while let [letter, after @ ..] = rest {
-            let flag = flags.iter().find(|flag| flag.short == Some(*letter)).ok_or_else(|| unknown(token))?;
+            let flag = flags
+                .iter()
+                .find(|flag| flag.short == Some(*letter))
+                .ok_or_else(|| unknown(token))?;
             let has_value = flag.value.is_some() || after.first() == Some(&b'=');
             if has_value && !after.is_empty() {
                 let value = after.strip_prefix(b"=").unwrap_or(after);
@@ -157,8 +188,19 @@ mod tests {
 
     fn read(tokens: &[&str]) -> Result<(Vec<String>, Vec<String>)> {
         let parsed = parse(&FLAGS, Order::FlagsFirst, tokens.iter().map(OsString::from))?;
-        let values = parsed.values.iter().map(|(name, value)| format!("{name}={}", value.display())).collect();
-        Ok((values, parsed.arguments.iter().map(|argument| argument.display().to_string()).collect()))
+        let values = parsed
+            .values
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.display()))
+            .collect();
+        Ok((
+            values,
+            parsed
+                .arguments
+                .iter()
+                .map(|argument| argument.display().to_string())
+                .collect(),
+        ))
     }
 
     #[test]
@@ -166,15 +208,35 @@ mod tests {
         for (tokens, values, arguments) in [
             (vec!["--rm", "a"], vec!["rm=true"], vec!["a"]),
             (vec!["-rm", "a"], vec!["rm=true"], vec!["a"]),
-            (vec!["-it", "-rm", "a", "-i", "-e", "x"], vec!["interactive=true", "tty=true", "rm=true"], vec!["a", "-i", "-e", "x"]),
+            (
+                vec!["-it", "-rm", "a", "-i", "-e", "x"],
+                vec!["interactive=true", "tty=true", "rm=true"],
+                vec!["a", "-i", "-e", "x"],
+            ),
             (vec!["-itd"], vec!["interactive=true", "tty=true", "detach=true"], vec![]),
             (vec!["-network", "n", "a"], vec!["network=n"], vec!["a"]),
             (vec!["-network=n", "--network=o"], vec!["network=n", "network=o"], vec![]),
-            (vec!["-p8080:80", "-p", "1:2", "--publish=3"], vec!["publish=8080:80", "publish=1:2", "publish=3"], vec![]),
-            (vec!["-eA=b", "-e=A=b", "-e", "-x"], vec!["env=A=b", "env=A=b", "env=-x"], vec![]),
+            (
+                vec!["-p8080:80", "-p", "1:2", "--publish=3"],
+                vec!["publish=8080:80", "publish=1:2", "publish=3"],
+                vec![],
+            ),
+            (
+                vec!["-eA=b", "-e=A=b", "-e", "-x"],
+                vec!["env=A=b", "env=A=b", "env=-x"],
+                vec![],
+            ),
             (vec!["-m512m"], vec!["memory=512m"], vec![]),
-            (vec!["-i=false", "--tty=false", "--rm=true"], vec!["interactive=false", "tty=false", "rm=true"], vec![]),
-            (vec!["-itp", "80:80", "a"], vec!["interactive=true", "tty=true", "publish=80:80"], vec!["a"]),
+            (
+                vec!["-i=false", "--tty=false", "--rm=true"],
+                vec!["interactive=false", "tty=false", "rm=true"],
+                vec![],
+            ),
+            (
+                vec!["-itp", "80:80", "a"],
+                vec!["interactive=true", "tty=true", "publish=80:80"],
+                vec!["a"],
+            ),
             (vec!["--", "-it"], vec![], vec!["-it"]),
             (vec!["-", "-it"], vec![], vec!["-", "-it"]),
             (vec!["a", "", "b c\nd"], vec![], vec!["a", "", "b c\nd"]),

@@ -71,17 +71,31 @@ fn fish() -> String {
     for command in COMMANDS {
         let (first, rest) = command.name.split_once(' ').unwrap_or((command.name, ""));
         if rest.is_empty() {
-            let _ = writeln!(text, "complete -c tinydock -n __fish_use_subcommand -a {first} -d '{}'", command.summary);
+            let _ = writeln!(
+                text,
+                "complete -c tinydock -n __fish_use_subcommand -a {first} -d '{}'",
+                command.summary
+            );
         } else {
-            let _ = writeln!(text, "complete -c tinydock -n '__fish_seen_subcommand_from {first}' -a {rest} -d '{}'", command.summary);
+            let _ = writeln!(
+                text,
+                "complete -c tinydock -n '__fish_seen_subcommand_from {first}' -a {rest} -d '{}'",
+                command.summary
+            );
         }
         for flag in command.flags {
             let short = flag.short.map_or(String::new(), |short| format!(" -s {}", char::from(short)));
             let takes = if flag.value.is_some() { " -r" } else { "" };
-            let _ = writeln!(text, "complete -c tinydock -n '__fish_seen_subcommand_from {first}' -l {}{short}{takes} -d '{}'", flag.long, flag.help);
+            let _ = writeln!(
+                text,
+                "complete -c tinydock -n '__fish_seen_subcommand_from {first}' -l {}{short}{takes} -d '{}'",
+                flag.long, flag.help
+            );
         }
     }
-    text.push_str("complete -c tinydock -n '__fish_seen_subcommand_from exec logs stop rm commit' -a '(tinydock ls -a -q 2>/dev/null)'\n");
+    text.push_str(
+        "complete -c tinydock -n '__fish_seen_subcommand_from exec logs stop rm commit' -a '(tinydock ls -a -q 2>/dev/null)'\n",
+    );
     text
 }
 
@@ -91,7 +105,13 @@ fn manual(_: &Engine, _: Parsed) -> Result<u8> {
          .SH DESCRIPTION\nA container engine in one static binary, without a daemon.\n.SH COMMANDS\n",
     );
     for command in COMMANDS {
-        let _ = writeln!(text, ".SS tinydock {} {}\n{}.", escape(command.name), escape(command.usage), escape(command.summary));
+        let _ = writeln!(
+            text,
+            ".SS tinydock {} {}\n{}.",
+            escape(command.name),
+            escape(command.usage),
+            escape(command.summary)
+        );
         command.flags.iter().for_each(|flag| describe(&mut text, flag));
     }
     text.push_str(".SH OPTIONS\n");
@@ -105,7 +125,9 @@ fn manual(_: &Engine, _: Parsed) -> Result<u8> {
 }
 
 fn describe(text: &mut String, flag: &super::flags::Flag) {
-    let short = flag.short.map_or(String::new(), |short| format!("\\-{}, ", char::from(short)));
+    let short = flag
+        .short
+        .map_or(String::new(), |short| format!("\\-{}, ", char::from(short)));
     let value = flag.value.map_or(String::new(), |value| format!(" {}", escape(value)));
     let _ = writeln!(text, ".TP\n{short}\\-\\-{}{value}\n{}.", escape(flag.long), escape(flag.help));
 }

@@ -46,7 +46,10 @@ fn about(command: &Command) -> String {
 fn list(flags: &[Flag]) -> String {
     let names: Vec<String> = flags.iter().map(spell).collect();
     let width = names.iter().map(String::len).max().unwrap_or(0);
-    let lines = names.iter().zip(flags).map(|(name, flag)| format!("  {name:width$}   {}\n", flag.help));
+    let lines = names
+        .iter()
+        .zip(flags)
+        .map(|(name, flag)| format!("  {name:width$}   {}\n", flag.help));
     lines.collect()
 }
 
@@ -59,7 +62,10 @@ fn spell(flag: &Flag) -> String {
 
 /// The command whose name is nearest to a mistyped one, if any is near.
 pub fn nearest(word: &str) -> Option<&'static str> {
-    let near = COMMANDS.iter().map(|command| (distance(word, command.name), command.name)).min()?;
+    let near = COMMANDS
+        .iter()
+        .map(|command| (distance(word, command.name), command.name))
+        .min()?;
     (near.0 <= 2 && near.0 < word.len()).then_some(near.1)
 }
 
@@ -85,7 +91,13 @@ mod tests {
 
     #[test]
     fn mistyped_commands_have_a_nearest_one() {
-        for (word, near) in [("rnu", Some("run")), ("log", Some("logs")), ("stpo", Some("stop")), ("frobnicate", None), ("x", None)] {
+        for (word, near) in [
+            ("rnu", Some("run")),
+            ("log", Some("logs")),
+            ("stpo", Some("stop")),
+            ("frobnicate", None),
+            ("x", None),
+        ] {
             assert_eq!(nearest(word), near, "{word}");
         }
     }
@@ -96,7 +108,11 @@ mod tests {
         assert!(COMMANDS.iter().all(|command| text.contains(command.name)));
         for command in COMMANDS {
             let text = about(command);
-            assert!(command.flags.iter().all(|flag| text.contains(&format!("--{}", flag.long))), "{}", command.name);
+            assert!(
+                command.flags.iter().all(|flag| text.contains(&format!("--{}", flag.long))),
+                "{}",
+                command.name
+            );
         }
     }
 }

@@ -18,7 +18,16 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, _: Parsed) -> Result<u8> {
-    let created = |seconds| if seconds == 0 { "built in".to_string() } else { engine::show_time(seconds) };
-    let rows = engine.images()?.into_iter().map(|image| [image.name, created(image.created), bytes(image.size)]);
+    let created = |seconds| {
+        if seconds == 0 {
+            "built in".to_string()
+        } else {
+            engine::show_time(seconds)
+        }
+    };
+    let rows = engine
+        .images()?
+        .into_iter()
+        .map(|image| [image.name, created(image.created), bytes(image.size)]);
     print(table(["IMAGE", "CREATED", "SIZE"], rows)).map(|()| 0)
 }

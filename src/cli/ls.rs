@@ -34,7 +34,13 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         status = 1;
     })?;
     let full = parsed.is_set("no-trunc");
-    let id = |listed: &Listed| if full { listed.container.id().to_string() } else { listed.container.id().short().to_string() };
+    let id = |listed: &Listed| {
+        if full {
+            listed.container.id().to_string()
+        } else {
+            listed.container.id().short().to_string()
+        }
+    };
     if parsed.is_set("quiet") {
         print(listed.iter().map(|listed| id(listed) + "\n").collect::<String>())?;
         return Ok(status);
@@ -51,12 +57,36 @@ fn row(listed: &Listed, id: String, full: bool) -> [String; 9] {
         State::Exited(exit) if exit.oom_killed => (format!("exited ({}, out of memory)", exit.code), String::new()),
         State::Exited(exit) => (format!("exited ({})", exit.code), String::new()),
     };
-    let address = listed.endpoint.as_ref().map(|endpoint| endpoint.address.to_string()).unwrap_or_default();
-    let ports = listed.endpoint.iter().flat_map(|endpoint| &endpoint.ports).map(ToString::to_string);
-    let mut command = spec.options.command.iter().map(|word| word.to_string().escape_debug().to_string()).collect::<Vec<_>>().join(" ");
+    let address = listed
+        .endpoint
+        .as_ref()
+        .map(|endpoint| endpoint.address.to_string())
+        .unwrap_or_default();
+    let ports = listed
+        .endpoint
+        .iter()
+        .flat_map(|endpoint| &endpoint.ports)
+        .map(ToString::to_string);
+    let mut command = spec
+        .options
+        .command
+        .iter()
+        .map(|word| word.to_string().escape_debug().to_string())
+        .collect::<Vec<_>>()
+        .join(" ");
     if !full && command.chars().count() > LONGEST_COMMAND {
         command = command.chars().take(LONGEST_COMMAND - 3).chain("...".chars()).collect();
     }
     let ports = ports.collect::<Vec<_>>().join(",");
-    [id, status, spec.options.image.clone(), address, ports, pid, listed.created.clone(), command, spec.name.clone()]
+    [
+        id,
+        status,
+        spec.options.image.clone(),
+        address,
+        ports,
+        pid,
+        listed.created.clone(),
+        command,
+        spec.name.clone(),
+    ]
 }

@@ -63,7 +63,12 @@ const COMMANDS: [&Command; 14] = [
 
 /// The flags that come before the command.
 const GLOBAL: [Flag; 3] = [
-    flags::option("root", None, "DIRECTORY", "Keep everything below this directory (TINYDOCK_ROOT)"),
+    flags::option(
+        "root",
+        None,
+        "DIRECTORY",
+        "Keep everything below this directory (TINYDOCK_ROOT)",
+    ),
     flags::switch("version", Some(b'v'), "Print the version"),
     flags::switch("help", Some(b'h'), "Print help"),
 ];
@@ -75,7 +80,11 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
         Ok(status) => status,
         Err(error) => {
             report(&error);
-            if error.exit_status() == 125 { failure.get() } else { error.exit_status() }
+            if error.exit_status() == 125 {
+                failure.get()
+            } else {
+                error.exit_status()
+            }
         }
     }
 }
@@ -93,7 +102,10 @@ fn warn(text: &str) {
 /// Writes text to the standard output. A reader that has gone ends us quietly.
 fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()).doing(|| "write the output")
+    stdout
+        .write_all(text.as_ref())
+        .and_then(|()| stdout.flush())
+        .doing(|| "write the output")
 }
 
 fn dispatch(arguments: Vec<OsString>, failure: &std::cell::Cell<u8>) -> Result<u8> {
@@ -104,7 +116,13 @@ fn dispatch(arguments: Vec<OsString>, failure: &std::cell::Cell<u8>) -> Result<u
     let mut words = global.arguments.clone().into_iter();
     let first = words.next().map(|word| word.display().to_string());
     let Some(first) = first.filter(|word| !global.is_set("help") && word != "help") else {
-        return help::print(words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ").as_str());
+        return help::print(
+            words
+                .map(|word| word.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
+                .as_str(),
+        );
     };
     let (command, words) = find(&first, words.collect())?;
     failure.set(command.failure);
@@ -125,14 +143,20 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
     let group = format!("{first} ");
     if COMMANDS.iter().any(|command| command.name.starts_with(&group)) {
         let second = words.first().map(|word| word.display().to_string()).unwrap_or_default();
-        if let Some(command) = COMMANDS.iter().find(|command| command.name.strip_prefix(&group) == Some(&second)) {
+        if let Some(command) = COMMANDS
+            .iter()
+            .find(|command| command.name.strip_prefix(&group) == Some(&second))
+        {
             words.remove(0);
             return Ok((command, words));
         }
         if ["", "-h", "-help", "--help"].contains(&second.as_str()) {
-            return Err(Error::invalid(format!("`tinydock {first}` needs a command")).hint(format!("`tinydock help {first}` lists them")));
+            return Err(
+                Error::invalid(format!("`tinydock {first}` needs a command")).hint(format!("`tinydock help {first}` lists them"))
+            );
         }
-        return Err(Error::invalid(format!("`{second}` is not a command of `tinydock {first}`")).hint(format!("`tinydock help {first}` lists them")));
+        return Err(Error::invalid(format!("`{second}` is not a command of `tinydock {first}`"))
+            .hint(format!("`tinydock help {first}` lists them")));
     }
     let known = Error::invalid(format!("`{first}` is not a tinydock command"));
     Err(match help::nearest(first) {
@@ -143,7 +167,9 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 
 /// Whether the words before the first argument ask for help.
 fn wants_help(command: &Command, words: &[OsString]) -> bool {
-    let own = words.iter().take_while(|word| *word != "--" && (command.order == Order::Mixed || word.as_encoded_bytes().starts_with(b"-")));
+    let own = words
+        .iter()
+        .take_while(|word| *word != "--" && (command.order == Order::Mixed || word.as_encoded_bytes().starts_with(b"-")));
     own.into_iter().any(|word| word == "--help" || word == "-help")
 }
 

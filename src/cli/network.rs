@@ -8,8 +8,18 @@ use crate::error::{Error, Result};
 use crate::network::Subnet;
 
 const CREATE_FLAGS: [Flag; 2] = [
-    option("driver", Some(b'd'), "DRIVER", "How the network works: `bridge`, which is also the default"),
-    option("subnet", None, "CIDR", "The network's addresses, such as 172.27.0.0/16 (default: a free subnet)"),
+    option(
+        "driver",
+        Some(b'd'),
+        "DRIVER",
+        "How the network works: `bridge`, which is also the default",
+    ),
+    option(
+        "subnet",
+        None,
+        "CIDR",
+        "The network's addresses, such as 172.27.0.0/16 (default: a free subnet)",
+    ),
 ];
 
 pub const CREATE: Command = Command {
@@ -57,7 +67,10 @@ fn create(engine: &Engine, parsed: Parsed) -> Result<u8> {
 fn ls(engine: &Engine, _: Parsed) -> Result<u8> {
     engine.recover()?;
     let gateway = |subnet: Subnet| format!("{}/{}", subnet.gateway(), subnet.prefix());
-    let rows = engine.networks()?.into_iter().map(|network| [network.name, "bridge".into(), gateway(network.subnet), network.bridge]);
+    let rows = engine
+        .networks()?
+        .into_iter()
+        .map(|network| [network.name, "bridge".into(), gateway(network.subnet), network.bridge]);
     print(table(["NAME", "DRIVER", "GATEWAY", "BRIDGE"], rows)).map(|()| 0)
 }
 

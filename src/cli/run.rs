@@ -21,7 +21,10 @@ pub const COMMAND: Command = Command {
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let options = container::options(&parsed)?;
     let (detach, trace) = (parsed.is_set("detach"), parsed.is_set("trace"));
-    let streams = Streams { terminal: options.terminal, input: options.interactive };
+    let streams = Streams {
+        terminal: options.terminal,
+        input: options.interactive,
+    };
     if !detach {
         streams.check()?;
     }

@@ -25,7 +25,13 @@ pub fn bytes(bytes: u64) -> String {
         amount /= 1000.0;
         unit = units.next().unwrap_or_default();
     }
-    let digits = if unit == "B" || amount >= 99.95 { 0 } else if amount >= 9.995 { 1 } else { 2 };
+    let digits = if unit == "B" || amount >= 99.95 {
+        0
+    } else if amount >= 9.995 {
+        1
+    } else {
+        2
+    };
     format!("{amount:.digits$}{unit}")
 }
 
@@ -41,7 +47,15 @@ mod tests {
 
     #[test]
     fn amounts_have_three_digits() {
-        for (amount, shown) in [(0, "0B"), (999, "999B"), (1000, "1.00kB"), (12_345, "12.3kB"), (999_499, "999kB"), (999_500, "1.00MB"), (2_000_000_000, "2.00GB")] {
+        for (amount, shown) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1.00kB"),
+            (12_345, "12.3kB"),
+            (999_499, "999kB"),
+            (999_500, "1.00MB"),
+            (2_000_000_000, "2.00GB"),
+        ] {
             assert_eq!(bytes(amount), shown, "{amount}");
         }
     }

@@ -6,15 +6,22 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendFlags, send};
 
-use super::monitor::protocol::{MESSAGE, ask, tell};
 use super::monitor::Attached;
+use super::monitor::protocol::{MESSAGE, ask, tell};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
 use crate::kernel::signal::{self, Signals};
 use crate::kernel::terminal::{self, Raw};
 
 /// The signals that are passed on to the container, and the one that tells of a new window size.
-const PASSED_ON: [i32; 6] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+const PASSED_ON: [i32; 6] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
 
 /// What the user and the container are connected by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +55,16 @@ impl User {
     pub fn connect(streams: Streams) -> Result<User> {
         let signals = Signals::catch(&[&PASSED_ON[..], &[libc::SIGWINCH]].concat()).doing(|| "catch signals")?;
         let stdin = io::stdin();
-        let raw = (streams.terminal && streams.input).then(|| Raw::enter(&stdin)).transpose().doing(|| "make the terminal raw")?;
-        Ok(User { stdin, input: streams.input, raw, signals })
+        let raw = (streams.terminal && streams.input)
+            .then(|| Raw::enter(&stdin))
+            .transpose()
+            .doing(|| "make the terminal raw")?;
+        Ok(User {
+            stdin,
+            input: streams.input,
+            raw,
+            signals,
+        })
     }
 
     /// The size of the user's terminal.
@@ -79,7 +94,11 @@ impl User {
 
 /// Which of several descriptors are ready. Those that are none are not waited for.
 pub fn wait_for<const N: usize>(fds: [Option<BorrowedFd>; N]) -> Result<[bool; N]> {
-    let mut set: Vec<PollFd> = fds.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+    let mut set: Vec<PollFd> = fds
+        .iter()
+        .flatten()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
     rustix::io::retry_on_intr(|| poll(&mut set, None)).doing(|| "wait for input")?;
     let mut ready = set.iter().map(|fd| !fd.revents().is_empty());
     Ok(fds.map(|fd| fd.is_some() && ready.next() == Some(true)))
@@ -102,7 +121,11 @@ pub fn attach(attached: &Attached, streams: Streams) -> Result<i32> {
     let mut buffer = vec![0; MESSAGE];
     let tell_size = |user: &User| -> Result<()> {
         match user.window().filter(|_| streams.terminal) {
-            Some((rows, columns)) => tell(&attached.socket, ask::RESIZE, &[rows.to_ne_bytes(), columns.to_ne_bytes()].concat()),
+            Some((rows, columns)) => tell(
+                &attached.socket,
+                ask::RESIZE,
+                &[rows.to_ne_bytes(), columns.to_ne_bytes()].concat(),
+            ),
             None => Ok(()),
         }
     };
@@ -115,11 +138,19 @@ pub fn attach(attached: &Attached, streams: Streams) -> Result<i32> {
         }
         if input {
             let typed = user.read(&mut buffer[..MESSAGE - 1]);
-            let (kind, typed) = if typed.is_empty() { (ask::END, &[][..]) } else { (ask::INPUT, typed) };
+            let (kind, typed) = if typed.is_empty() {
+                (ask::END, &[][..])
+            } else {
+                (ask::INPUT, typed)
+            };
             tell(&attached.socket, kind, typed)?;
         }
         while signal && let Some(number) = user.signals.next() {
-            if number == libc::SIGWINCH { tell_size(&user)? } else { pass_on(&attached.init, number) }
+            if number == libc::SIGWINCH {
+                tell_size(&user)?
+            } else {
+                pass_on(&attached.init, number)
+            }
         }
     }
 }

@@ -26,7 +26,13 @@ impl Engine {
         let below = catalog.recorded(&Name::parse(&options.image)?)?.map_or(0, |image| image.size);
         let layers = container.spec.layers.iter().cloned().chain([content.diff_id]).collect();
         let size = below + content.size;
-        let image = Image { layers, command: options.command.clone(), created: clock::seconds(), size, source: None };
+        let image = Image {
+            layers,
+            command: options.command.clone(),
+            created: clock::seconds(),
+            size,
+            source: None,
+        };
         catalog.record_image(name, &image)
     }
 }
@@ -49,7 +55,11 @@ impl Frozen {
             return Ok(None);
         }
         let path = container.run_file(FREEZING);
-        let frozen = Frozen { _lock: Lock::acquire(&path)?, path, group: group(store, container.id()) };
+        let frozen = Frozen {
+            _lock: Lock::acquire(&path)?,
+            path,
+            group: group(store, container.id()),
+        };
         match frozen.group.freeze() {
             // It has ended meanwhile, which is as good.
             Err(_) if !is_running()? => Ok(None),

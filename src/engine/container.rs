@@ -48,7 +48,12 @@ pub struct Exit {
 impl Exit {
     /// What is recorded when nobody was left to see the end: the container is killed when its monitor dies.
     pub fn lost() -> Exit {
-        Exit { code: 137, signal: libc::SIGKILL, oom_killed: false, finished: clock::now() }
+        Exit {
+            code: 137,
+            signal: libc::SIGKILL,
+            oom_killed: false,
+            finished: clock::now(),
+        }
     }
 }
 
@@ -62,7 +67,11 @@ pub enum State {
 
 impl Container {
     pub fn new(store: &Store, spec: Spec) -> Container {
-        Container { directory: store.container(&spec.id), run: store.container_run(&spec.id), spec }
+        Container {
+            directory: store.container(&spec.id),
+            run: store.container_run(&spec.id),
+            spec,
+        }
     }
 
     /// The container with this id, if there is one.
@@ -81,11 +90,17 @@ impl Container {
         if !is_prefix(text) {
             return Err(no_such());
         }
-        let ids: Vec<Id> = Container::ids(store)?.into_iter().filter(|id| id.as_str().starts_with(text)).collect();
+        let ids: Vec<Id> = Container::ids(store)?
+            .into_iter()
+            .filter(|id| id.as_str().starts_with(text))
+            .collect();
         match &ids[..] {
             [id] => Container::load(store, id)?.ok_or_else(no_such),
             [] => Err(no_such()),
-            _ => Err(Error::conflict(format!("`{text}` is the beginning of the ids of {} containers", ids.len())).hint("use more digits")),
+            _ => Err(
+                Error::conflict(format!("`{text}` is the beginning of the ids of {} containers", ids.len()))
+                    .hint("use more digits"),
+            ),
         }
     }
 
@@ -93,7 +108,10 @@ impl Container {
     pub fn ids(store: &Store) -> Result<Vec<Id>> {
         let directory = store.root().join("container");
         match fs::read_dir(&directory) {
-            Ok(entries) => Ok(entries.flatten().filter_map(|entry| Id::parse(entry.file_name().to_str()?)).collect()),
+            Ok(entries) => Ok(entries
+                .flatten()
+                .filter_map(|entry| Id::parse(entry.file_name().to_str()?))
+                .collect()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Error::from(error).doing(format!("read `{}`", directory.display()))),
         }
@@ -144,7 +162,9 @@ impl Container {
     /// it is the right one, even if process ids are used again quickly.
     pub fn open_init(&self) -> Result<(OwnedFd, Started)> {
         let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
-        let State::Running(started) = self.state()? else { return Err(not_running()) };
+        let State::Running(started) = self.state()? else {
+            return Err(not_running());
+        };
         let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;
         let init = match pidfd_open(pid, PidfdFlags::empty()) {
             Err(rustix::io::Errno::SRCH) => return Err(not_running()),

@@ -24,13 +24,21 @@ impl Engine {
             options.command.clone_from(&image.command);
         }
         if options.command.is_empty() {
-            return Err(Error::invalid(format!("image `{}` names no command to run", options.image)).hint("give one after the image's name"));
+            return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
+                .hint("give one after the image's name"));
         }
         let id = Id::generate()?;
         let lock = lock(&self.store, &id)?;
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
         let hostname = hostname.unwrap_or(id.short()).to_string();
-        let spec = Spec { hostname, name, layers: image.layers, created: clock::seconds(), options, id };
+        let spec = Spec {
+            hostname,
+            name,
+            layers: image.layers,
+            created: clock::seconds(),
+            options,
+            id,
+        };
         let container = Container::new(&self.store, spec);
         write_down(&container).inspect_err(|_| self.forget(container.id()))?;
         Ok((container, lock))
@@ -50,7 +58,9 @@ impl Engine {
             match Container::load(&self.store, &owner)? {
                 Some(container) if !container.is_vanishing()? || Instant::now() > deadline => {
                     let taken = Error::conflict(format!("container name `{name}` is in use by container `{}`", owner.short()));
-                    return Err(taken.hint(format!("choose another name, or remove that container with `tinydock rm {name}`")));
+                    return Err(taken.hint(format!(
+                        "choose another name, or remove that container with `tinydock rm {name}`"
+                    )));
                 }
                 Some(_) => thread::sleep(Duration::from_micros(200)),
                 None => self.release_name(name, &owner)?,
@@ -58,7 +68,9 @@ impl Engine {
         }
         let _lock = self.store.lock()?;
         if self.store.names().owner(name).is_some() {
-            return Err(Error::conflict(format!("container name `{name}` is in use by a container that is being created")));
+            return Err(Error::conflict(format!(
+                "container name `{name}` is in use by a container that is being created"
+            )));
         }
         self.store.names().claim(name, id, "").map(|()| name.to_string())
     }
@@ -99,7 +111,12 @@ pub fn lock(store: &Store, id: &Id) -> Result<Lock> {
 }
 
 fn write_down(container: &Container) -> Result<()> {
-    let make = |path: &Path, mode| DirBuilder::new().mode(mode).create(path).doing(|| format!("make `{}`", path.display()));
+    let make = |path: &Path, mode| {
+        DirBuilder::new()
+            .mode(mode)
+            .create(path)
+            .doing(|| format!("make `{}`", path.display()))
+    };
     make(&container.file(""), 0o700)?;
     // The root directory of a container is what its upper directory is: everybody may enter it.
     for (name, mode) in [("upper", 0o755), ("work", 0o700), ("merged", 0o700)] {

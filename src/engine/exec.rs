@@ -43,10 +43,18 @@ impl Engine {
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
         let facts = Facts::gather(Some(view));
-        let plan = cgroup::Plan::new(&facts.hierarchies, &self.store.label(), container.id().as_str(), &Limits::default())?;
+        let plan = cgroup::Plan::new(
+            &facts.hierarchies,
+            &self.store.label(),
+            container.id().as_str(),
+            &Limits::default(),
+        )?;
         let group = Group::find(&facts.hierarchies, &self.store.label(), container.id().as_str());
         let program = plan_exec(&facts, &plan, container, options)?;
-        let streams = Streams { terminal: options.terminal, input: options.interactive };
+        let streams = Streams {
+            terminal: options.terminal,
+            input: options.interactive,
+        };
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         enter_pid_namespace(&init).doing(|| "enter the container's process namespace")?;
@@ -80,11 +88,20 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let root = isolation::join(&mut program, &facts.host, tied);
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
     let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
-    let terminal = options.terminal.then(|| isolation::join_terminal(&mut program, identity.user));
+    let terminal = options
+        .terminal
+        .then(|| isolation::join_terminal(&mut program, identity.user));
     isolation::become_user(&mut program, &facts.host, &identity, directory, terminal);
     let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
     let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
-    isolation::execute(&mut program, &Command { arguments: bytes(&options.command), environment }, tied);
+    isolation::execute(
+        &mut program,
+        &Command {
+            arguments: bytes(&options.command),
+            environment,
+        },
+        tied,
+    );
     Ok(program)
 }
 
@@ -97,7 +114,13 @@ fn run(program: &Program, child: &Child, mut wires: Wires, user: Option<&mut Use
     ends.resize(user);
     let mut buffer = vec![0; 16 << 10];
     while ends.is_open() {
-        let fds = [ends.output(0), ends.output(1), ends.input.is_some().then(|| user.input()).flatten(), Some(user.signals.as_fd()), Some(child.pidfd.as_fd())];
+        let fds = [
+            ends.output(0),
+            ends.output(1),
+            ends.input.is_some().then(|| user.input()).flatten(),
+            Some(user.signals.as_fd()),
+            Some(child.pidfd.as_fd()),
+        ];
         let [output, errors, input, signal, ended] = wait_for(fds)?;
         for (n, ready) in [output, errors].into_iter().enumerate() {
             if ready {
@@ -112,7 +135,11 @@ fn run(program: &Program, child: &Child, mut wires: Wires, user: Option<&mut Use
             ends.type_in(user.read(&mut buffer));
         }
         while signal && let Some(number) = user.signals.next() {
-            if number == libc::SIGWINCH { ends.resize(user) } else { pass_on(&child.pidfd, number) }
+            if number == libc::SIGWINCH {
+                ends.resize(user)
+            } else {
+                pass_on(&child.pidfd, number)
+            }
         }
     }
     user.leave();
@@ -130,10 +157,18 @@ impl Ends {
     fn new(terminal: Option<OwnedFd>, wires: Wires) -> Result<Ends> {
         if let Some(terminal) = terminal {
             let other = terminal.try_clone().doing(|| "copy the terminal's descriptor")?;
-            return Ok(Ends { terminal: true, outputs: [Some(terminal.into()), None], input: Some(other.into()) });
+            return Ok(Ends {
+                terminal: true,
+                outputs: [Some(terminal.into()), None],
+                input: Some(other.into()),
+            });
         }
         let outputs = [wires.stdout.map(File::from), wires.stderr.map(File::from)];
-        Ok(Ends { terminal: false, outputs, input: wires.stdin.map(File::from) })
+        Ok(Ends {
+            terminal: false,
+            outputs,
+            input: wires.stdin.map(File::from),
+        })
     }
 
     fn is_open(&self) -> bool {

@@ -34,11 +34,25 @@ impl Engine {
         let mut lower: Vec<PathBuf> = layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
         let view = if lower.is_empty() { None } else { Some(View::new(&lower)?) };
         if lower.is_empty() {
-            lower.push(self.store.root().join(format!("layer/sha256/(unpacked from {image_name} when it is first used)")));
+            lower.push(
+                self.store
+                    .root()
+                    .join(format!("layer/sha256/(unpacked from {image_name} when it is first used)")),
+            );
         }
         let hostname = hostname.unwrap_or(id.short()).to_string();
         let name = name.unwrap_or("example").to_string();
-        let container = Container::new(&self.store, Spec { id, name, hostname, layers, created: clock::seconds(), options });
+        let container = Container::new(
+            &self.store,
+            Spec {
+                id,
+                name,
+                hostname,
+                layers,
+                created: clock::seconds(),
+                options,
+            },
+        );
         let endpoint = self.endpoint_to_be(&container)?;
         let facts = Facts::gather(view);
         let places = Places::of(&container, lower, facts.host.release >= (6, 5));
@@ -48,31 +62,48 @@ impl Engine {
 
     /// The place in a network that the container would get.
     fn endpoint_to_be(&self, container: &Container) -> Result<Option<Endpoint>> {
-        let Mode::Bridge(name) = &container.spec.options.network else { return Ok(None) };
+        let Mode::Bridge(name) = &container.spec.options.network else {
+            return Ok(None);
+        };
         let networks = Networks::new(&self.store);
         let network: Network = match networks.find(name) {
             Err(_) if name == network::DEFAULT => Networks::default_to_be(),
             network => network?,
         };
         let address = network::lowest_free(&self.store, &network)?;
-        Ok(Some(Endpoint::new(&network, container.id(), address, container.spec.options.ports.clone())))
+        Ok(Some(Endpoint::new(
+            &network,
+            container.id(),
+            address,
+            container.spec.options.ports.clone(),
+        )))
     }
 }
 
 /// Everything that is done for a container, in order, with the times that steps took, if they were traced.
 pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, trace: &Trace) -> Vec<Explained> {
-    let mut steps = vec![
-        Explained::on_host(
-            Concept::FileSystemLayering,
-            format!("mkdir {} with upper, work, merged", container.file("").display()),
-            "what the container changes, and its records",
-        ),
-    ];
+    let mut steps = vec![Explained::on_host(
+        Concept::FileSystemLayering,
+        format!("mkdir {} with upper, work, merged", container.file("").display()),
+        "what the container changes, and its records",
+    )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));
     let cgroups = plan.cgroup.directories.iter();
-    steps.extend(cgroups.map(|path| Explained::on_host(Concept::ResourceLimits, format!("mkdir {}", path.display()), "the container's cgroup")));
+    steps.extend(cgroups.map(|path| {
+        Explained::on_host(
+            Concept::ResourceLimits,
+            format!("mkdir {}", path.display()),
+            "the container's cgroup",
+        )
+    }));
     let writes = plan.cgroup.writes.iter();
-    steps.extend(writes.map(|write| Explained::on_host(Concept::ResourceLimits, format!("echo {} > {}", write.value, write.file.display()), write.why)));
+    steps.extend(writes.map(|write| {
+        Explained::on_host(
+            Concept::ResourceLimits,
+            format!("echo {} > {}", write.value, write.file.display()),
+            write.why,
+        )
+    }));
     steps.push(spawn(plan));
     let mut program = plan.program.explain();
     for (index, nanoseconds) in trace {
@@ -99,7 +130,10 @@ fn spawn(plan: &Plan) -> Explained {
     };
     Explained::on_host(
         Concept::ProcessIsolation,
-        format!("clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|{}{born}), and at once execveat(init)", clone::NAMES.show(plan.namespaces)),
+        format!(
+            "clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|{}{born}), and at once execveat(init)",
+            clone::NAMES.show(plan.namespaces)
+        ),
         "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
     )
 }

@@ -1,6 +1,5 @@
 //! Images: finding them, and unpacking a tarball when it is first used.
 
-
 use super::{Engine, clock};
 use crate::error::{Doing, Error, Result};
 use crate::image::{self, BUSYBOX, Catalog, Found, Image, Name, Tarball};
@@ -66,9 +65,17 @@ fn unpack(draft: Draft, tarball: Tarball) -> Result<Image> {
             (content, vec![BUSYBOX.command.into()], None)
         }
         Tarball::File { file, stamp, path } => {
-            let content = draft.fill(|into| layer::unpack(file, into)).doing(|| format!("tarball `{}`", path.display()))?;
+            let content = draft
+                .fill(|into| layer::unpack(file, into))
+                .doing(|| format!("tarball `{}`", path.display()))?;
             (content, Vec::new(), Some(stamp))
         }
     };
-    Ok(Image { layers: vec![content.diff_id], command, created: clock::seconds(), size: content.size, source })
+    Ok(Image {
+        layers: vec![content.diff_id],
+        command,
+        created: clock::seconds(),
+        size: content.size,
+        source,
+    })
 }

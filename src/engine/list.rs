@@ -20,20 +20,38 @@ impl Engine {
         let mut listed = Vec::new();
         for id in Container::ids(&self.store)? {
             match Container::load(&self.store, &id).and_then(|container| container.map(look).transpose()) {
-                Ok(found) => listed.extend(found.filter(|found| all && !is_vanishing(found) || matches!(found.state, State::Running(_)))),
+                Ok(found) => {
+                    listed.extend(found.filter(|found| all && !is_vanishing(found) || matches!(found.state, State::Running(_))))
+                }
                 Err(error) => report(error),
             }
         }
-        listed.sort_by(|one, other| other.container.spec.created.cmp(&one.container.spec.created).then(one.container.id().cmp(other.container.id())));
+        listed.sort_by(|one, other| {
+            other
+                .container
+                .spec
+                .created
+                .cmp(&one.container.spec.created)
+                .then(one.container.id().cmp(other.container.id()))
+        });
         Ok(listed)
     }
 }
 
 fn look(container: Container) -> Result<Listed> {
     let state = container.state()?;
-    let endpoint = if matches!(state, State::Running(_)) { container.endpoint()? } else { None };
+    let endpoint = if matches!(state, State::Running(_)) {
+        container.endpoint()?
+    } else {
+        None
+    };
     let created = clock::show(container.spec.created);
-    Ok(Listed { container, state, endpoint, created })
+    Ok(Listed {
+        container,
+        state,
+        endpoint,
+        created,
+    })
 }
 
 /// Whether a container is only there until somebody has cleaned up after it.

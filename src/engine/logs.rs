@@ -36,10 +36,15 @@ impl Engine {
         let path = container.file("log");
         let file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound && !follow => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => File::create_new(&path).doing(|| format!("make `{}`", path.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                File::create_new(&path).doing(|| format!("make `{}`", path.display()))?
+            }
             file => file.doing(|| format!("open `{}`", path.display()))?,
         };
-        let mut reader = Lines { reader: BufReader::new(file), pending: Vec::new() };
+        let mut reader = Lines {
+            reader: BufReader::new(file),
+            pending: Vec::new(),
+        };
         if !follow {
             return reader.read(&mut show);
         }
@@ -60,7 +65,10 @@ impl Engine {
 
 /// Waits until something has happened, and forgets what.
 fn wait(watch: impl AsFd) -> Result<()> {
-    let time = Timespec { tv_sec: LOOK.as_secs() as i64, tv_nsec: 0 };
+    let time = Timespec {
+        tv_sec: LOOK.as_secs() as i64,
+        tv_nsec: 0,
+    };
     let mut set = [PollFd::new(&watch, PollFlags::IN)];
     rustix::io::retry_on_intr(|| poll(&mut set, Some(&time))).doing(|| "watch the log")?;
     let mut buffer = [0; 4096];
@@ -82,7 +90,8 @@ impl Lines {
             if self.pending.last() != Some(&b'\n') {
                 return Ok(());
             }
-            let line: Line = serde_json::from_slice(&self.pending).map_err(|wrong| Error::system(wrong).doing("unreadable line in the log"))?;
+            let line: Line =
+                serde_json::from_slice(&self.pending).map_err(|wrong| Error::system(wrong).doing("unreadable line in the log"))?;
             show(line.stream, &line.log)?;
             self.pending.clear();
         }

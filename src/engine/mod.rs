@@ -53,9 +53,8 @@ pub use logs::Stream;
 pub use monitor::FINISH;
 pub use recover::finish;
 pub use run::Run;
-pub use spec::{Options, Spec};
 use spec::check_name;
-
+pub use spec::{Options, Spec};
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

@@ -76,7 +76,10 @@ impl Engine {
         signal::set_all_default();
         detach_from_terminal();
         let ports = prepared.place.iter().flat_map(|place| &place.ports);
-        let keep: Vec<i32> = ports.map(AsRawFd::as_raw_fd).chain([lock.as_fd().as_raw_fd(), client.as_raw_fd()]).collect();
+        let keep: Vec<i32> = ports
+            .map(AsRawFd::as_raw_fd)
+            .chain([lock.as_fd().as_raw_fd(), client.as_raw_fd()])
+            .collect();
         descriptor::close_all_but(&keep);
         let error = match self.start(container, prepared, trace) {
             Ok(running) => self.become_monitor(container, &lock, prepared, &client, running),
@@ -97,7 +100,12 @@ impl Engine {
             let (given, _kept) = self.given(container, lock, prepared, client, &running)?;
             let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given)).doing(|| "make the monitor")?;
             let mut message = vec![STARTED];
-            message.extend(running.trace.iter().flat_map(|(step, time)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat()));
+            message.extend(
+                running
+                    .trace
+                    .iter()
+                    .flat_map(|(step, time)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat()),
+            );
             descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
             Ok(become_image(&image).into())
         };
@@ -108,16 +116,33 @@ impl Engine {
     }
 
     /// What the monitor is given, and what must stay open until it has it.
-    fn given(&self, container: &Container, lock: &Lock, prepared: &Prepared, client: &OwnedFd, running: &Running) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
+    fn given(
+        &self,
+        container: &Container,
+        lock: &Lock,
+        prepared: &Prepared,
+        client: &OwnedFd,
+        running: &Running,
+    ) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
         let resident = &running.resident;
-        let log = OpenOptions::new().append(true).create(true).mode(0o640).open(container.file("log")).doing(|| "open the log")?;
+        let log = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(container.file("log"))
+            .doing(|| "open the log")?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
-        let arguments = [FINISH.to_string(), container.id().to_string(), keep_on_exec(lock)?.to_string()].map(String::into_bytes);
+        let arguments = [
+            FINISH.to_string(),
+            container.id().to_string(),
+            keep_on_exec(lock)?.to_string(),
+        ]
+        .map(String::into_bytes);
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
         let environment = environment.map(|(name, path)| [name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat());
         let mut data = Data::new(size_of::<Given>());
@@ -160,7 +185,10 @@ fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
     match (buffer[..length].split_first(), init) {
         (Some((&STARTED, times)), Some(init)) => {
             let word = |record: &[u8], at: usize| u32::from_ne_bytes(record[at..at + 4].try_into().expect("4 bytes"));
-            let trace = times.chunks_exact(8).map(|record| (word(record, 0) as usize, word(record, 4))).collect();
+            let trace = times
+                .chunks_exact(8)
+                .map(|record| (word(record, 0) as usize, word(record, 4)))
+                .collect();
             Ok(Attached { socket, init, trace })
         }
         (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),

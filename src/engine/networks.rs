@@ -18,7 +18,12 @@ impl Engine {
         let networks = Networks::new(&self.store);
         networks.find(name)?;
         let leases = self.store.leases(name);
-        let mut users: Vec<String> = leases.names()?.iter().filter_map(|name| leases.owner(name)).map(|id| format!("`{}`", id.short())).collect();
+        let mut users: Vec<String> = leases
+            .names()?
+            .iter()
+            .filter_map(|name| leases.owner(name))
+            .map(|id| format!("`{}`", id.short()))
+            .collect();
         users.sort();
         if !users.is_empty() {
             let used = Error::conflict(format!("network `{name}` is in use by container {}", users.join(", ")));

@@ -38,7 +38,11 @@ const LARGEST_USERS: u64 = 16 << 20;
 
 impl Facts {
     pub fn gather(view: Option<View>) -> Facts {
-        Facts { host: Host::read(), hierarchies: Hierarchies::find(), view }
+        Facts {
+            host: Host::read(),
+            hierarchies: Hierarchies::find(),
+            view,
+        }
     }
 
     /// The place of a path in the container.
@@ -56,7 +60,10 @@ pub fn users(view: Option<&View>) -> Result<Users> {
         let Some(view) = view else { return Ok(Vec::new()) };
         Ok(view.read(path.as_bytes(), LARGEST_USERS)?.unwrap_or_default())
     };
-    Ok(Users { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
+    Ok(Users {
+        passwd: read("/etc/passwd")?,
+        group: read("/etc/group")?,
+    })
 }
 
 impl Places {
@@ -72,7 +79,11 @@ impl Places {
                 volatile: container.spec.options.auto_remove,
                 layer_by_layer,
             },
-            files: vec![(bytes("hosts"), "/etc/hosts"), (bytes("hostname"), "/etc/hostname"), (bytes("resolv.conf"), "/etc/resolv.conf")],
+            files: vec![
+                (bytes("hosts"), "/etc/hosts"),
+                (bytes("hostname"), "/etc/hostname"),
+                (bytes("resolv.conf"), "/etc/resolv.conf"),
+            ],
         }
     }
 }
@@ -80,7 +91,9 @@ impl Places {
 /// Plans a container. The order of the steps is the order of this function.
 pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint: Option<&Endpoint>) -> Result<Plan> {
     let options = &spec.options;
-    let identity = users(facts.view.as_ref())?.find(&options.user).doing(|| format!("user `{}`", options.user))?;
+    let identity = users(facts.view.as_ref())?
+        .find(&options.user)
+        .doing(|| format!("user `{}`", options.user))?;
     let cgroup = cgroup::Plan::new(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
     let mut program = Program::default();
     isolation::begin(&mut program, &spec.hostname);
@@ -92,13 +105,19 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     bind_files(&mut program, facts, places, root)?;
     bind_volumes(&mut program, facts, options, root)?;
     let directory = open_directory(&mut program, facts, options, root)?;
-    let terminal = options.terminal.then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
+    let terminal = options
+        .terminal
+        .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
     connect(&mut program, &options.network, endpoint);
     isolation::enter_root(&mut program, root);
     isolation::become_user(&mut program, &facts.host, &identity, directory, terminal);
     isolation::execute(&mut program, &command(spec, &identity), true);
     let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
-    Ok(Plan { program, cgroup, namespaces })
+    Ok(Plan {
+        program,
+        cgroup,
+        namespaces,
+    })
 }
 
 /// The command with its environment.
@@ -118,7 +137,12 @@ pub fn bytes(texts: &[Text]) -> Vec<Vec<u8>> {
 fn bind_files(program: &mut Program, facts: &Facts, places: &Places, root: Register) -> Result<()> {
     for (source, target) in &places.files {
         let at = facts.mount_point(target.as_bytes(), false)?;
-        let bind = Bind { source: source.clone(), at, read_only: false, why: "names, as this container should know them" };
+        let bind = Bind {
+            source: source.clone(),
+            at,
+            read_only: false,
+            why: "names, as this container should know them",
+        };
         layer::bind(program, Concept::BridgeNetworking, root, &bind);
     }
     Ok(())
@@ -134,10 +158,17 @@ fn bind_volumes(program: &mut Program, facts: &Facts, options: &Options, root: R
             at = MountPoint::unknown(volume.target.as_bytes(), directory);
         }
         let why = "a volume: a part of the host's file system";
-        binds.push(Bind { source: volume.source.as_bytes().to_vec(), at, read_only: volume.read_only, why });
+        binds.push(Bind {
+            source: volume.source.as_bytes().to_vec(),
+            at,
+            read_only: volume.read_only,
+            why,
+        });
     }
     binds.sort_by_key(|bind| bind.at.depth());
-    binds.iter().for_each(|bind| layer::bind(program, Concept::FileSystemLayering, root, bind));
+    binds
+        .iter()
+        .for_each(|bind| layer::bind(program, Concept::FileSystemLayering, root, bind));
     Ok(())
 }
 
@@ -146,15 +177,25 @@ fn bind_volumes(program: &mut Program, facts: &Facts, options: &Options, root: R
 fn open_directory(program: &mut Program, facts: &Facts, options: &Options, root: Register) -> Result<Register> {
     program.concept(Concept::ProcessIsolation);
     let path = options.directory.as_bytes();
-    let in_volume = options.volumes.iter().any(|volume| path.starts_with(volume.target.as_bytes()));
-    let at = if in_volume { MountPoint::unknown(path, true) } else { facts.mount_point(path, true)? };
+    let in_volume = options
+        .volumes
+        .iter()
+        .any(|volume| path.starts_with(volume.target.as_bytes()));
+    let at = if in_volume {
+        MountPoint::unknown(path, true)
+    } else {
+        facts.mount_point(path, true)?
+    };
     Ok(at.open(program, root, "the working directory"))
 }
 
 /// Writes the steps that wait for the network and configure it.
 fn connect(program: &mut Program, mode: &Mode, endpoint: Option<&Endpoint>) {
     program.concept(Concept::BridgeNetworking);
-    program.wait(Input::Release, "the host has made the container's end of the network and recorded the start");
+    program.wait(
+        Input::Release,
+        "the host has made the container's end of the network and recorded the start",
+    );
     match (mode, endpoint) {
         (Mode::Host, _) => {}
         (_, Some(endpoint)) => network::configure(program, endpoint),

@@ -33,7 +33,13 @@ impl Engine {
         for volume in &options.volumes {
             volume.prepare()?;
         }
-        let lower: VecDeque<_> = container.spec.layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
+        let lower: VecDeque<_> = container
+            .spec
+            .layers
+            .iter()
+            .rev()
+            .map(|id| layer::path(&self.store, id))
+            .collect();
         let view = View::new(&[&[container.file("upper")], lower.as_slices().0, lower.as_slices().1].concat())?;
         let facts = Facts::gather(Some(view));
         let place = match &options.network {
@@ -69,7 +75,11 @@ impl Engine {
         network::lease(&self.store, name, address, container.id())?;
         network::claim_ports(&self.store, container.id(), address, &endpoint.ports)?;
         drop(lock);
-        Ok(Place { endpoint, bridge, ports: sockets })
+        Ok(Place {
+            endpoint,
+            bridge,
+            ports: sockets,
+        })
     }
 }
 
@@ -79,7 +89,9 @@ fn owner_of_port(store: &Store, owner: &Id) -> Result<Option<String>> {
         return recover::clean_network(store, owner).map(|()| None);
     }
     let container = Container::load(store, owner)?;
-    Ok(Some(container.map_or_else(|| owner.short().to_string(), |container| container.spec.name)))
+    Ok(Some(
+        container.map_or_else(|| owner.short().to_string(), |container| container.spec.name),
+    ))
 }
 
 /// Writes the files that tell the container about names.
@@ -87,10 +99,16 @@ fn write_files(container: &Container, place: Option<&Place>) -> Result<()> {
     let spec = &container.spec;
     let shares_host = spec.options.network == Mode::Host;
     let hosts = network::hosts(&spec.hostname, place.map(|place| place.endpoint.address));
-    let texts = [("hosts", hosts), ("hostname", format!("{}\n", spec.hostname)), ("resolv.conf", network::resolv_conf(shares_host))];
+    let texts = [
+        ("hosts", hosts),
+        ("hostname", format!("{}\n", spec.hostname)),
+        ("resolv.conf", network::resolv_conf(shares_host)),
+    ];
     for (name, text) in texts {
         let path = container.file(name);
-        fs::write(&path, text).map_err(Error::from).doing(|| format!("write `{}`", path.display()))?;
+        fs::write(&path, text)
+            .map_err(Error::from)
+            .doing(|| format!("write `{}`", path.display()))?;
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use super::container::{Exit, State};
 use super::commit::thaw_abandoned;
+use super::container::{Exit, State};
 use super::{Container, Engine};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Error, Result};
@@ -62,12 +62,18 @@ pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
 /// Does what is to be done when a container has ended or whoever was responsible for it has died. Its lock is held, and
 /// means nothing any more afterwards.
 pub fn bury(store: &Store, id: &Id) -> Result<()> {
-    let Some(container) = Container::load(store, id)? else { return remove_all(store, id) };
+    let Some(container) = Container::load(store, id)? else {
+        return remove_all(store, id);
+    };
     clean(store, id)?;
     if container.file("started").exists() && !container.file("exit").exists() {
         write(&container.file("exit"), &Exit::lost())?;
     }
-    if container.spec.options.auto_remove { remove_all(store, id) } else { store.discard_run(&store.container_run(id)) }
+    if container.spec.options.auto_remove {
+        remove_all(store, id)
+    } else {
+        store.discard_run(&store.container_run(id))
+    }
 }
 
 /// Finds what killed processes have left, and undoes it.
@@ -75,7 +81,9 @@ pub fn sweep(store: &Store) -> Result<()> {
     let directory = store.run().join("container");
     let is_first = !directory.exists();
     for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else { continue };
+        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
+            continue;
+        };
         thaw_abandoned(store, &entry.path(), &id)?;
         let lock = entry.path().join("lock");
         if !Lock::is_held(&lock)

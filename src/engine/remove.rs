@@ -19,7 +19,10 @@ impl Engine {
             if matches!(container.state()?, State::Running(_)) {
                 if !force {
                     let running = Error::conflict(format!("container `{}` is running", container.name()));
-                    return Err(running.hint(format!("stop it first, or remove it with `tinydock rm -f {}`", container.name())));
+                    return Err(running.hint(format!(
+                        "stop it first, or remove it with `tinydock rm -f {}`",
+                        container.name()
+                    )));
                 }
                 self.kill(container)?;
             }
@@ -32,7 +35,10 @@ impl Engine {
                 return recover::remove_all(&self.store, container.id());
             }
             if Instant::now() > deadline {
-                return Err(Error::conflict(format!("another command is busy with container `{}`", container.name())));
+                return Err(Error::conflict(format!(
+                    "another command is busy with container `{}`",
+                    container.name()
+                )));
             }
             thread::sleep(Duration::from_micros(200));
         }

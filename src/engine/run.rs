@@ -18,7 +18,14 @@ pub struct Run {
 
 impl Engine {
     /// Creates a container and starts it. What the user should know is told to `warn`.
-    pub fn run(&self, options: Options, name: Option<&str>, hostname: Option<&str>, trace: bool, warn: impl Fn(&str)) -> Result<Run> {
+    pub fn run(
+        &self,
+        options: Options,
+        name: Option<&str>,
+        hostname: Option<&str>,
+        trace: bool,
+        warn: impl Fn(&str),
+    ) -> Result<Run> {
         let (container, lock) = self.create(options, name, hostname)?;
         let doing = || format!("start `{}`", container.name());
         let prepared = match self.prepare(&container) {
@@ -31,10 +38,19 @@ impl Engine {
             }
         };
         prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
-        let plan = trace.then(|| (prepared.plan.clone(), prepared.place.as_ref().map(|place| place.endpoint.clone())));
+        let plan = trace.then(|| {
+            (
+                prepared.plan.clone(),
+                prepared.place.as_ref().map(|place| place.endpoint.clone()),
+            )
+        });
         let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
         let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));
-        Ok(Run { id: container.id().clone(), explained: explained.unwrap_or_default(), attached })
+        Ok(Run {
+            id: container.id().clone(),
+            explained: explained.unwrap_or_default(),
+            attached,
+        })
     }
 }
 

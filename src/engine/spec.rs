@@ -50,14 +50,29 @@ impl Options {
     /// Checks what can be checked without looking at the system.
     pub fn check(&self) -> Result<()> {
         let has_nul = |text: &Text| text.as_bytes().contains(&0);
-        if self.command.iter().chain(&self.environment).chain([&self.directory]).any(has_nul) {
+        if self
+            .command
+            .iter()
+            .chain(&self.environment)
+            .chain([&self.directory])
+            .any(has_nul)
+        {
             return Err(Error::invalid("arguments, environment and paths cannot have NUL bytes"));
         }
-        if let Some(line) = self.environment.iter().find(|line| line.as_bytes().is_empty() || line.as_bytes()[0] == b'=') {
-            return Err(Error::invalid(format!("invalid environment variable `{line}`: its name is empty")));
+        if let Some(line) = self
+            .environment
+            .iter()
+            .find(|line| line.as_bytes().is_empty() || line.as_bytes()[0] == b'=')
+        {
+            return Err(Error::invalid(format!(
+                "invalid environment variable `{line}`: its name is empty"
+            )));
         }
         if !matches!(self.directory.as_bytes(), [] | [b'/', ..]) {
-            return Err(Error::invalid(format!("working directory `{}`: it must be an absolute path", self.directory)));
+            return Err(Error::invalid(format!(
+                "working directory `{}`: it must be an absolute path",
+                self.directory
+            )));
         }
         if self.network == Mode::None && !self.ports.is_empty() {
             return Err(Error::invalid("a container without a network cannot publish ports"));

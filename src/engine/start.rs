@@ -45,18 +45,33 @@ impl Engine {
                 return Err(error);
             }
         };
-        let resident = Resident { terminal, stdin: wires.stdin, stdout: wires.stdout, stderr: wires.stderr, oom: group.oom_file() };
+        let resident = Resident {
+            terminal,
+            stdin: wires.stdin,
+            stdout: wires.stdout,
+            stderr: wires.stderr,
+            oom: group.oom_file(),
+        };
         Ok(Running { init, resident, trace })
     }
 
     /// Does for init what it waits for, and lets it go on.
-    fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<(Option<OwnedFd>, Trace)> {
+    fn finish_start(
+        &self,
+        container: &Container,
+        prepared: &Prepared,
+        init: &Child,
+        wires: &mut Wires,
+    ) -> Result<(Option<OwnedFd>, Trace)> {
         let program = &prepared.plan.program;
         let terminal = wires.receive_terminal(program)?;
         if let Some(place) = &prepared.place {
             network::connect(place.bridge, &place.endpoint, init.pid.as_raw_nonzero().get() as u32)?;
         }
-        let started = Started { pid: init.pid.as_raw_nonzero().get(), at: clock::now() };
+        let started = Started {
+            pid: init.pid.as_raw_nonzero().get(),
+            at: clock::now(),
+        };
         write(&container.file("started"), &started)?;
         wires.release();
         wires.read_report(program)?;
@@ -69,7 +84,10 @@ pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wire
     let image = Image::INIT.with(&program.encode(&wires.numbers));
     let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;
     let cgroup = group.open_unified()?;
-    let spawn = Spawn { namespaces, cgroup: cgroup.as_ref().map(AsFd::as_fd) };
+    let spawn = Spawn {
+        namespaces,
+        cgroup: cgroup.as_ref().map(AsFd::as_fd),
+    };
     let init = spawn.execute(&image).doing(|| "start init")?;
     wires.close_inits();
     Ok(init)
@@ -77,7 +95,9 @@ pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wire
 
 /// What it means that a step failed.
 pub fn failure(program: &Program, index: usize, errno: i32) -> Error {
-    let Some(step) = program.steps().get(index) else { return Error::system(format!("init reports an unknown step, {index}")) };
+    let Some(step) = program.steps().get(index) else {
+        return Error::system(format!("init reports an unknown step, {index}"));
+    };
     if step.is_execution() {
         return execution_failure(step, errno);
     }

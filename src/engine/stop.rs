@@ -27,7 +27,10 @@ impl Engine {
 
 /// Waits until a process has ended. Returns false if it has not within `time`.
 fn wait(process: BorrowedFd, time: Option<Duration>) -> rustix::io::Result<bool> {
-    let time = time.map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() });
+    let time = time.map(|time| Timespec {
+        tv_sec: time.as_secs() as i64,
+        tv_nsec: time.subsec_nanos().into(),
+    });
     let mut set = [PollFd::from_borrowed_fd(process, PollFlags::IN)];
     rustix::io::retry_on_intr(|| poll(&mut set, time.as_ref())).map(|ready| ready > 0)
 }

@@ -41,7 +41,11 @@ impl Wires {
             numbers: Descriptors::default(),
         };
         wires.give(Input::Report, init_report)?;
-        if terminal { wires.add_console()? } else { wires.add_streams(interactive)? }
+        if terminal {
+            wires.add_console()?
+        } else {
+            wires.add_streams(interactive)?
+        }
         Ok(wires)
     }
 
@@ -69,7 +73,8 @@ impl Wires {
     }
 
     fn add_console(&mut self) -> Result<()> {
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(|| "make a socket")?;
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(|| "make a socket")?;
         self.console = Some(ours);
         self.give(Input::Console, theirs)
     }
@@ -110,7 +115,9 @@ impl Wires {
             // Init ended before it came so far; its report says why.
             self.read_report(program)?;
         }
-        terminal.map(Some).ok_or_else(|| Error::system("init ended before it had a terminal"))
+        terminal
+            .map(Some)
+            .ok_or_else(|| Error::system("init ended before it had a terminal"))
     }
 
     /// Waits until the user's command runs, or init reports which step failed.
@@ -131,7 +138,10 @@ impl Wires {
             let _ = trace.read_to_end(&mut bytes);
         }
         let word = |record: &[u8], at: usize| u32::from_ne_bytes(record[at..at + 4].try_into().expect("4 bytes"));
-        bytes.chunks_exact(size_of::<Timing>()).map(|record| (word(record, 0) as usize, word(record, 4))).collect()
+        bytes
+            .chunks_exact(size_of::<Timing>())
+            .map(|record| (word(record, 0) as usize, word(record, 4)))
+            .collect()
     }
 }
 

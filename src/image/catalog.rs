@@ -23,7 +23,11 @@ pub struct Stamp {
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Stamp {
-        Stamp { size: metadata.size(), inode: metadata.ino(), modified: (metadata.mtime(), metadata.mtime_nsec()) }
+        Stamp {
+            size: metadata.size(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
     }
 }
 
@@ -72,7 +76,9 @@ impl Catalog<'_> {
             [path] => path.clone(),
             [path, other, ..] => {
                 let both = format!("both `{}` and `{}` exist", path.display(), other.display());
-                return Err(Error::conflict(both).doing(format!("image `{name}`")).hint("rename one of them"));
+                return Err(Error::conflict(both)
+                    .doing(format!("image `{name}`"))
+                    .hint("rename one of them"));
             }
         };
         let doing = || format!("open tarball `{}`", path.display());
@@ -82,7 +88,9 @@ impl Catalog<'_> {
             Some(image) if image.source.as_ref() == Some(&stamp) => Ok(Found::Unpacked(image)),
             Some(image) if image.source.is_none() && name.as_str() != BUSYBOX.name => {
                 let both = format!("there are a commit and the tarball `{}` of this name", path.display());
-                Err(Error::conflict(both).doing(format!("image `{name}`")).hint("rename the tarball"))
+                Err(Error::conflict(both)
+                    .doing(format!("image `{name}`"))
+                    .hint("rename the tarball"))
             }
             _ => Ok(Found::Packed(Tarball::File { path, file, stamp })),
         }
@@ -90,10 +98,15 @@ impl Catalog<'_> {
 
     fn without_tarball(&self, name: &Name, record: Option<Image>) -> Result<Found> {
         match record {
-            Some(image) if image.source.is_none() && (name.as_str() != BUSYBOX.name || is_builtin(&image)) => Ok(Found::Unpacked(image)),
+            Some(image) if image.source.is_none() && (name.as_str() != BUSYBOX.name || is_builtin(&image)) => {
+                Ok(Found::Unpacked(image))
+            }
             _ if name.as_str() == BUSYBOX.name => Ok(Found::Packed(Tarball::Builtin)),
             _ => {
-                let hint = format!("put its root file system at `{}`", self.registry().join(format!("{name}.tar.gz")).display());
+                let hint = format!(
+                    "put its root file system at `{}`",
+                    self.registry().join(format!("{name}.tar.gz")).display()
+                );
                 Err(Error::not_found(format!("no such image: `{name}`")).hint(hint))
             }
         }
@@ -126,19 +139,34 @@ impl Catalog<'_> {
     /// All images, by name.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut images = BTreeMap::new();
-        let builtin = Listed { name: BUSYBOX.name.into(), created: 0, size: BUSYBOX.tarball.len() as u64 };
+        let builtin = Listed {
+            name: BUSYBOX.name.into(),
+            created: 0,
+            size: BUSYBOX.tarball.len() as u64,
+        };
         images.insert(BUSYBOX.name.to_string(), builtin);
         for (name, path) in names(&self.store.root().join("image/record"))? {
             if let Some(image) = read_if_present::<Image>(&path)?
                 && image.source.is_none()
             {
-                images.insert(name.clone(), Listed { name, created: image.created, size: image.size });
+                images.insert(
+                    name.clone(),
+                    Listed {
+                        name,
+                        created: image.created,
+                        size: image.size,
+                    },
+                );
             }
         }
         for (file, path) in names(&self.registry())? {
             let name = SUFFIXES.iter().find_map(|suffix| file.strip_suffix(suffix));
             if let (Some(name), Ok(metadata)) = (name, fs::metadata(&path)) {
-                let listed = Listed { name: name.to_string(), created: metadata.mtime().max(0) as u64, size: metadata.size() };
+                let listed = Listed {
+                    name: name.to_string(),
+                    created: metadata.mtime().max(0) as u64,
+                    size: metadata.size(),
+                };
                 images.insert(name.to_string(), listed);
             }
         }
@@ -171,6 +199,8 @@ fn names(directory: &PathBuf) -> Result<Vec<(String, PathBuf)>> {
         return Ok(Vec::new());
     }
     let entries = fs::read_dir(directory).doing(|| format!("read `{}`", directory.display()))?;
-    let entries = entries.flatten().filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
+    let entries = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
     Ok(entries.filter(|(name, _)| !name.starts_with('.')).collect())
 }

@@ -17,10 +17,16 @@ impl Name {
     pub fn parse(text: &str) -> Result<Name> {
         let name = text.strip_suffix(":latest").unwrap_or(text);
         let valid = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if !name.is_empty() && name.len() <= LONGEST && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(valid) {
+        if !name.is_empty()
+            && name.len() <= LONGEST
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(valid)
+        {
             return Ok(Name(name.to_string()));
         }
-        let hint = format!("a name has letters, digits, `.`, `_` and `-`, begins with a letter or a digit, and is no longer than {LONGEST}");
+        let hint = format!(
+            "a name has letters, digits, `.`, `_` and `-`, begins with a letter or a digit, and is no longer than {LONGEST}"
+        );
         Err(Error::invalid(format!("invalid image name `{text}`")).hint(hint))
     }
 
@@ -45,7 +51,19 @@ mod tests {
             assert_eq!(Name::parse(name).unwrap().as_str(), name);
         }
         assert_eq!(Name::parse("alpine:latest").unwrap().as_str(), "alpine");
-        for name in ["", ".", "..", ".hidden", "-rm", "a/b", "../x", "a:b", "a b", "é", &"x".repeat(200)] {
+        for name in [
+            "",
+            ".",
+            "..",
+            ".hidden",
+            "-rm",
+            "a/b",
+            "../x",
+            "a:b",
+            "a b",
+            "é",
+            &"x".repeat(200),
+        ] {
             assert!(Name::parse(name).is_err(), "{name}");
         }
     }

@@ -46,7 +46,11 @@ pub fn bound(program: &mut Program, host: &Host) {
 
 /// Writes the step that sets what the process can do now: root keeps the default, other users nothing.
 pub fn set(program: &mut Program, host: &Host, root: bool) {
-    let set = if root { DEFAULT.iter().fold(0, |set, number| set | 1 << number) & host.bounding } else { 0 };
+    let set = if root {
+        DEFAULT.iter().fold(0, |set, number| set | 1 << number) & host.bounding
+    } else {
+        0
+    };
     let shown = match set {
         0 => "{effective: none, permitted: none, inheritable: none}".to_string(),
         set => {
@@ -54,6 +58,10 @@ pub fn set(program: &mut Program, host: &Host, root: bool) {
             format!("{{effective and permitted: {}, inheritable: none}}", names.join("|"))
         }
     };
-    let why = if root { "root of a container is not root of the host" } else { "an ordinary user has no capabilities" };
+    let why = if root {
+        "root of a container is not root of the host"
+    } else {
+        "an ordinary user has no capabilities"
+    };
     program.capset(set, shown, why);
 }

@@ -19,8 +19,14 @@ impl Command {
         if name.contains(&b'/') || name.is_empty() {
             return vec![name.clone()];
         }
-        let path = self.environment.iter().find_map(|line| line.strip_prefix(b"PATH=")).unwrap_or(PATH.as_bytes());
-        let directories = path.split(|c| *c == b':').map(|directory| if directory.is_empty() { &b"."[..] } else { directory });
+        let path = self
+            .environment
+            .iter()
+            .find_map(|line| line.strip_prefix(b"PATH="))
+            .unwrap_or(PATH.as_bytes());
+        let directories = path
+            .split(|c| *c == b':')
+            .map(|directory| if directory.is_empty() { &b"."[..] } else { directory });
         directories.map(|directory| [directory, b"/", name].concat()).collect()
     }
 }
@@ -29,7 +35,10 @@ impl Command {
 ///
 /// Each line of `set` is `NAME=VALUE`; one without `=` removes the name.
 pub fn environment(set: &[Vec<u8>], hostname: &str, home: &[u8], terminal: bool) -> Vec<Vec<u8>> {
-    let mut lines = vec![format!("PATH={PATH}").into_bytes(), format!("HOSTNAME={hostname}").into_bytes()];
+    let mut lines = vec![
+        format!("PATH={PATH}").into_bytes(),
+        format!("HOSTNAME={hostname}").into_bytes(),
+    ];
     if terminal {
         lines.push(b"TERM=xterm".to_vec());
     }
@@ -62,10 +71,16 @@ mod tests {
             ("true", vec!["A=b", "PATH=/x:/y"], vec!["/x/true", "/y/true"]),
             ("true", vec!["PATH=:/y"], vec!["./true", "/y/true"]),
         ] {
-            let command = Command { arguments: bytes(&[name]), environment: bytes(&environment) };
+            let command = Command {
+                arguments: bytes(&[name]),
+                environment: bytes(&environment),
+            };
             assert_eq!(command.candidates(), bytes(&candidates), "{name} {environment:?}");
         }
-        let command = Command { arguments: bytes(&["true"]), environment: vec![] };
+        let command = Command {
+            arguments: bytes(&["true"]),
+            environment: vec![],
+        };
         assert_eq!(command.candidates().len(), 6);
     }
 

@@ -4,8 +4,14 @@ use crate::program::flags::mount_attr;
 use crate::program::{Fd, Program, Register};
 
 /// Name, major and minor number of each device (the kernel's `admin-guide/devices.txt`).
-const NODES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+const NODES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
 
 /// Links that programs expect, with where they point.
 const LINKS: [(&str, &str); 6] = [
@@ -23,7 +29,12 @@ const TTY: &str = "5";
 /// Writes the steps that make the file system for `/dev`.
 pub fn mount(program: &mut Program) -> Register {
     let options = [("mode", "755"), ("size", "64m")];
-    program.new_mount("tmpfs", &options, mount_attr::NOSUID | mount_attr::STRICTATIME, "a /dev of its own, in memory")
+    program.new_mount(
+        "tmpfs",
+        &options,
+        mount_attr::NOSUID | mount_attr::STRICTATIME,
+        "a /dev of its own, in memory",
+    )
 }
 
 /// Writes the steps that fill `/dev`. Returns the mount of its terminals.
@@ -36,12 +47,22 @@ pub fn fill(program: &mut Program, dev: Register) -> Register {
     }
     let quiet = mount_attr::NOSUID | mount_attr::NOEXEC;
     let pts_options = [("newinstance", ""), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", TTY)];
-    let pts = program.new_mount("devpts", &pts_options, quiet, "terminals of its own: none of the host's can be opened");
+    let pts = program.new_mount(
+        "devpts",
+        &pts_options,
+        quiet,
+        "terminals of its own: none of the host's can be opened",
+    );
     attach(program, dev, pts, "pts");
     let quiet = quiet | mount_attr::NODEV;
     let mqueue = program.new_mount("mqueue", &[], quiet, "the message queues of this IPC namespace");
     attach(program, dev, mqueue, "mqueue");
-    let shm = program.new_mount("tmpfs", &[("mode", "1777"), ("size", "64m")], quiet, "shared memory of its own");
+    let shm = program.new_mount(
+        "tmpfs",
+        &[("mode", "1777"), ("size", "64m")],
+        quiet,
+        "shared memory of its own",
+    );
     attach(program, dev, shm, "shm");
     pts
 }

@@ -16,12 +16,22 @@ const HARMLESS: u64 = mount_attr::NOSUID | mount_attr::NODEV | mount_attr::NOEXE
 /// Writes the steps that mount `/proc`, `/dev` with what is in it, and `/sys` below `root`, and hide what must not show.
 pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &Host) -> KernelMounts {
     program.concept(Concept::ProcessIsolation);
-    let proc = program.new_mount("proc", &[], HARMLESS, "a /proc that shows the processes of this PID namespace");
+    let proc = program.new_mount(
+        "proc",
+        &[],
+        HARMLESS,
+        "a /proc that shows the processes of this PID namespace",
+    );
     attach(program, root, proc, "proc");
     let dev = devices::mount(program);
     attach(program, root, dev, "dev");
     let pts = devices::fill(program, dev);
-    let sys = program.new_mount("sysfs", &[], HARMLESS | mount_attr::RDONLY, "a /sys that shows this network namespace, read-only");
+    let sys = program.new_mount(
+        "sysfs",
+        &[],
+        HARMLESS | mount_attr::RDONLY,
+        "a /sys that shows this network namespace, read-only",
+    );
     attach(program, root, sys, "sys");
     masks::hide(program, host, proc, sys, dev);
     KernelMounts { sys, dev, pts }
@@ -32,6 +42,11 @@ pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &H
 fn attach(program: &mut Program, root: Register, mount: Register, name: &str) {
     program.mkdir_missing(Fd::Kept(root), name.as_bytes(), "an image need not have the directory");
     let how = open::PATH | open::DIRECTORY | open::NOFOLLOW;
-    let target = program.open_in_root(root, name.as_bytes(), how, "a real directory of the root, not a link to some other place");
+    let target = program.open_in_root(
+        root,
+        name.as_bytes(),
+        how,
+        "a real directory of the root, not a link to some other place",
+    );
     program.move_mount_onto(mount, target, format!("mounted on /{name}"));
 }

@@ -51,8 +51,15 @@ impl Mask {
 
 /// The entries of `/sys/devices/system/cpu` that stand for a processor.
 fn processors(directory: &str) -> impl Iterator<Item = String> {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| name.strip_prefix("cpu").is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit())))
+    let names = fs::read_dir(directory)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| {
+        name.strip_prefix("cpu")
+            .is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()))
+    })
 }
 
 /// Writes the steps that hide and protect these paths below the container's `/proc` and `/sys`.

@@ -47,7 +47,10 @@ pub fn begin(program: &mut Program, hostname: &str) {
     program.die_with_parent("a container does not outlive its monitor");
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
     program.umask(0, "modes are what they are said to be");
-    program.propagate(propagation::PRIVATE, "nothing mounted here shows on the host, and nothing mounted there shows here");
+    program.propagate(
+        propagation::PRIVATE,
+        "nothing mounted here shows on the host, and nothing mounted there shows here",
+    );
     program.sethostname(hostname, "the UTS namespace's own host name");
 }
 
@@ -60,12 +63,24 @@ pub fn join(program: &mut Program, host: &Host, tied: bool) -> Register {
     }
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
     let flags = namespaces(host, true) & !clone::NEWPID | clone::NEWCGROUP;
-    program.setns(Fd::Given(Input::Target), flags, "the container's namespaces; it was born in that of its processes");
-    program.open(Fd::Cwd, b"/", open::PATH | open::DIRECTORY, "the container's root, which is ours now")
+    program.setns(
+        Fd::Given(Input::Target),
+        flags,
+        "the container's namespaces; it was born in that of its processes",
+    );
+    program.open(
+        Fd::Cwd,
+        b"/",
+        open::PATH | open::DIRECTORY,
+        "the container's root, which is ours now",
+    )
 }
 
 /// Writes the step that makes the cgroup that init is in the root of what the container sees.
 pub fn hide_cgroup_parents(program: &mut Program) {
     program.concept(Concept::ProcessIsolation);
-    program.unshare(clone::NEWCGROUP, "the container's cgroup is the root of all that it sees of cgroups");
+    program.unshare(
+        clone::NEWCGROUP,
+        "the container's cgroup is the root of all that it sees of cgroups",
+    );
 }

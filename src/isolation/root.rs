@@ -8,7 +8,11 @@ use crate::program::{Concept, Fd, Input, Program, Register};
 pub fn enter_root(program: &mut Program, root: Register) {
     program.concept(Concept::ProcessIsolation);
     program.fchdir(root, "pivot_root takes directories: this is the new root");
-    program.pivot_root(".", ".", "the container's root becomes the root; the host's root is mounted on top of it");
+    program.pivot_root(
+        ".",
+        ".",
+        "the container's root becomes the root; the host's root is mounted on top of it",
+    );
     program.unmount(".", "the host's root goes, with all that is mounted below it");
 }
 
@@ -26,7 +30,11 @@ pub fn become_user(program: &mut Program, host: &Host, identity: &Identity, dire
     program.fchdir(directory, "the working directory");
     program.umask(0o022, "the usual mode of new files");
     capabilities::bound(program, host);
-    program.prctl(prctl::SET_KEEPCAPS, 1, "changing the user must not decide about capabilities; the next steps do");
+    program.prctl(
+        prctl::SET_KEEPCAPS,
+        1,
+        "changing the user must not decide about capabilities; the next steps do",
+    );
     program.setgroups(&identity.groups, "the user's other groups");
     program.setresgid(identity.group, "the user's group");
     program.setresuid(identity.user, "the user");

@@ -9,7 +9,12 @@ pub fn open_terminal(program: &mut Program, mounts: &KernelMounts, user: u32) ->
     program.concept(Concept::ProcessIsolation);
     let terminal = pair(program, Fd::Kept(mounts.pts), b"ptmx");
     program.fchown(terminal, user, -1, "the user can open the terminal by its name");
-    let console = program.open(Fd::Kept(mounts.dev), b"console", open::CREAT | open::WRONLY, "a file to mount it on");
+    let console = program.open(
+        Fd::Kept(mounts.dev),
+        b"console",
+        open::CREAT | open::WRONLY,
+        "a file to mount it on",
+    );
     let tree = program.open_tree(terminal, b"", false, "the terminal by another name");
     program.move_mount_onto(tree, console, "mounted on /dev/console");
     terminal
@@ -24,9 +29,18 @@ pub fn join_terminal(program: &mut Program, user: u32) -> Register {
 
 /// Writes the steps that open a terminal and send its other end to whoever started init.
 fn pair(program: &mut Program, directory: Fd, ptmx: &[u8]) -> Register {
-    let master = program.open(directory, ptmx, open::RDWR | open::NOCTTY, "a new terminal: this is the end that sees what is written");
+    let master = program.open(
+        directory,
+        ptmx,
+        open::RDWR | open::NOCTTY,
+        "a new terminal: this is the end that sees what is written",
+    );
     program.unlock_terminal(master, "its other end may be opened");
     let terminal = program.terminal_peer(master, "the end that the command reads and writes");
-    program.send_descriptor(Input::Console, master, "the monitor carries what passes between the terminal and the user");
+    program.send_descriptor(
+        Input::Console,
+        master,
+        "the monitor carries what passes between the terminal and the user",
+    );
     terminal
 }

@@ -25,17 +25,28 @@ impl Users {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
         let user = if user.is_empty() { "0" } else { user };
         let number: Option<u32> = user.parse().ok();
-        let entry = records(&self.passwd).find(|fields| {
-            fields.len() >= 6 && (fields[0] == user.as_bytes() || (number.is_some() && parse(fields[2]) == number))
-        });
+        let entry = records(&self.passwd)
+            .find(|fields| fields.len() >= 6 && (fields[0] == user.as_bytes() || (number.is_some() && parse(fields[2]) == number)));
         let mut identity = match (&entry, number) {
             (Some(fields), _) => {
                 let (Some(user), Some(group)) = (parse(fields[2]), parse(fields[3])) else {
-                    return Err(Error::invalid(format!("the image's passwd file has no valid numbers for user `{user}`")));
+                    return Err(Error::invalid(format!(
+                        "the image's passwd file has no valid numbers for user `{user}`"
+                    )));
                 };
-                Identity { user, group, groups: self.memberships(fields[0]), home: fields[5].to_vec() }
+                Identity {
+                    user,
+                    group,
+                    groups: self.memberships(fields[0]),
+                    home: fields[5].to_vec(),
+                }
             }
-            (None, Some(user)) => Identity { user, group: 0, groups: Vec::new(), home: b"/".to_vec() },
+            (None, Some(user)) => Identity {
+                user,
+                group: 0,
+                groups: Vec::new(),
+                home: b"/".to_vec(),
+            },
             (None, None) => return Err(Error::not_found(format!("no user `{user}` in the image's passwd file"))),
         };
         if entry.is_none() && identity.user == 0 {
@@ -60,7 +71,10 @@ impl Users {
     /// The groups that list `user` as a member.
     fn memberships(&self, user: &[u8]) -> Vec<u32> {
         let member = |fields: &Vec<&[u8]>| fields.len() >= 4 && fields[3].split(|c| *c == b',').any(|name| name == user);
-        let mut groups: Vec<u32> = records(&self.group).filter(member).filter_map(|fields| parse(fields[2])).collect();
+        let mut groups: Vec<u32> = records(&self.group)
+            .filter(member)
+            .filter_map(|fields| parse(fields[2]))
+            .collect();
         groups.sort_unstable();
         groups.dedup();
         groups
@@ -101,7 +115,12 @@ mod tests {
             ("1000", 7, 8, vec![], "/seven"),
         ] {
             let found = users().find(text).unwrap();
-            let expected = Identity { user, group, groups, home: home.as_bytes().to_vec() };
+            let expected = Identity {
+                user,
+                group,
+                groups,
+                home: home.as_bytes().to_vec(),
+            };
             assert_eq!(found, expected, "{text}");
         }
     }

@@ -24,7 +24,12 @@ const EXIT: u8 = 0x95;
 
 impl Instruction {
     fn new(code: u8, destination: u8, source: u8, offset: i16, immediate: i32) -> Instruction {
-        Instruction { code, registers: source << 4 | destination, offset, immediate }
+        Instruction {
+            code,
+            registers: source << 4 | destination,
+            offset,
+            immediate,
+        }
     }
 
     /// Loads 32 bits from `offset` after the address in `source`.
@@ -122,13 +127,22 @@ pub fn attach_to_cgroup(cgroup: &impl AsFd, program: &[Instruction]) -> io::Resu
     // SAFETY: the call made the descriptor.
     let loaded = unsafe { OwnedFd::from_raw_fd(fd) };
     let target = cgroup.as_fd().as_raw_fd() as u32;
-    let mut attach = Attach { target, program: loaded.as_raw_fd() as u32, kind: CGROUP_DEVICE, flags: ALLOW_MULTI };
+    let mut attach = Attach {
+        target,
+        program: loaded.as_raw_fd() as u32,
+        kind: CGROUP_DEVICE,
+        flags: ALLOW_MULTI,
+    };
     bpf(PROG_ATTACH, &mut attach).map(|_| ())
 }
 
 /// How many programs that decide about devices are attached to a cgroup itself.
 pub fn attached_to_cgroup(cgroup: &impl AsFd) -> io::Result<u32> {
-    let mut query = Query { target: cgroup.as_fd().as_raw_fd() as u32, kind: CGROUP_DEVICE, ..Query::default() };
+    let mut query = Query {
+        target: cgroup.as_fd().as_raw_fd() as u32,
+        kind: CGROUP_DEVICE,
+        ..Query::default()
+    };
     bpf(PROG_QUERY, &mut query)?;
     Ok(query.count)
 }

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 
 /// Lets a descriptor stay open when this process or a child executes another program. Returns its number.
@@ -26,7 +27,11 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
 
 /// Closes all descriptors from 3 on but those in `keep`. Nobody may use any other from then on.
 pub fn close_all_but(keep: &[i32]) {
-    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= 3).collect();
+    let mut keep: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .filter(|fd| *fd >= 3)
+        .collect();
     keep.sort_unstable();
     let mut first = 3;
     for fd in keep {
@@ -50,7 +55,10 @@ pub fn send(socket: impl AsFd, message: &[u8], fd: BorrowedFd) -> io::Result<()>
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let fds = [fd];
-    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)), "there is space for one descriptor");
+    assert!(
+        control.push(SendAncillaryMessage::ScmRights(&fds)),
+        "there is space for one descriptor"
+    );
     sendmsg(socket, &[IoSlice::new(message)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }
@@ -59,9 +67,8 @@ pub fn send(socket: impl AsFd, message: &[u8], fd: BorrowedFd) -> io::Result<()>
 pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = rustix::io::retry_on_intr(|| {
-        recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
-    })?;
+    let received =
+        rustix::io::retry_on_intr(|| recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC))?;
     if received.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::Error::other("a message is too long"));
     }

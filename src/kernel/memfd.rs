@@ -20,6 +20,9 @@ pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     };
     let mut file = File::from(fd);
     file.write_all(bytes)?;
-    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    fcntl_add_seals(
+        &file,
+        SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+    )?;
     Ok(file.into())
 }

@@ -55,7 +55,10 @@ impl Spawn<'_> {
         }
         let pid = Pid::from_raw(pid as i32).expect("clone3 returns a positive pid");
         // SAFETY: CLONE_PIDFD made the descriptor, and nobody else knows it.
-        Ok(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+        Ok(Child {
+            pid,
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        })
     }
 }
 
@@ -105,7 +108,11 @@ pub enum Fork {
 
 /// Forks. The child is a copy of the calling thread only, so no other thread may be running.
 pub fn fork() -> io::Result<Fork> {
-    debug_assert_eq!(std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count), 1, "only one thread may fork");
+    debug_assert_eq!(
+        std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count),
+        1,
+        "only one thread may fork"
+    );
     // SAFETY: there is one thread, so no lock is held by a thread that the child lacks.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
@@ -120,7 +127,14 @@ pub fn become_image(image: impl AsFd) -> io::Error {
     // SAFETY: both lists end with NULL; the path is a string.
     unsafe {
         let image = image.as_fd().as_raw_fd();
-        libc::syscall(libc::SYS_execveat, image, c"".as_ptr(), none.as_ptr(), none.as_ptr(), libc::AT_EMPTY_PATH);
+        libc::syscall(
+            libc::SYS_execveat,
+            image,
+            c"".as_ptr(),
+            none.as_ptr(),
+            none.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
     }
     io::Error::last_os_error()
 }

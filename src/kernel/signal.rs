@@ -25,7 +25,9 @@ impl Signals {
             }
             match libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
                 -1 => Err(io::Error::last_os_error()),
-                fd => Ok(Signals { file: File::from_raw_fd(fd) }),
+                fd => Ok(Signals {
+                    file: File::from_raw_fd(fd),
+                }),
             }
         }
     }
@@ -70,12 +72,36 @@ pub fn ignore(signal: i32) {
 
 /// The names of the signals that have no number of their own in all systems.
 const NAMES: [(&str, i32); 31] = [
-    ("HUP", libc::SIGHUP), ("INT", libc::SIGINT), ("QUIT", libc::SIGQUIT), ("ILL", libc::SIGILL), ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT), ("BUS", libc::SIGBUS), ("FPE", libc::SIGFPE), ("KILL", libc::SIGKILL), ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV), ("USR2", libc::SIGUSR2), ("PIPE", libc::SIGPIPE), ("ALRM", libc::SIGALRM), ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT), ("CHLD", libc::SIGCHLD), ("CONT", libc::SIGCONT), ("STOP", libc::SIGSTOP), ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN), ("TTOU", libc::SIGTTOU), ("URG", libc::SIGURG), ("XCPU", libc::SIGXCPU), ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM), ("PROF", libc::SIGPROF), ("WINCH", libc::SIGWINCH), ("IO", libc::SIGIO), ("PWR", libc::SIGPWR),
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", libc::SIGPWR),
     ("SYS", libc::SIGSYS),
 ];
 
@@ -92,7 +118,9 @@ pub fn parse(text: &str) -> Option<i32> {
         Some(base + offset).filter(|number| (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(number))
     };
     let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
-    known.or_else(|| real_time("RTMIN", libc::SIGRTMIN())).or_else(|| real_time("RTMAX", libc::SIGRTMAX()))
+    known
+        .or_else(|| real_time("RTMIN", libc::SIGRTMIN()))
+        .or_else(|| real_time("RTMAX", libc::SIGRTMAX()))
 }
 
 #[cfg(test)]
@@ -101,7 +129,15 @@ mod tests {
 
     #[test]
     fn signals_have_names_and_numbers() {
-        for (text, number) in [("TERM", 15), ("SIGTERM", 15), ("sigkill", 9), ("9", 9), ("usr1", 10), ("RTMIN+3", libc::SIGRTMIN() + 3), ("SIGRTMAX-1", libc::SIGRTMAX() - 1)] {
+        for (text, number) in [
+            ("TERM", 15),
+            ("SIGTERM", 15),
+            ("sigkill", 9),
+            ("9", 9),
+            ("usr1", 10),
+            ("RTMIN+3", libc::SIGRTMIN() + 3),
+            ("SIGRTMAX-1", libc::SIGRTMAX() - 1),
+        ] {
             assert_eq!(parse(text), Some(number), "{text}");
         }
         for text in ["", "0", "-1", "65", "SIG", "NOPE", "RTMIN+99", "RTMAX+1", "RTMINx"] {

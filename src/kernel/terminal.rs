@@ -43,5 +43,13 @@ pub fn size(terminal: impl AsFd) -> Option<(u16, u16)> {
 
 /// Sets a terminal's rows and columns; the processes on it are told.
 pub fn resize(terminal: impl AsFd, (rows, columns): (u16, u16)) -> io::Result<()> {
-    Ok(tcsetwinsize(terminal, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?)
+    Ok(tcsetwinsize(
+        terminal,
+        Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        },
+    )?)
 }

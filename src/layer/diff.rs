@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, lgetxattr, linkat,
-    llistxattr, lsetxattr, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, lgetxattr,
+    linkat, llistxattr, lsetxattr, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, utimensat,
 };
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -27,15 +27,25 @@ use crate::store::Digest;
 pub fn copy_changes(upper: &Path, into: &Path) -> Result<Content> {
     let open = |path: &Path| openat(CWD, path, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", path.display()));
     let (from, to) = (open(upper)?, open(into)?);
-    let mut copy = Copy { tar: Builder::new(Hasher::default()), linked: HashMap::new(), root: open(into)? };
+    let mut copy = Copy {
+        tar: Builder::new(Hasher::default()),
+        linked: HashMap::new(),
+        root: open(into)?,
+    };
     copy.directory(&from, &to, b"")?;
     let stat = rustix::fs::fstat(&from)?;
     set_attributes(&to, b".", &attributes(&from, b".")?, &stat)?;
     let hasher = copy.tar.into_inner().map_err(Error::from)?;
-    Ok(Content { size: hasher.size, diff_id: Digest::of(hasher.hasher) })
+    Ok(Content {
+        size: hasher.size,
+        diff_id: Digest::of(hasher.hasher),
+    })
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// Names and values of extended attributes.
 type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
@@ -63,7 +73,8 @@ impl Copy {
         names.sort();
         for name in names {
             let full = [path, &name].concat();
-            self.entry(from, to, &name, &full).doing(|| format!("copy `/{}`", String::from_utf8_lossy(&full)))?;
+            self.entry(from, to, &name, &full)
+                .doing(|| format!("copy `/{}`", String::from_utf8_lossy(&full)))?;
         }
         Ok(())
     }
@@ -82,16 +93,21 @@ impl Copy {
         let attributes = attributes(from, name)?;
         let mut header = header(&stat, kind);
         let extended = attributes.iter().filter(|(name, _)| name != OPAQUE.as_bytes());
-        let extended: Vec<(String, &[u8])> =
-            extended.map(|(name, value)| (format!("SCHILY.xattr.{}", String::from_utf8_lossy(name)), value.as_slice())).collect();
+        let extended: Vec<(String, &[u8])> = extended
+            .map(|(name, value)| (format!("SCHILY.xattr.{}", String::from_utf8_lossy(name)), value.as_slice()))
+            .collect();
         if !extended.is_empty() {
-            self.tar.append_pax_extensions(extended.iter().map(|(name, value)| (name.as_str(), *value)))?;
+            self.tar
+                .append_pax_extensions(extended.iter().map(|(name, value)| (name.as_str(), *value)))?;
         }
         match kind {
             FileType::Directory => {
                 self.append(&[path, b"/"].concat(), header, io::empty())?;
                 mkdirat(to, name, Mode::from_raw_mode(0o700))?;
-                let (from, to) = (openat(from, name, DIRECTORY, Mode::empty())?, openat(to, name, DIRECTORY, Mode::empty())?);
+                let (from, to) = (
+                    openat(from, name, DIRECTORY, Mode::empty())?,
+                    openat(to, name, DIRECTORY, Mode::empty())?,
+                );
                 self.directory(&from, &to, &[path, b"/"].concat())?;
             }
             FileType::RegularFile => {
@@ -100,7 +116,14 @@ impl Copy {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
                 let target = File::from(openat(to, name, flags, Mode::from_raw_mode(0o600))?);
                 header.set_size(stat.st_size as u64);
-                self.append(path, header, Tee { source: source.take(stat.st_size as u64), target })?;
+                self.append(
+                    path,
+                    header,
+                    Tee {
+                        source: source.take(stat.st_size as u64),
+                        target,
+                    },
+                )?;
             }
             FileType::Symlink => {
                 let target = readlinkat(from, name, Vec::new())?;
@@ -162,8 +185,12 @@ fn header(stat: &Stat, kind: FileType) -> Header {
     header.set_size(0);
     if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
         // Only old formats have no room for device numbers.
-        header.set_device_major(rustix::fs::major(stat.st_rdev)).expect("a GNU header");
-        header.set_device_minor(rustix::fs::minor(stat.st_rdev)).expect("a GNU header");
+        header
+            .set_device_major(rustix::fs::major(stat.st_rdev))
+            .expect("a GNU header");
+        header
+            .set_device_minor(rustix::fs::minor(stat.st_rdev))
+            .expect("a GNU header");
     }
     header
 }
@@ -194,14 +221,28 @@ fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
 
 /// Gives a copy the owner, mode, extended attributes and times of the original, in the order in which none undoes another.
 fn set_attributes(directory: &OwnedFd, name: &[u8], attributes: &Attributes, stat: &Stat) -> Result<()> {
-    chownat(directory, name, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)), AtFlags::SYMLINK_NOFOLLOW)?;
+    chownat(
+        directory,
+        name,
+        Some(Uid::from_raw(stat.st_uid)),
+        Some(Gid::from_raw(stat.st_gid)),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
         chmodat(directory, name, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())?;
     }
     for (key, value) in attributes {
-        lsetxattr(magic_path(directory, name).as_slice(), key.as_slice(), value, XattrFlags::empty())?;
+        lsetxattr(
+            magic_path(directory, name).as_slice(),
+            key.as_slice(),
+            value,
+            XattrFlags::empty(),
+        )?;
     }
-    let time = |seconds, nanoseconds: u64| Timespec { tv_sec: seconds, tv_nsec: nanoseconds as i64 };
+    let time = |seconds, nanoseconds: u64| Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds as i64,
+    };
     let times = Timestamps {
         last_access: time(stat.st_atime, stat.st_atime_nsec),
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),

@@ -20,7 +20,11 @@ impl Draft<'_> {
     pub fn begin<'a>(store: &'a Store, key: &str) -> Result<Draft<'a>> {
         let lock = Lock::acquire(&lock_path(store, key)?)?;
         let directory = store.directory("layer/draft")?.join(key);
-        Ok(Draft { store, directory, _lock: lock })
+        Ok(Draft {
+            store,
+            directory,
+            _lock: lock,
+        })
     }
 
     /// Makes the layer's directory, empty, and has `fill` write it. Then puts the layer where layers are: first its content
@@ -41,7 +45,9 @@ impl Draft<'_> {
         } else {
             sync(&self.directory)?;
             fs::rename(&self.directory, &target).doing(|| format!("seal layer `{}`", content.diff_id))?;
-            File::open(&layers).and_then(|layers| layers.sync_all()).doing(|| format!("sync `{}`", layers.display()))?;
+            File::open(&layers)
+                .and_then(|layers| layers.sync_all())
+                .doing(|| format!("sync `{}`", layers.display()))?;
         }
         Ok(content)
     }
@@ -60,7 +66,9 @@ fn lock_path(store: &Store, key: &str) -> Result<PathBuf> {
 
 /// Discards the drafts whose makers died.
 pub fn sweep_drafts(store: &Store) -> Result<()> {
-    let Ok(drafts) = fs::read_dir(store.root().join("layer/draft")) else { return Ok(()) };
+    let Ok(drafts) = fs::read_dir(store.root().join("layer/draft")) else {
+        return Ok(());
+    };
     for draft in drafts.flatten() {
         let key = draft.file_name();
         if let Some(_lock) = Lock::try_acquire(&lock_path(store, &key.to_string_lossy())?)? {

@@ -23,19 +23,38 @@ impl MountPoint {
     pub fn find(view: &View, path: &[u8], directory: bool) -> Result<MountPoint> {
         let resolved = view.resolve(path)?;
         // A dangling link was followed to what it names; what is there of another kind than needed fails when it is mounted on.
-        let missing = if resolved.kind.is_some_and(|kind| kind != FileType::Symlink) { 0 } else { resolved.missing };
-        Ok(MountPoint { path: resolved.path, missing, directory })
+        let missing = if resolved.kind.is_some_and(|kind| kind != FileType::Symlink) {
+            0
+        } else {
+            resolved.missing
+        };
+        Ok(MountPoint {
+            path: resolved.path,
+            missing,
+            directory,
+        })
     }
 
     /// A place on a file system that only the container has, where all directories may have to be made.
     pub fn unknown(path: &[u8], directory: bool) -> MountPoint {
-        let path: Vec<Vec<u8>> = path.split(|c| *c == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
-        MountPoint { missing: path.len(), path, directory }
+        let path: Vec<Vec<u8>> = path
+            .split(|c| *c == b'/')
+            .filter(|name| !name.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect();
+        MountPoint {
+            missing: path.len(),
+            path,
+            directory,
+        }
     }
 
     /// A directory that must be there.
     pub fn existing(path: &[u8]) -> MountPoint {
-        MountPoint { missing: 0, ..MountPoint::unknown(path, true) }
+        MountPoint {
+            missing: 0,
+            ..MountPoint::unknown(path, true)
+        }
     }
 
     /// Whether this place is below `other`.
@@ -55,7 +74,12 @@ impl MountPoint {
             let name = &self.path[depth];
             let last = depth + 1 == self.path.len();
             if depth > 0 && parent == root {
-                parent = program.open_in_root(root, &self.path[..depth].join(&b'/'), open::PATH, "where directories are missing");
+                parent = program.open_in_root(
+                    root,
+                    &self.path[..depth].join(&b'/'),
+                    open::PATH,
+                    "where directories are missing",
+                );
             }
             if last && !self.directory {
                 break;
@@ -66,7 +90,11 @@ impl MountPoint {
                 parent = program.open_in_root(root, &path, open::PATH, "go on below it");
             }
         }
-        let flags = if self.missing > 0 && !self.directory { open::CREAT | open::NONBLOCK } else { open::PATH };
+        let flags = if self.missing > 0 && !self.directory {
+            open::CREAT | open::NONBLOCK
+        } else {
+            open::PATH
+        };
         program.open_in_root(root, &self.path.join(&b'/'), flags, why)
     }
 }

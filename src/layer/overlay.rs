@@ -34,16 +34,35 @@ pub fn overlay(program: &mut Program, overlay: &Overlay) -> Register {
         let all = overlay.lower.iter().map(|layer| bytes(layer)).collect::<Vec<_>>().join(&b':');
         program.fsconfig_string(fs, "lowerdir", &all, "the layers of the image, read-only and shared");
     }
-    program.fsconfig_string(fs, "upperdir", &bytes(&overlay.upper), "what the container changes is written here");
-    program.fsconfig_string(fs, "workdir", &bytes(&overlay.work), "where changes are prepared, on the same file system");
+    program.fsconfig_string(
+        fs,
+        "upperdir",
+        &bytes(&overlay.upper),
+        "what the container changes is written here",
+    );
+    program.fsconfig_string(
+        fs,
+        "workdir",
+        &bytes(&overlay.work),
+        "where changes are prepared, on the same file system",
+    );
     for option in ["redirect_dir", "metacopy", "index"] {
         program.fsconfig_string(fs, option, b"off", "upper stays a plain difference that can be committed");
     }
     if overlay.volatile {
-        program.fsconfig_flag(fs, "volatile", "the container is removed when it ends: nothing needs to reach the disk");
+        program.fsconfig_flag(
+            fs,
+            "volatile",
+            "the container is removed when it ends: nothing needs to reach the disk",
+        );
     }
     program.fsconfig_create(fs, "make it");
     let root = program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet");
-    program.move_mount(root, Fd::Cwd, &bytes(&overlay.attach), "attached in this mount namespace only");
+    program.move_mount(
+        root,
+        Fd::Cwd,
+        &bytes(&overlay.attach),
+        "attached in this mount namespace only",
+    );
     root
 }

@@ -50,8 +50,14 @@ enum Entry {
 impl View {
     /// The view of a stack of directories, topmost first.
     pub fn new(stack: &[PathBuf]) -> Result<View> {
-        let open = |path: &PathBuf| open_directory(CWD, path).map(Rc::new).doing(|| format!("open layer `{}`", path.display()));
-        Ok(View { root: stack.iter().map(open).collect::<Result<_>>()? })
+        let open = |path: &PathBuf| {
+            open_directory(CWD, path)
+                .map(Rc::new)
+                .doing(|| format!("open layer `{}`", path.display()))
+        };
+        Ok(View {
+            root: stack.iter().map(open).collect::<Result<_>>()?,
+        })
     }
 
     /// Finds out where `path` leads. Components that do not exist are kept as they are.
@@ -67,7 +73,9 @@ impl View {
         };
         let doing = || format!("read `{}` of the image", String::from_utf8_lossy(path));
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file: File = openat(&*directory, name.as_slice(), flags, Mode::empty()).doing(doing)?.into();
+        let file: File = openat(&*directory, name.as_slice(), flags, Mode::empty())
+            .doing(doing)?
+            .into();
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes).doing(doing)?;
         if bytes.len() as u64 > limit {
@@ -104,25 +112,54 @@ impl View {
                 Entry::Other(kind, layer) => {
                     let missing = left.len();
                     let kind = (missing == 0).then_some(kind);
-                    return Ok((Resolved { path: full(place, Some(name), left), missing, kind }, Some(layer)));
+                    return Ok((
+                        Resolved {
+                            path: full(place, Some(name), left),
+                            missing,
+                            kind,
+                        },
+                        Some(layer),
+                    ));
                 }
                 Entry::Missing => {
                     let missing = left.len() + 1;
-                    return Ok((Resolved { path: full(place, Some(name), left), missing, kind: None }, None));
+                    return Ok((
+                        Resolved {
+                            path: full(place, Some(name), left),
+                            missing,
+                            kind: None,
+                        },
+                        None,
+                    ));
                 }
             }
         }
-        Ok((Resolved { path: full(place, None, left), missing: 0, kind: Some(FileType::Directory) }, None))
+        Ok((
+            Resolved {
+                path: full(place, None, left),
+                missing: 0,
+                kind: Some(FileType::Directory),
+            },
+            None,
+        ))
     }
 }
 
 /// The path to a place, then a name in it, then what was not walked.
 fn full(place: Vec<(Vec<u8>, Directory)>, name: Option<Vec<u8>>, left: VecDeque<Vec<u8>>) -> Vec<Vec<u8>> {
-    place.into_iter().skip(1).map(|(name, _)| name).chain(name).chain(left).collect()
+    place
+        .into_iter()
+        .skip(1)
+        .map(|(name, _)| name)
+        .chain(name)
+        .chain(left)
+        .collect()
 }
 
 fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> + '_ {
-    path.split(|c| *c == b'/').filter(|name| !name.is_empty() && *name != b".").map(<[u8]>::to_vec)
+    path.split(|c| *c == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
+        .map(<[u8]>::to_vec)
 }
 
 /// Looks a name up in a directory as overlayfs does.
@@ -147,11 +184,20 @@ fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
             kind => return Ok(Entry::Other(kind, layer.clone())),
         }
     }
-    Ok(if found.is_empty() { Entry::Missing } else { Entry::Directory(found) })
+    Ok(if found.is_empty() {
+        Entry::Missing
+    } else {
+        Entry::Directory(found)
+    })
 }
 
 fn open_directory(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
-    openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    openat(
+        at,
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Whether overlayfs takes an entry of a layer for "there is nothing of this name": a character device 0:0.
@@ -196,12 +242,20 @@ mod tests {
         }
 
         fn read(&self, path: &str) -> Option<String> {
-            self.view().read(path.as_bytes(), 1000).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+            self.view()
+                .read(path.as_bytes(), 1000)
+                .unwrap()
+                .map(|bytes| String::from_utf8(bytes).unwrap())
         }
 
         fn resolve(&self, path: &str) -> (String, usize) {
             let resolved = self.view().resolve(path.as_bytes()).unwrap();
-            let path = resolved.path.iter().map(|name| String::from_utf8_lossy(name).to_string()).collect::<Vec<_>>().join("/");
+            let path = resolved
+                .path
+                .iter()
+                .map(|name| String::from_utf8_lossy(name).to_string())
+                .collect::<Vec<_>>()
+                .join("/");
             (path, resolved.missing)
         }
     }

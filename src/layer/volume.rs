@@ -27,7 +27,11 @@ impl Volume {
     /// Reads `SOURCE:TARGET[:ro|rw]`. A relative source begins with `.` and is below `directory`.
     pub fn parse(text: &[u8], directory: &Path) -> Result<Volume> {
         let shown = String::from_utf8_lossy(text).into_owned();
-        let wrong = |what: &str| Error::invalid(what).doing(format!("volume `{shown}`")).hint("write it as `SOURCE:TARGET` or `SOURCE:TARGET:ro`");
+        let wrong = |what: &str| {
+            Error::invalid(what)
+                .doing(format!("volume `{shown}`"))
+                .hint("write it as `SOURCE:TARGET` or `SOURCE:TARGET:ro`")
+        };
         let parts: Vec<&[u8]> = text.split(|c| *c == b':').collect();
         let (source, target, read_only) = match parts[..] {
             [source, target] => (source, target, false),
@@ -49,7 +53,11 @@ impl Volume {
             return Err(wrong("the target must not be the root directory"));
         }
         let source = directory.join(std::ffi::OsStr::from_bytes(source));
-        Ok(Volume { source: source.into_os_string().into(), target: target.to_vec().into(), read_only })
+        Ok(Volume {
+            source: source.into_os_string().into(),
+            target: target.to_vec().into(),
+            read_only,
+        })
     }
 
     /// Where the source is on the host.
@@ -85,9 +93,15 @@ pub fn bind(program: &mut Program, concept: Concept, root: Register, bind: &Bind
     program.concept(concept);
     let tree = program.open_tree(Fd::Cwd, &bind.source, true, bind.why);
     if bind.read_only {
-        program.mount_setattr(tree, mount_attr::RDONLY, "the container may only read it, and what is mounted below it");
+        program.mount_setattr(
+            tree,
+            mount_attr::RDONLY,
+            "the container may only read it, and what is mounted below it",
+        );
     }
-    let target = bind.at.open(program, root, "its place, wherever links in the image lead within the root");
+    let target = bind
+        .at
+        .open(program, root, "its place, wherever links in the image lead within the root");
     program.move_mount_onto(tree, target, "and there it is");
 }
 
@@ -104,13 +118,28 @@ mod tests {
             ("./x:/b", "/work/./x", "/b", false),
         ] {
             let volume = Volume::parse(text.as_bytes(), Path::new("/work")).unwrap();
-            assert_eq!((volume.source, volume.target, volume.read_only), (source.into(), target.into(), read_only), "{text}");
+            assert_eq!(
+                (volume.source, volume.target, volume.read_only),
+                (source.into(), target.into(), read_only),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_bad_volume_is_named() {
-        for text in ["", "/a", ":/b", "/a:", "/a:b", "/a:/", "/a:/./", "/a:/b:z", "/a:/b:ro:x", "data:/b"] {
+        for text in [
+            "",
+            "/a",
+            ":/b",
+            "/a:",
+            "/a:b",
+            "/a:/",
+            "/a:/./",
+            "/a:/b:z",
+            "/a:/b:ro:x",
+            "data:/b",
+        ] {
             let error = Volume::parse(text.as_bytes(), Path::new("/")).unwrap_err().to_string();
             assert!(error.starts_with(&format!("volume `{text}`: ")), "{error}");
         }

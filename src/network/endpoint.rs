@@ -52,7 +52,10 @@ impl Endpoint {
     /// What is done on the host, in order.
     pub fn actions(&self) -> Vec<Action> {
         let publish = self.ports.iter().map(|port| Action::Publish(self.clone(), port.clone()));
-        [Action::Lease(self.clone()), Action::CreateVeth(self.clone())].into_iter().chain(publish).collect()
+        [Action::Lease(self.clone()), Action::CreateVeth(self.clone())]
+            .into_iter()
+            .chain(publish)
+            .collect()
     }
 
     /// The hardware address follows from the address, so that whoever has the address next answers to the same one.
@@ -78,11 +81,21 @@ impl Display for Action {
         match self {
             Action::Lease(endpoint) => write!(f, "lease {} of network {}", endpoint.address, endpoint.network),
             Action::CreateVeth(endpoint) => {
-                write!(f, "netlink: new veth {} on bridge {}, peer {INTERFACE} in the container", endpoint.interface, endpoint.bridge)
+                write!(
+                    f,
+                    "netlink: new veth {} on bridge {}, peer {INTERFACE} in the container",
+                    endpoint.interface, endpoint.bridge
+                )
             }
             Action::Publish(endpoint, port) => {
-                let address = port.address.map_or_else(|| "any address".into(), |address| address.to_string());
-                write!(f, "nftables: {} port {} of {address} to {}:{}", port.protocol, port.host, endpoint.address, port.container)
+                let address = port
+                    .address
+                    .map_or_else(|| "any address".into(), |address| address.to_string());
+                write!(
+                    f,
+                    "nftables: {} port {} of {address} to {}:{}",
+                    port.protocol, port.host, endpoint.address, port.container
+                )
             }
         }
     }
@@ -91,7 +104,13 @@ impl Display for Action {
 /// Makes the endpoint in the network namespace of the process `pid`, which waits. The network's bridge, the address and the
 /// ports are there. Returns once packets can pass.
 pub fn connect(bridge: u32, endpoint: &Endpoint, pid: u32) -> Result<()> {
-    let veth = Veth { name: &endpoint.interface, bridge, peer: INTERFACE, hardware_address: endpoint.hardware_address(), pid };
+    let veth = Veth {
+        name: &endpoint.interface,
+        bridge,
+        peer: INTERFACE,
+        hardware_address: endpoint.hardware_address(),
+        pid,
+    };
     let made = Socket::route().and_then(|socket| socket.create_veth(&veth));
     made.doing(|| format!("make interface `{}` on bridge `{}`", endpoint.interface, endpoint.bridge))?;
     if endpoint.ports.is_empty() {
@@ -103,7 +122,12 @@ pub fn connect(bridge: u32, endpoint: &Endpoint, pid: u32) -> Result<()> {
 /// Undoes all that an endpoint is on the host, as far as there is something to undo. The interfaces go with the container's
 /// network namespace. The store's lock is held.
 pub fn disconnect(store: &Store, id: &Id, endpoint: &Endpoint) -> Result<()> {
-    let own: Vec<Port> = endpoint.ports.iter().filter(|port| ports::is_claimed(store, id, port)).cloned().collect();
+    let own: Vec<Port> = endpoint
+        .ports
+        .iter()
+        .filter(|port| ports::is_claimed(store, id, port))
+        .cloned()
+        .collect();
     firewall::withdraw(endpoint.address, &own)?;
     ports::release_ports(store, id, &own)?;
     lease::release(store, &endpoint.network, endpoint.address, id)
@@ -122,7 +146,12 @@ pub fn configure(program: &mut Program, endpoint: &Endpoint) {
     let socket = program.internet_socket("interfaces are configured through a socket");
     program.set_interface_up(socket, "lo", "the container can talk to itself");
     let mask = Ipv4Addr::from(u32::MAX << (32 - u32::from(endpoint.prefix)));
-    program.set_interface_address(socket, INTERFACE, endpoint.address, "its address, which nobody else in the network has");
+    program.set_interface_address(
+        socket,
+        INTERFACE,
+        endpoint.address,
+        "its address, which nobody else in the network has",
+    );
     program.set_interface_mask(socket, INTERFACE, mask, "which addresses are in the network");
     program.set_interface_up(socket, INTERFACE, "from now on it can be reached");
     program.add_default_route(socket, endpoint.gateway, "everything else is reached through the host");

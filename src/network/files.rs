@@ -27,7 +27,9 @@ pub fn resolv_conf(shares_host_network: bool) -> String {
         return texts[0].clone();
     }
     let reachable: Vec<String> = texts.iter().map(|text| without_loopback(text)).collect();
-    let usable = reachable.iter().find(|text| text.lines().any(|line| line.starts_with("nameserver")));
+    let usable = reachable
+        .iter()
+        .find(|text| text.lines().any(|line| line.starts_with("nameserver")));
     usable.or(reachable.first()).cloned().unwrap_or_default()
 }
 
@@ -55,6 +57,9 @@ mod tests {
     #[test]
     fn servers_of_the_hosts_loopback_are_left_out() {
         let text = "# made by hand\nnameserver 127.0.0.53\nnameserver 10.0.0.1\nnameserver ::1\nsearch example\n";
-        assert_eq!(without_loopback(text), "# made by hand\nnameserver 10.0.0.1\nsearch example\n");
+        assert_eq!(
+            without_loopback(text),
+            "# made by hand\nnameserver 10.0.0.1\nsearch example\n"
+        );
     }
 }

@@ -31,9 +31,13 @@ use std::net::Ipv4Addr;
 
 use super::{Network, Port};
 use crate::error::{Doing, Result};
-use crate::kernel::netlink::nftables::Expression::{Accept, Compare, Connection as Ct, DestinationKind, DestinationNat, Drop, Lookup, Map, Mask, Masquerade, Meta as M, Payload};
-use crate::kernel::netlink::nftables::{Batch, Connection, Element, Expression, FORWARD, Header, Hook, Meta, OUTPUT, POSTROUTING, PREROUTING, Set, Type, table_comment};
 use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::nftables::Expression::{
+    Accept, Compare, Connection as Ct, DestinationKind, DestinationNat, Drop, Lookup, Map, Mask, Masquerade, Meta as M, Payload,
+};
+use crate::kernel::netlink::nftables::{
+    Batch, Connection, Element, Expression, FORWARD, Header, Hook, Meta, OUTPUT, POSTROUTING, PREROUTING, Set, Type, table_comment,
+};
 
 /// The table's name.
 pub const TABLE: &str = "tinydock";
@@ -47,11 +51,36 @@ const PUBLISHED: &str = "published";
 const PUBLISHED_AT: &str = "published_at";
 
 const SETS: [Set; 5] = [
-    Set { name: SUBNETS, key: &[Type::Address], value: &[], interval: true },
-    Set { name: BRIDGES, key: &[Type::Interface], value: &[], interval: false },
-    Set { name: WITHIN, key: &[Type::Interface, Type::Interface], value: &[], interval: false },
-    Set { name: PUBLISHED, key: &[Type::Protocol, Type::Port], value: &[Type::Address, Type::Port], interval: false },
-    Set { name: PUBLISHED_AT, key: &[Type::Address, Type::Protocol, Type::Port], value: &[Type::Address, Type::Port], interval: false },
+    Set {
+        name: SUBNETS,
+        key: &[Type::Address],
+        value: &[],
+        interval: true,
+    },
+    Set {
+        name: BRIDGES,
+        key: &[Type::Interface],
+        value: &[],
+        interval: false,
+    },
+    Set {
+        name: WITHIN,
+        key: &[Type::Interface, Type::Interface],
+        value: &[],
+        interval: false,
+    },
+    Set {
+        name: PUBLISHED,
+        key: &[Type::Protocol, Type::Port],
+        value: &[Type::Address, Type::Port],
+        interval: false,
+    },
+    Set {
+        name: PUBLISHED_AT,
+        key: &[Type::Address, Type::Protocol, Type::Port],
+        value: &[Type::Address, Type::Port],
+        interval: false,
+    },
 ];
 
 const SOURCE: Expression = Payload(Header::Network, 12, 4, 0);
@@ -64,17 +93,40 @@ const LOOPBACK: [Expression; 2] = [Mask(0, [255, 0, 0, 0]), Compare(0, true, &[1
 /// `RTN_LOCAL`, in native order.
 const IS_LOCAL: [Expression; 2] = [DestinationKind(0), Compare(0, true, &2u32.to_ne_bytes())];
 /// The bits of established and related connections, and of those whose destination was rewritten.
-const KNOWN: [Expression; 3] = [Ct(Connection::State, 0), Mask(0, 6u32.to_ne_bytes()), Compare(0, false, &[0; 4])];
-const REWRITTEN: [Expression; 3] = [Ct(Connection::Status, 0), Mask(0, 32u32.to_ne_bytes()), Compare(0, false, &[0; 4])];
+const KNOWN: [Expression; 3] = [
+    Ct(Connection::State, 0),
+    Mask(0, 6u32.to_ne_bytes()),
+    Compare(0, false, &[0; 4]),
+];
+const REWRITTEN: [Expression; 3] = [
+    Ct(Connection::Status, 0),
+    Mask(0, 32u32.to_ne_bytes()),
+    Compare(0, false, &[0; 4]),
+];
 
 /// The chains, each with its hook and its rules.
 fn chains() -> Vec<(&'static str, Hook, Vec<Vec<Expression>>)> {
-    let at = [DESTINATION, M(Meta::Protocol, 1), Payload(Header::Transport, 2, 2, 2), Map(PUBLISHED_AT, 0), DestinationNat(0, 1)];
-    let any = [M(Meta::Protocol, 0), Payload(Header::Transport, 2, 2, 1), Map(PUBLISHED, 0), DestinationNat(0, 1)];
+    let at = [
+        DESTINATION,
+        M(Meta::Protocol, 1),
+        Payload(Header::Transport, 2, 2, 2),
+        Map(PUBLISHED_AT, 0),
+        DestinationNat(0, 1),
+    ];
+    let any = [
+        M(Meta::Protocol, 0),
+        Payload(Header::Transport, 2, 2, 1),
+        Map(PUBLISHED, 0),
+        DestinationNat(0, 1),
+    ];
     let published = vec![at.to_vec(), [&IS_LOCAL[..], &any].concat()];
     let hook = |kind, number, priority| Hook { kind, number, priority };
     vec![
-        ("raw", hook("filter", PREROUTING, -300), vec![[&FROM_BRIDGE[..], &[DESTINATION], &LOOPBACK, &[Drop]].concat()]),
+        (
+            "raw",
+            hook("filter", PREROUTING, -300),
+            vec![[&FROM_BRIDGE[..], &[DESTINATION], &LOOPBACK, &[Drop]].concat()],
+        ),
         ("prerouting", hook("nat", PREROUTING, -100), published.clone()),
         ("output", hook("nat", OUTPUT, -100), published),
         (
@@ -103,7 +155,11 @@ fn chains() -> Vec<(&'static str, Hook, Vec<Vec<Expression>>)> {
 fn network_elements(network: &Network) -> [(&'static str, Vec<Element>); 3] {
     let mut name = network.bridge.clone().into_bytes();
     name.resize(16, 0);
-    let element = |key: Vec<u8>, end| Element { key, value: Vec::new(), end };
+    let element = |key: Vec<u8>, end| Element {
+        key,
+        value: Vec::new(),
+        end,
+    };
     let (start, end) = (network.subnet.base().octets(), network.subnet.end().octets());
     [
         (SUBNETS, vec![element(start.to_vec(), false), element(end.to_vec(), true)]),
@@ -118,7 +174,14 @@ fn port_element(port: &Port, container: Ipv4Addr) -> (&'static str, Element) {
     let value = [&container.octets()[..], &port.container.to_be_bytes(), &[0, 0]].concat();
     match port.address {
         None => (PUBLISHED, Element { key, value, end: false }),
-        Some(address) => (PUBLISHED_AT, Element { key: [&address.octets()[..], &key].concat(), value, end: false }),
+        Some(address) => (
+            PUBLISHED_AT,
+            Element {
+                key: [&address.octets()[..], &key].concat(),
+                value,
+                end: false,
+            },
+        ),
     }
 }
 
@@ -126,7 +189,9 @@ fn port_element(port: &Port, container: Ipv4Addr) -> (&'static str, Element) {
 pub fn is_current() -> Result<bool> {
     let doing = || format!("look for nftables table `{TABLE}`");
     let socket = Socket::netfilter().doing(doing)?;
-    Ok(table_comment(&socket, TABLE).doing(doing)?.is_some_and(|comment| comment == COMMENT || comment.is_empty()))
+    Ok(table_comment(&socket, TABLE)
+        .doing(doing)?
+        .is_some_and(|comment| comment == COMMENT || comment.is_empty()))
 }
 
 /// Makes the table, or makes it anew, with all networks and all ports that are published: the address of the container and
@@ -207,7 +272,9 @@ pub fn withdraw(container: Ipv4Addr, ports: &[Port]) -> Result<()> {
     };
     // Usually all are there. If not, each must be asked for alone, since a transaction happens as a whole or not at all.
     match delete(ports) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => ports.chunks(1).try_for_each(|port| absent_is_fine(delete(port))),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+            ports.chunks(1).try_for_each(|port| absent_is_fine(delete(port)))
+        }
         result => result,
     }
     .doing(|| format!("withdraw ports of `{container}`"))

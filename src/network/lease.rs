@@ -9,10 +9,18 @@ use crate::store::{Id, Store};
 
 /// The lowest free address of a network, which may be taken the next moment unless the store's lock is held.
 pub fn lowest_free(store: &Store, network: &Network) -> Result<Ipv4Addr> {
-    let leased: HashSet<Ipv4Addr> = store.leases(&network.name).names()?.iter().filter_map(|name| name.parse().ok()).collect();
+    let leased: HashSet<Ipv4Addr> = store
+        .leases(&network.name)
+        .names()?
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
     let free = network.subnet.addresses().find(|address| !leased.contains(address));
     free.ok_or_else(|| {
-        let full = format!("network `{}` has no free address: all of `{}` are leased", network.name, network.subnet);
+        let full = format!(
+            "network `{}` has no free address: all of `{}` are leased",
+            network.name, network.subnet
+        );
         Error::conflict(full).hint("remove a container, or create a larger network")
     })
 }

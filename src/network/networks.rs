@@ -19,7 +19,10 @@ const DEFAULT_BRIDGE: &str = "tinydock0";
 const DEFAULT_SUBNET: Subnet = Subnet::new(Ipv4Addr::new(172, 26, 0, 0), 16);
 
 /// Where the subnets of networks come from that are given none, and how large they are.
-const POOLS: [Subnet; 2] = [Subnet::new(Ipv4Addr::new(172, 28, 0, 0), 14), Subnet::new(Ipv4Addr::new(192, 168, 0, 0), 16)];
+const POOLS: [Subnet; 2] = [
+    Subnet::new(Ipv4Addr::new(172, 28, 0, 0), 14),
+    Subnet::new(Ipv4Addr::new(192, 168, 0, 0), 16),
+];
 const POOL_PREFIX: u8 = 24;
 
 /// Names that mean something else.
@@ -60,12 +63,24 @@ impl Networks<'_> {
 
     /// The default network as it will be when somebody uses it.
     pub fn default_to_be() -> Network {
-        Network { name: DEFAULT.into(), subnet: DEFAULT_SUBNET, bridge: DEFAULT_BRIDGE.into(), created: 0 }
+        Network {
+            name: DEFAULT.into(),
+            subnet: DEFAULT_SUBNET,
+            bridge: DEFAULT_BRIDGE.into(),
+            created: 0,
+        }
     }
 
     fn make(&self, name: &str, subnet: Subnet, bridge: String) -> Result<Network> {
-        let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let network = Network { name: name.into(), subnet, bridge, created };
+        let created = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        let network = Network {
+            name: name.into(),
+            subnet,
+            bridge,
+            created,
+        };
         self.store.directory("network")?;
         write_durably(&self.path(name), &network)?;
         self.ensure(&network).inspect_err(|_| {
@@ -108,8 +123,13 @@ impl Networks<'_> {
         if socket.link(&network.bridge).doing(doing)?.is_none() {
             socket.create_bridge(&network.bridge).doing(doing)?;
         }
-        let link = socket.link(&network.bridge).doing(doing)?.ok_or_else(|| Error::system("it is not there").doing(doing()))?;
-        socket.add_address(link.index, network.subnet.gateway(), network.subnet.prefix()).doing(doing)?;
+        let link = socket
+            .link(&network.bridge)
+            .doing(doing)?
+            .ok_or_else(|| Error::system("it is not there").doing(doing()))?;
+        socket
+            .add_address(link.index, network.subnet.gateway(), network.subnet.prefix())
+            .doing(doing)?;
         // Packets of local processes to published ports leave through the bridge with the address 127.0.0.1.
         set(&format!("/proc/sys/net/ipv4/conf/{}/route_localnet", network.bridge))?;
         set("/proc/sys/net/ipv4/ip_forward")?;
@@ -128,14 +148,20 @@ impl Networks<'_> {
     fn finish_removal(&self, network: &Network, record: &PathBuf) -> Result<()> {
         let doing = || format!("remove network `{}`", network.name);
         firewall::forget(network).doing(doing)?;
-        Socket::route().and_then(|socket| socket.delete_link(&network.bridge)).doing(doing)?;
+        Socket::route()
+            .and_then(|socket| socket.delete_link(&network.bridge))
+            .doing(doing)?;
         let _ = fs::remove_dir(self.store.run().join("network").join(&network.name));
         fs::remove_file(record).doing(doing)
     }
 
     /// Finishes what killed processes began. The store's lock is held.
     pub fn sweep(&self) -> Result<()> {
-        for entry in fs::read_dir(self.store.root().join("network")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.store.root().join("network"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name();
             if name.as_encoded_bytes().ends_with(b".removing") {
                 if let Some(network) = read_if_present(&entry.path())? {
@@ -156,9 +182,9 @@ impl Networks<'_> {
     fn choose(&self) -> Result<Subnet> {
         let taken = self.taken()?;
         let mut parts = POOLS.into_iter().flat_map(|pool| pool.parts(POOL_PREFIX));
-        parts.find(|part| !taken.iter().any(|(other, _)| part.overlaps(*other))).ok_or_else(|| {
-            Error::conflict("no subnet is left for another network").hint("choose one with `-subnet`")
-        })
+        parts
+            .find(|part| !taken.iter().any(|(other, _)| part.overlaps(*other)))
+            .ok_or_else(|| Error::conflict("no subnet is left for another network").hint("choose one with `-subnet`"))
     }
 
     fn check_free(&self, subnet: Subnet) -> Result<Subnet> {
@@ -172,8 +198,13 @@ impl Networks<'_> {
     fn taken(&self) -> Result<Vec<(Subnet, String)>> {
         let networks = self.list()?;
         let own: Vec<Subnet> = networks.iter().map(|network| network.subnet).collect();
-        let mut taken: Vec<(Subnet, String)> = networks.into_iter().map(|network| (network.subnet, format!("network `{}`", network.name))).collect();
-        let routes = Socket::route().and_then(|socket| socket.routes()).doing(|| "read the routes of this host")?;
+        let mut taken: Vec<(Subnet, String)> = networks
+            .into_iter()
+            .map(|network| (network.subnet, format!("network `{}`", network.name)))
+            .collect();
+        let routes = Socket::route()
+            .and_then(|socket| socket.routes())
+            .doing(|| "read the routes of this host")?;
         for (base, prefix) in routes.into_iter().filter(|(_, prefix)| (1..=32).contains(prefix)) {
             let subnet = Subnet::new(base, prefix);
             if !base.is_loopback() && !own.iter().any(|own| own.overlaps(subnet)) {

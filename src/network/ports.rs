@@ -48,7 +48,11 @@ pub struct Port {
 impl Port {
     /// Reads `[[ADDRESS:][HOST]:]CONTAINER[/tcp|/udp]`, where both ports may be ranges `FIRST-LAST` of one length.
     pub fn parse(text: &str) -> Result<Vec<Port>> {
-        let wrong = |what: &str| Error::invalid(what).doing(format!("port `{text}`")).hint("write it like `8080:80`, `127.0.0.1:8080:80` or `53:53/udp`");
+        let wrong = |what: &str| {
+            Error::invalid(what)
+                .doing(format!("port `{text}`"))
+                .hint("write it like `8080:80`, `127.0.0.1:8080:80` or `53:53/udp`")
+        };
         let (ports, protocol) = match text.split_once('/') {
             None | Some((_, "tcp")) => (text.split('/').next().unwrap_or_default(), Protocol::Tcp),
             Some((ports, "udp")) => (ports, Protocol::Udp),
@@ -73,13 +77,23 @@ impl Port {
         if host.as_ref().is_some_and(|host| host.len() != container.len()) {
             return Err(wrong("the two ranges differ in length"));
         }
-        let port = |(n, container)| Port { protocol, address, host: host.as_ref().map_or(0, |host| host.start() + n), container };
+        let port = |(n, container)| Port {
+            protocol,
+            address,
+            host: host.as_ref().map_or(0, |host| host.start() + n),
+            container,
+        };
         Ok((0..).zip(container.clone()).map(port).collect())
     }
 
     /// What the port is claimed as.
     fn claim(&self) -> String {
-        format!("{}-{}-{}", self.protocol, self.address.unwrap_or(Ipv4Addr::UNSPECIFIED), self.host)
+        format!(
+            "{}-{}-{}",
+            self.protocol,
+            self.address.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            self.host
+        )
     }
 
     /// Reads a claim and its note again: the container's address and the port.
@@ -94,13 +108,25 @@ impl Port {
         let host = parts.next()?.parse().ok()?;
         let target: SocketAddrV4 = note.parse().ok()?;
         let address = (!address.is_unspecified()).then_some(address);
-        Some((*target.ip(), Port { protocol, address, host, container: target.port() }))
+        Some((
+            *target.ip(),
+            Port {
+                protocol,
+                address,
+                host,
+                container: target.port(),
+            },
+        ))
     }
 
     /// Binds the port, so that no other process of this host can take it and nobody else has it. The socket is never
     /// listened on: packets are rewritten before they reach it. Returns the port with its number.
     fn reserve(mut self) -> Result<(Port, OwnedFd)> {
-        let kind = if self.protocol == Protocol::Tcp { SocketType::STREAM } else { SocketType::DGRAM };
+        let kind = if self.protocol == Protocol::Tcp {
+            SocketType::STREAM
+        } else {
+            SocketType::DGRAM
+        };
         let address = SocketAddrV4::new(self.address.unwrap_or(Ipv4Addr::UNSPECIFIED), self.host);
         let doing = || format!("publish port `{self}`");
         let socket = socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None).doing(doing)?;
@@ -115,7 +141,10 @@ impl Port {
         match bound {
             Err(Errno::ADDRINUSE) => {
                 let taken = Error::conflict("another process of this host has it").doing(doing());
-                return Err(taken.hint(format!("choose another host port, or let tinydock choose one with `-p {}`", self.container)));
+                return Err(taken.hint(format!(
+                    "choose another host port, or let tinydock choose one with `-p {}`",
+                    self.container
+                )));
             }
             Err(Errno::ADDRNOTAVAIL) => return Err(Error::invalid("this host does not have the address").doing(doing())),
             bound => bound.doing(doing)?,
@@ -131,7 +160,11 @@ impl Port {
 /// A port or a range of ports.
 fn range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let number = |text: &str| text.parse().ok().filter(|port: &u16| *port > 0 && text.bytes().all(|c| c.is_ascii_digit()));
+    let number = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|port: &u16| *port > 0 && text.bytes().all(|c| c.is_ascii_digit()))
+    };
     let (first, last) = (number(first)?, number(last)?);
     (first <= last).then_some(first..=last)
 }
@@ -147,14 +180,22 @@ impl Display for Port {
 /// returns the container's name if that one has a right to its port.
 ///
 /// Returns the ports with their numbers, and sockets that keep them from other processes. The store's lock is held.
-pub fn reserve_ports(store: &Store, ports: &[Port], taken: impl Fn(&Id) -> Result<Option<String>>) -> Result<(Vec<Port>, Vec<OwnedFd>)> {
+pub fn reserve_ports(
+    store: &Store,
+    ports: &[Port],
+    taken: impl Fn(&Id) -> Result<Option<String>>,
+) -> Result<(Vec<Port>, Vec<OwnedFd>)> {
     let claims = store.ports();
     let (mut reserved, mut sockets) = (Vec::new(), Vec::new());
     for port in ports {
         for other in conflicts(&claims, port)? {
             if let Some(name) = taken(&other)? {
-                let taken = Error::conflict(format!("already published by container `{name}`")).doing(format!("publish port `{}`", port.host));
-                return Err(taken.hint(format!("choose another host port, or let tinydock choose one with `-p {}`", port.container)));
+                let taken = Error::conflict(format!("already published by container `{name}`"))
+                    .doing(format!("publish port `{}`", port.host));
+                return Err(taken.hint(format!(
+                    "choose another host port, or let tinydock choose one with `-p {}`",
+                    port.container
+                )));
             }
         }
         let (port, socket) = port.clone().reserve()?;
@@ -166,7 +207,11 @@ pub fn reserve_ports(store: &Store, ports: &[Port], taken: impl Fn(&Id) -> Resul
 
 /// Claims ports for a container with an address. The store's lock is held.
 pub fn claim_ports(store: &Store, id: &Id, address: Ipv4Addr, ports: &[Port]) -> Result<()> {
-    ports.iter().try_for_each(|port| store.ports().claim(&port.claim(), id, &SocketAddrV4::new(address, port.container).to_string()))
+    ports.iter().try_for_each(|port| {
+        store
+            .ports()
+            .claim(&port.claim(), id, &SocketAddrV4::new(address, port.container).to_string())
+    })
 }
 
 /// Who has claimed the same port, of the same address or of all.
@@ -177,10 +222,16 @@ fn conflicts(claims: &Claims, port: &Port) -> Result<Vec<Id>> {
     let same = |name: &String| {
         Port::from_claim(name, "0.0.0.0:0").is_some_and(|(_, other)| {
             let addresses = (other.address, port.address);
-            (other.protocol, other.host) == (port.protocol, port.host) && (addresses.0.is_none() || addresses.1.is_none() || addresses.0 == addresses.1)
+            (other.protocol, other.host) == (port.protocol, port.host)
+                && (addresses.0.is_none() || addresses.1.is_none() || addresses.0 == addresses.1)
         })
     };
-    Ok(claims.names()?.into_iter().filter(same).filter_map(|name| claims.owner(&name)).collect())
+    Ok(claims
+        .names()?
+        .into_iter()
+        .filter(same)
+        .filter_map(|name| claims.owner(&name))
+        .collect())
 }
 
 /// Whether a container has claimed a port.
@@ -197,7 +248,10 @@ pub fn release_ports(store: &Store, id: &Id, ports: &[Port]) -> Result<()> {
 pub fn published(store: &Store) -> Result<Vec<(Ipv4Addr, Port)>> {
     let claims = store.ports();
     let names = claims.names()?;
-    Ok(names.iter().filter_map(|name| Port::from_claim(name, &claims.find(name)?.note)).collect())
+    Ok(names
+        .iter()
+        .filter_map(|name| Port::from_claim(name, &claims.find(name)?.note))
+        .collect())
 }
 
 #[cfg(test)]
@@ -222,7 +276,22 @@ mod tests {
 
     #[test]
     fn bad_ports_are_named() {
-        for text in ["", ":", "80:", "0:80", "65536:80", "a:80", "80:a", "1-2:80", "2-1:81-80", "80/sctp", "1:2:3:4", "host:1:2", "+80:80", "::1:80:80"] {
+        for text in [
+            "",
+            ":",
+            "80:",
+            "0:80",
+            "65536:80",
+            "a:80",
+            "80:a",
+            "1-2:80",
+            "2-1:81-80",
+            "80/sctp",
+            "1:2:3:4",
+            "host:1:2",
+            "+80:80",
+            "::1:80:80",
+        ] {
             let error = Port::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("port `{text}`: ")), "{error}");
         }
@@ -233,7 +302,10 @@ mod tests {
         for text in ["8080:80", "127.0.0.1:53:5353/udp"] {
             let port = Port::parse(text).unwrap().remove(0);
             let target = SocketAddrV4::new(Ipv4Addr::new(172, 27, 0, 2), port.container);
-            assert_eq!(Port::from_claim(&port.claim(), &target.to_string()), Some((*target.ip(), port)));
+            assert_eq!(
+                Port::from_claim(&port.claim(), &target.to_string()),
+                Some((*target.ip(), port))
+            );
         }
     }
 }

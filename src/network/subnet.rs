@@ -17,22 +17,43 @@ pub struct Subnet {
 impl Subnet {
     /// The subnet that begins at `base`, whose other bits must be 0.
     pub const fn new(base: Ipv4Addr, prefix: u8) -> Subnet {
-        Subnet { base: base.to_bits(), prefix }
+        Subnet {
+            base: base.to_bits(),
+            prefix,
+        }
     }
 
     /// Reads `ADDRESS/PREFIX`. Any address of the subnet may be named.
     pub fn parse(text: &str) -> Result<Subnet> {
-        let wrong = |what: String| Error::invalid(what).doing(format!("subnet `{text}`")).hint("write it like `172.27.0.0/16`");
+        let wrong = |what: String| {
+            Error::invalid(what)
+                .doing(format!("subnet `{text}`"))
+                .hint("write it like `172.27.0.0/16`")
+        };
         let (address, prefix) = text.split_once('/').ok_or_else(|| wrong("has no prefix length".into()))?;
-        let address: Ipv4Addr = address.parse().map_err(|_| wrong(format!("`{address}` is no IPv4 address")))?;
-        let prefix: u8 = prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(|| wrong(format!("`{prefix}` is no prefix length")))?;
+        let address: Ipv4Addr = address
+            .parse()
+            .map_err(|_| wrong(format!("`{address}` is no IPv4 address")))?;
+        let prefix: u8 = prefix
+            .parse()
+            .ok()
+            .filter(|prefix| *prefix <= 32)
+            .ok_or_else(|| wrong(format!("`{prefix}` is no prefix length")))?;
         if !(8..=30).contains(&prefix) {
             return Err(wrong(format!("a network needs a prefix length from 8 to 30, not {prefix}")));
         }
-        if address.is_loopback() || address.is_multicast() || address.is_unspecified() || address.octets()[0] >= 224 || address.octets()[0] == 0 {
+        if address.is_loopback()
+            || address.is_multicast()
+            || address.is_unspecified()
+            || address.octets()[0] >= 224
+            || address.octets()[0] == 0
+        {
             return Err(wrong("no host can have these addresses".into()));
         }
-        Ok(Subnet { base: address.to_bits() & mask(prefix), prefix })
+        Ok(Subnet {
+            base: address.to_bits() & mask(prefix),
+            prefix,
+        })
     }
 
     pub fn base(self) -> Ipv4Addr {
@@ -75,7 +96,9 @@ impl Subnet {
 
     /// The subnets with a longer prefix that this one is made of, in order.
     pub fn parts(self, prefix: u8) -> impl Iterator<Item = Subnet> {
-        (self.base..=self.last()).step_by(1 << (32 - prefix)).map(move |base| Subnet { base, prefix })
+        (self.base..=self.last())
+            .step_by(1 << (32 - prefix))
+            .map(move |base| Subnet { base, prefix })
     }
 }
 
@@ -125,7 +148,21 @@ mod tests {
 
     #[test]
     fn bad_subnets_are_named() {
-        for text in ["", "172.27.0.0", "172.27.0.0/", "172.27.0/16", "172.27.0.0/33", "172.27.0.0/31", "10.0.0.0/7", "300.0.0.0/16", "127.0.0.0/8", "224.0.0.0/8", "0.0.0.0/8", "fd00::/64", "a/b"] {
+        for text in [
+            "",
+            "172.27.0.0",
+            "172.27.0.0/",
+            "172.27.0/16",
+            "172.27.0.0/33",
+            "172.27.0.0/31",
+            "10.0.0.0/7",
+            "300.0.0.0/16",
+            "127.0.0.0/8",
+            "224.0.0.0/8",
+            "0.0.0.0/8",
+            "fd00::/64",
+            "a/b",
+        ] {
             let error = Subnet::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("subnet `{text}`: ")), "{error}");
         }

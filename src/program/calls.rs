@@ -17,7 +17,10 @@ const EXISTS: &[u8] = &[libc::EEXIST as u8];
 /// Names a system call as the manual does, with its number.
 macro_rules! call {
     ($name:literal, $number:ident) => {
-        Call { name: $name, number: libc::$number as u16 }
+        Call {
+            name: $name,
+            number: libc::$number as u16,
+        }
     };
 }
 
@@ -137,7 +140,11 @@ impl Program {
 
     /// Mounts a file system that was made; the mount is attached nowhere yet.
     pub fn fsmount(&mut self, fs: Register, name: &'static str, attributes: u64, why: impl Into<Cow<'static, str>>) -> Register {
-        let arguments = vec![fd(fs), flags(fsmount::CLOEXEC, fsmount::NAMES), flags(attributes, mount_attr::NAMES)];
+        let arguments = vec![
+            fd(fs),
+            flags(fsmount::CLOEXEC, fsmount::NAMES),
+            flags(attributes, mount_attr::NAMES),
+        ];
         self.keeping(call!("fsmount", SYS_fsmount), name, arguments, why)
     }
 
@@ -170,7 +177,12 @@ impl Program {
 
     pub fn open(&mut self, directory: Fd, path: &[u8], how: u64, why: impl Into<Cow<'static, str>>) -> Register {
         let mode = if how & open::CREAT != 0 { 0o600 } else { 0 };
-        let arguments = vec![fd(directory), Arg::text(path), flags(how | open::CLOEXEC, open::NAMES), Arg::Mode(mode)];
+        let arguments = vec![
+            fd(directory),
+            Arg::text(path),
+            flags(how | open::CLOEXEC, open::NAMES),
+            Arg::Mode(mode),
+        ];
         self.keeping(call!("openat", SYS_openat), "file", arguments, why)
     }
 
@@ -183,7 +195,11 @@ impl Program {
 
     /// Opens the other end of a pseudoterminal, without a path (ioctl_tty(2), `TIOCGPTPEER`).
     pub fn terminal_peer(&mut self, master: Register, why: impl Into<Cow<'static, str>>) -> Register {
-        let arguments = vec![fd(master), flags(tty::GPTPEER, tty::NAMES), flags(open::RDWR | open::NOCTTY | open::CLOEXEC, open::NAMES)];
+        let arguments = vec![
+            fd(master),
+            flags(tty::GPTPEER, tty::NAMES),
+            flags(open::RDWR | open::NOCTTY | open::CLOEXEC, open::NAMES),
+        ];
         self.keeping(call!("ioctl", SYS_ioctl), "terminal", arguments, why)
     }
 
@@ -222,9 +238,21 @@ impl Program {
     pub fn execute(&mut self, candidates: &[Vec<u8>], arguments: &[Vec<u8>], environment: &[Vec<u8>]) {
         for (n, candidate) in candidates.iter().enumerate() {
             let last = n + 1 == candidates.len();
-            let success = if last { Success::Trying(&[]) } else { Success::Trying(NEXT_CANDIDATE) };
-            let why = if n == 0 { "become the user's command" } else { "the command may be the next one along PATH" };
-            let list = vec![Arg::text(candidate), Arg::List(arguments.to_vec()), Arg::List(environment.to_vec())];
+            let success = if last {
+                Success::Trying(&[])
+            } else {
+                Success::Trying(NEXT_CANDIDATE)
+            };
+            let why = if n == 0 {
+                "become the user's command"
+            } else {
+                "the command may be the next one along PATH"
+            };
+            let list = vec![
+                Arg::text(candidate),
+                Arg::List(arguments.to_vec()),
+                Arg::List(environment.to_vec()),
+            ];
             self.push(call!("execve", SYS_execve), list, success, why);
         }
     }
@@ -244,7 +272,14 @@ fn mount_attributes(set: u64, propagation: u64) -> Arg {
 fn open_how(how: u64, mode: u64) -> Arg {
     let resolve = resolve::IN_ROOT | resolve::NO_MAGICLINKS;
     let bytes = [how, mode, resolve].iter().flat_map(|n| n.to_ne_bytes()).collect();
-    Arg::Struct(bytes, format!("{{flags: {}, resolve: {}}}", open::NAMES.show(how), resolve::NAMES.show(resolve)))
+    Arg::Struct(
+        bytes,
+        format!(
+            "{{flags: {}, resolve: {}}}",
+            open::NAMES.show(how),
+            resolve::NAMES.show(resolve)
+        ),
+    )
 }
 
 /// A `struct __user_cap_header` for this process (capset(2), version 3).

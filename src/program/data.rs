@@ -10,7 +10,9 @@ pub struct Data {
 impl Data {
     /// Begins with `reserved` bytes that are filled in at the end.
     pub fn new(reserved: usize) -> Data {
-        Data { bytes: vec![0; reserved] }
+        Data {
+            bytes: vec![0; reserved],
+        }
     }
 
     /// Appends bytes and returns their address.

@@ -20,7 +20,9 @@ impl Descriptors {
     /// The number of an input. A program that uses an input it is not given is a mistake of ours.
     fn number(&self, input: Input) -> i32 {
         let given = self.inputs.iter().find(|(given, _)| *given == input);
-        given.unwrap_or_else(|| panic!("the program uses {input:?}, which init is not given")).1
+        given
+            .unwrap_or_else(|| panic!("the program uses {input:?}, which init is not given"))
+            .1
     }
 
     /// All numbers that init must inherit.
@@ -33,11 +35,17 @@ impl Program {
     /// Encodes the program for an init that is started with `descriptors`.
     pub fn encode(&self, descriptors: &Descriptors) -> Vec<u8> {
         let reserved = size_of::<Header>() + self.steps().len() * size_of::<Instruction>();
-        let mut encoder = Encoder { descriptors, data: Data::new(reserved), registers: vec![0; self.steps().len()] };
+        let mut encoder = Encoder {
+            descriptors,
+            data: Data::new(reserved),
+            registers: vec![0; self.steps().len()],
+        };
         encoder.put_registers(self);
         for (index, step) in self.steps().iter().enumerate() {
             let instruction = encoder.instruction(index, step);
-            encoder.data.fill(size_of::<Header>() + index * size_of::<Instruction>(), bytes_of(&instruction));
+            encoder
+                .data
+                .fill(size_of::<Header>() + index * size_of::<Instruction>(), bytes_of(&instruction));
         }
         let header = Header {
             count: self.steps().len() as u32,
@@ -88,7 +96,14 @@ impl Encoder<'_> {
             arguments[n] = value;
             loads |= u8::from(load) << n;
         }
-        Instruction { number: step.call.number, kind, loads, forgiven, keep: self.registers[index] as u32, arguments }
+        Instruction {
+            number: step.call.number,
+            kind,
+            loads,
+            forgiven,
+            keep: self.registers[index] as u32,
+            arguments,
+        }
     }
 
     /// An argument's value, and whether that is the address of the register which holds it.

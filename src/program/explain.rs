@@ -37,7 +37,15 @@ pub struct Explained {
 impl Explained {
     /// A step that is taken on the host.
     pub fn on_host(concept: Concept, call: impl Into<String>, why: impl Into<String>) -> Explained {
-        Explained { by: By::Host, concept, step: None, call: call.into(), arguments: None, why: why.into(), nanoseconds: None }
+        Explained {
+            by: By::Host,
+            concept,
+            step: None,
+            call: call.into(),
+            arguments: None,
+            why: why.into(),
+            nanoseconds: None,
+        }
     }
 
     fn show(&self) -> String {
@@ -91,13 +99,31 @@ pub fn text(steps: &[Explained]) -> String {
     let mut heading = None;
     for step in steps {
         if heading != Some((step.concept, step.by)) {
-            let place = if step.by == By::Host { "on the host" } else { "in the container, by init" };
-            let _ = writeln!(text, "{}{}, {place}", if heading.is_some() { "\n" } else { "" }, step.concept.name());
+            let place = if step.by == By::Host {
+                "on the host"
+            } else {
+                "in the container, by init"
+            };
+            let _ = writeln!(
+                text,
+                "{}{}, {place}",
+                if heading.is_some() { "\n" } else { "" },
+                step.concept.name()
+            );
             heading = Some((step.concept, step.by));
         }
         let number = step.step.map(|step| step.to_string()).unwrap_or_default();
-        let time = step.nanoseconds.map(|time| format!("{:>9.1} µs", f64::from(time) / 1000.0)).unwrap_or_default();
-        let _ = writeln!(text, "{number:>5}{time}  {}\n{}       {}", step.show(), " ".repeat(time.chars().count()), step.why);
+        let time = step
+            .nanoseconds
+            .map(|time| format!("{:>9.1} µs", f64::from(time) / 1000.0))
+            .unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{number:>5}{time}  {}\n{}       {}",
+            step.show(),
+            " ".repeat(time.chars().count()),
+            step.why
+        );
     }
     text
 }

@@ -33,10 +33,14 @@ const MEMORY_SIZE: usize = 40;
 
 impl Image {
     /// Runs programs.
-    pub const INIT: Image = Image { elf: include_bytes!(concat!(env!("OUT_DIR"), "/init")) };
+    pub const INIT: Image = Image {
+        elf: include_bytes!(concat!(env!("OUT_DIR"), "/init")),
+    };
 
     /// Watches a container.
-    pub const MONITOR: Image = Image { elf: include_bytes!(concat!(env!("OUT_DIR"), "/monitor")) };
+    pub const MONITOR: Image = Image {
+        elf: include_bytes!(concat!(env!("OUT_DIR"), "/monitor")),
+    };
 
     /// The executable with `given` in the segment at [`BASE`].
     pub fn with(&self, given: &[u8]) -> Vec<u8> {
@@ -55,7 +59,10 @@ impl Image {
     /// Where the segment is described that the kernel maps at [`BASE`].
     fn given(&self) -> usize {
         let segments = (0..usize::from(self.elf[SEGMENT_COUNT])).map(|n| SEGMENTS + n * SEGMENT);
-        segments.into_iter().find(|segment| self.word(segment + ADDRESS) == BASE).expect("init/image.ld puts a segment there")
+        segments
+            .into_iter()
+            .find(|segment| self.word(segment + ADDRESS) == BASE)
+            .expect("init/image.ld puts a segment there")
     }
 
     fn word(&self, at: usize) -> u64 {

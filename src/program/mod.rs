@@ -22,9 +22,9 @@ mod data;
 mod encode;
 pub mod explain;
 pub mod flags;
+mod image;
 #[path = "../../init/instruction.rs"]
 mod instruction;
-mod image;
 
 use std::borrow::Cow;
 
@@ -150,7 +150,14 @@ impl Program {
     /// Appends a step.
     fn push(&mut self, call: Call, arguments: Vec<Argument>, success: Success, why: impl Into<Cow<'static, str>>) {
         let concept = self.concept.expect("a program's first step follows its concept");
-        self.steps.push(Step { concept, call, arguments, success, keeps: None, why: why.into() });
+        self.steps.push(Step {
+            concept,
+            call,
+            arguments,
+            success,
+            keeps: None,
+            why: why.into(),
+        });
     }
 
     /// Names the descriptor that the last step returns.

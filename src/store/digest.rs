@@ -21,7 +21,9 @@ impl Digest {
 
     /// What has been hashed so far.
     pub fn of(hasher: Sha256) -> Digest {
-        Digest { hex: hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect() }
+        Digest {
+            hex: hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
     }
 
     /// The digits without the algorithm: a file name.
@@ -56,13 +58,22 @@ mod tests {
     #[test]
     fn a_digest_reads_as_it_is_written() {
         let digest = Digest::of(Sha256::new_with_prefix("abc"));
-        assert_eq!(digest.to_string(), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_string(),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
     }
 
     #[test]
     fn what_is_no_digest_is_refused() {
-        for text in ["", "sha256:", "sha256:../../etc", &format!("sha512:{}", "a".repeat(64)), &format!("sha256:{}", "A".repeat(64))] {
+        for text in [
+            "",
+            "sha256:",
+            "sha256:../../etc",
+            &format!("sha512:{}", "a".repeat(64)),
+            &format!("sha256:{}", "A".repeat(64)),
+        ] {
             assert_eq!(Digest::parse(text), None, "{text}");
         }
     }

@@ -37,7 +37,10 @@ impl Claims {
     pub fn find(&self, name: &str) -> Option<Claim> {
         let target = fs::read_link(self.path(name)).ok()?;
         let (id, note) = target.to_str()?.split_once(':').unwrap_or((target.to_str()?, ""));
-        Some(Claim { owner: Id::parse(id)?, note: note.to_string() })
+        Some(Claim {
+            owner: Id::parse(id)?,
+            note: note.to_string(),
+        })
     }
 
     /// Who has `name`.
@@ -49,10 +52,18 @@ impl Claims {
     pub fn claim(&self, name: &str, owner: &Id, note: &str) -> Result<()> {
         let link = self.path(name);
         let doing = || format!("claim `{}`", link.display());
-        let target = if note.is_empty() { owner.to_string() } else { format!("{owner}:{note}") };
+        let target = if note.is_empty() {
+            owner.to_string()
+        } else {
+            format!("{owner}:{note}")
+        };
         match symlink(&target, &link) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory).doing(doing)?;
+                fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(&self.directory)
+                    .doing(doing)?;
                 symlink(&target, &link).doing(doing)
             }
             result => result.doing(doing),
@@ -75,7 +86,9 @@ impl Claims {
     /// All that is claimed, in no order.
     pub fn names(&self) -> Result<Vec<String>> {
         match fs::read_dir(&self.directory) {
-            Ok(entries) => Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()),
+            Ok(entries) => Ok(entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Error::from(error).doing(format!("read `{}`", self.directory.display()))),
         }

@@ -64,6 +64,11 @@ fn is_in_place(file: &File) -> Result<bool> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
     opened.doing(|| format!("open lock `{}`", path.display()))
 }

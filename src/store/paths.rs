@@ -24,12 +24,24 @@ pub struct Store {
 impl Store {
     /// The store at `root`, or where the environment says, or at the usual place. Makes nothing.
     pub fn find(root: Option<PathBuf>) -> Result<Store> {
-        let root = root.or_else(|| env::var_os("TINYDOCK_ROOT").map(PathBuf::from)).unwrap_or_else(|| ROOT.into());
+        let root = root
+            .or_else(|| env::var_os("TINYDOCK_ROOT").map(PathBuf::from))
+            .unwrap_or_else(|| ROOT.into());
         let root = std::path::absolute(&root).doing(|| format!("root `{}`", root.display()))?;
-        let usual = if root == Path::new(ROOT) { RUN.into() } else { root.join("run") };
+        let usual = if root == Path::new(ROOT) {
+            RUN.into()
+        } else {
+            root.join("run")
+        };
         let run = env::var_os("TINYDOCK_RUN").map_or(usual, PathBuf::from);
-        if [&root, &run].iter().any(|path| path.as_os_str().as_bytes().iter().any(|byte| b":,\\\n\"".contains(byte))) {
-            return Err(Error::invalid(format!("root `{}`: has a character that overlay mounts cannot take", root.display())));
+        if [&root, &run]
+            .iter()
+            .any(|path| path.as_os_str().as_bytes().iter().any(|byte| b":,\\\n\"".contains(byte)))
+        {
+            return Err(Error::invalid(format!(
+                "root `{}`: has a character that overlay mounts cannot take",
+                root.display()
+            )));
         }
         Ok(Store { root, run })
     }
@@ -90,7 +102,9 @@ impl Store {
             return "tinydock".into();
         }
         // FNV-1a: any spread will do, it only has to be the same every time.
-        let hash = self.root.as_os_str().as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        let hash = self.root.as_os_str().as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        });
         format!("tinydock-{hash:08x}")
     }
 }
@@ -98,9 +112,14 @@ impl Store {
 fn make_directory(path: PathBuf) -> Result<PathBuf> {
     if !path.is_dir() {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.doing(|| format!("make directory `{}`", path.display())).map_err(|error| {
-            if rustix::process::geteuid().is_root() { error } else { error.hint("tinydock needs root: try `sudo`") }
-        })?;
+        made.doing(|| format!("make directory `{}`", path.display()))
+            .map_err(|error| {
+                if rustix::process::geteuid().is_root() {
+                    error
+                } else {
+                    error.hint("tinydock needs root: try `sudo`")
+                }
+            })?;
     }
     Ok(path)
 }

@@ -34,7 +34,9 @@ pub fn write_durably<T: Serialize>(path: &Path, record: &T) -> Result<()> {
     file.sync_data().doing(|| format!("sync `{}`", beside.display()))?;
     replace(&beside, path)?;
     let directory = path.parent().unwrap_or(path);
-    File::open(directory).and_then(|directory| directory.sync_all()).doing(|| format!("sync `{}`", directory.display()))
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .doing(|| format!("sync `{}`", directory.display()))
 }
 
 /// Writes the new version to `.NAME.new`, which whoever lists a directory of records passes over.
@@ -62,7 +64,10 @@ mod tests {
         fs::write(&path, "{").unwrap();
         let error = read::<Vec<u8>>(&path).unwrap_err().to_string();
         fs::remove_file(&path).unwrap();
-        assert!(error.starts_with(&format!("unreadable record `{}`", path.display())), "{error}");
+        assert!(
+            error.starts_with(&format!("unreadable record `{}`", path.display())),
+            "{error}"
+        );
     }
 
     #[test]

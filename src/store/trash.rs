@@ -39,9 +39,15 @@ impl Store {
 }
 
 fn unlink(path: &Path) -> Result<()> {
-    let removed = if path.is_symlink() || !path.is_dir() { fs::remove_file(path) } else { fs::remove_dir_all(path) };
+    let removed = if path.is_symlink() || !path.is_dir() {
+        fs::remove_file(path)
+    } else {
+        fs::remove_dir_all(path)
+    };
     match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::from(error).doing(format!("empty the trash `{}`", path.display()))),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::from(error).doing(format!("empty the trash `{}`", path.display())))
+        }
         _ => Ok(()),
     }
 }

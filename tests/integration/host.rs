@@ -44,7 +44,10 @@ impl Done {
 impl From<Output> for Done {
     fn from(output: Output) -> Done {
         Done {
-            code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+            code: output
+                .status
+                .code()
+                .unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&output.stdout).into(),
             stderr: String::from_utf8_lossy(&output.stderr).into(),
         }
@@ -54,7 +57,10 @@ impl From<Output> for Done {
 impl Host {
     pub fn new() -> Host {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        assert!(rustix::process::geteuid().is_root(), "these tests make namespaces: run them as root");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "these tests make namespaces: run them as root"
+        );
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("tinydock-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).expect("make the test's directory");
@@ -75,7 +81,12 @@ impl Host {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(TINYDOCK);
-        command.args(arguments).env("TINYDOCK_ROOT", self.root()).env_remove("TINYDOCK_RUN").current_dir(&self.directory).stdin(Stdio::null());
+        command
+            .args(arguments)
+            .env("TINYDOCK_ROOT", self.root())
+            .env_remove("TINYDOCK_RUN")
+            .current_dir(&self.directory)
+            .stdin(Stdio::null());
         command
     }
 
@@ -91,7 +102,10 @@ impl Host {
     /// Runs a shell script on the host.
     pub fn sh(&self, script: &str) -> Done {
         let mut command = Command::new("sh");
-        command.args(["-ec", script]).current_dir(&self.directory).stdin(Stdio::null());
+        command
+            .args(["-ec", script])
+            .current_dir(&self.directory)
+            .stdin(Stdio::null());
         command.env("TINYDOCK_ROOT", self.root()).env("TINYDOCK", TINYDOCK);
         command.output().expect("run a shell").into()
     }
@@ -103,7 +117,12 @@ impl Host {
     }
 
     pub fn spawn(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start tinydock")
+        self.command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start tinydock")
     }
 
     /// One column of `ls -a` for one container.
@@ -127,7 +146,12 @@ impl Host {
         let mut traces = Vec::new();
         let mounts = fs::read_to_string("/proc/thread-self/mountinfo").expect("read the mounts");
         let below = self.directory.display().to_string();
-        traces.extend(mounts.lines().filter(|line| line.contains(&below)).map(|line| format!("mount {line}")));
+        traces.extend(
+            mounts
+                .lines()
+                .filter(|line| line.contains(&below))
+                .map(|line| format!("mount {line}")),
+        );
         let label = self.label();
         for hierarchy in fs::read_dir("/sys/fs/cgroup").expect("read the hierarchies").flatten() {
             for group in fs::read_dir(hierarchy.path().join(&label)).into_iter().flatten().flatten() {
@@ -139,7 +163,9 @@ impl Host {
         let links = self.sh("ip -o link show type veth").ok();
         traces.extend(links.lines().map(|line| format!("link {line}")));
         let elements = self.sh("nft list table ip tinydock 2>/dev/null || true").ok();
-        let ports = elements.lines().filter(|line| line.contains(" : 1") && line.contains(" . ") && !line.contains("type"));
+        let ports = elements
+            .lines()
+            .filter(|line| line.contains(" : 1") && line.contains(" . ") && !line.contains("type"));
         traces.extend(ports.map(|line| format!("nft {line}")));
         traces.extend(self.processes());
         traces.extend(self.files());
@@ -154,7 +180,11 @@ impl Host {
         for entry in fs::read_dir("/proc").expect("read /proc").flatten() {
             let path = entry.path();
             let is_ours = |kind: &str, own: &Path| fs::read_link(path.join(kind)).is_ok_and(|link| link == own);
-            if entry.file_name().to_string_lossy().parse::<u32>().is_ok_and(|pid| pid != std::process::id())
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .parse::<u32>()
+                .is_ok_and(|pid| pid != std::process::id())
                 && (is_ours("ns/mnt", &ours) || is_ours("ns/net", &network))
                 && !fs::read(path.join("cmdline")).unwrap_or_default().is_empty()
             {
@@ -166,13 +196,21 @@ impl Host {
     }
 
     fn files(&self) -> Vec<String> {
-        let below = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+        let below = |path: &Path| {
+            fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.path())
+                .collect::<Vec<_>>()
+        };
         let root = self.root();
-        let mut found: Vec<PathBuf> = ["trash", "container", "run/container"].iter().flat_map(|name| below(&root.join(name))).collect();
+        let places = ["trash", "container", "container/names", "run/container", "run/port"];
+        let mut found: Vec<PathBuf> = places.iter().flat_map(|name| below(&root.join(name))).collect();
+        found.retain(|path| !path.ends_with("container/names"));
         for network in below(&root.join("run/network")) {
             found.extend(below(&network));
         }
-        found.extend(below(&root.join("run/port")));
         found.iter().map(|path| format!("file {}", path.display())).collect()
     }
 }

@@ -27,7 +27,8 @@ fn tarball(host: &Host, name: &str, script: &str) {
 
 #[track_caller]
 fn shell(host: &Host, image: &str, script: &str) -> String {
-    host.tinydock(&["run", "--rm", "--network", "none", image, "sh", "-c", script]).ok()
+    host.tinydock(&["run", "--rm", "--network", "none", image, "sh", "-c", script])
+        .ok()
 }
 
 #[test]
@@ -39,7 +40,12 @@ fn a_tarball_dropped_in_is_an_image() {
     host.sh("python3 -c 'import zstandard' 2>/dev/null || true; command -v zstd >/dev/null || apt-get install -y -qq zstd >/dev/null; cd root/image/registry && zstd -q --rm z.tar").ok();
     for (image, text) in [("gz", "gz"), ("plain", "plain"), ("z", "z")] {
         assert_eq!(shell(&host, image, "cat /f"), text);
-        assert!(host.run("images").ok().lines().any(|line| line.starts_with(&format!("{image} "))));
+        assert!(
+            host.run("images")
+                .ok()
+                .lines()
+                .any(|line| line.starts_with(&format!("{image} ")))
+        );
     }
     fs::remove_file(host.root().join("image/registry/z.tar.zst")).expect("remove");
 }
@@ -57,7 +63,9 @@ fn a_changed_tarball_is_unpacked_again() {
 fn ten_at_once_unpack_once() {
     let host = Host::new();
     tarball(&host, "raced.tar.gz", "add('big', b'x' * 20000000)");
-    let runs: Vec<Child> = (0..10).map(|_| host.spawn(&["run", "--rm", "--network", "none", "raced", "wc", "-c", "/big"])).collect();
+    let runs: Vec<Child> = (0..10)
+        .map(|_| host.spawn(&["run", "--rm", "--network", "none", "raced", "wc", "-c", "/big"]))
+        .collect();
     for run in runs {
         let output = run.wait_with_output().expect("wait");
         assert_eq!(String::from_utf8_lossy(&output.stdout), "20000000 /big\n", "{output:?}");
@@ -88,7 +96,10 @@ fn a_truncated_tarball_is_named() {
     fs::write(&path, &whole[..whole.len() / 2]).expect("write");
     let message = host.run("run --rm --network none cut true").fails(125);
     assert!(message.contains("cut.tar.gz"), "{message}");
-    assert_eq!(fs::read_dir(host.root().join("layer/sha256")).into_iter().flatten().count(), 0);
+    assert_eq!(
+        fs::read_dir(host.root().join("layer/sha256")).into_iter().flatten().count(),
+        0
+    );
 }
 
 #[test]
@@ -114,7 +125,11 @@ fn nothing_is_written_outside() {
         tarball(&host, &format!("{image}.tar.gz"), &script.replace("OUT", &o.to_string()));
         let done = host.tinydock(&["run", "--rm", "--network", "none", &image, "sh", "-c", "cat /h"]);
         assert!(!done.stdout.contains("secret"), "{done:?}");
-        let left: Vec<_> = fs::read_dir(&outside).expect("list").flatten().map(|entry| entry.file_name()).collect();
+        let left: Vec<_> = fs::read_dir(&outside)
+            .expect("list")
+            .flatten()
+            .map(|entry| entry.file_name())
+            .collect();
         assert_eq!(left, ["secret"], "{script}: {done:?}");
         assert_eq!(fs::read_to_string(outside.join("secret")).expect("read"), "secret");
     }
@@ -144,7 +159,10 @@ fn a_sparse_file_is_whole() {
     let host = Host::new();
     tarball(&host, "sparse.tar.gz", "");
     host.sh("cd root/image/registry && mkdir x && tar -C x -xzf sparse.tar.gz && truncate -s 50M x/hole && printf end >> x/hole && tar -C x -S -czf sparse.tar.gz . && rm -r x").ok();
-    assert_eq!(shell(&host, "sparse", "wc -c < /hole; od -An -c -j 52428800 /hole"), "52428803\n   e   n   d\n");
+    assert_eq!(
+        shell(&host, "sparse", "wc -c < /hole; od -An -c -j 52428800 /hole"),
+        "52428803\n   e   n   d\n"
+    );
 }
 
 #[test]

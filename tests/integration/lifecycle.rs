@@ -7,7 +7,16 @@ use crate::host::{Host, until};
 #[test]
 fn a_detached_container_runs_ends_and_is_removed() {
     let host = Host::new();
-    let id = host.start(&["--name", "web", "--network", "none", "busybox", "sh", "-c", "echo out; echo err >&2; exit 5"]);
+    let id = host.start(&[
+        "--name",
+        "web",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 5",
+    ]);
     assert_eq!((id.len(), id.bytes().all(|byte| byte.is_ascii_hexdigit())), (64, true));
     until("it has ended", || host.status("web").contains("exited (5)"));
     let logs = host.run("logs web");
@@ -20,7 +29,12 @@ fn a_detached_container_runs_ends_and_is_removed() {
 fn stop_sends_the_signal_and_then_kills() {
     let host = Host::new();
     let trap = "trap 'exit 9' TERM; trap 'exit 10' USR1; echo ready; while :; do sleep 0.1; done";
-    for (name, arguments, code) in [("a", &["stop", "a"][..], 9), ("b", &["stop", "-s", "USR1", "b"], 10), ("c", &["stop", "-s", "SIGUSR1", "c"], 10), ("d", &["stop", "-s", "10", "d"], 10)] {
+    for (name, arguments, code) in [
+        ("aa", &["stop", "aa"][..], 9),
+        ("bb", &["stop", "-s", "USR1", "bb"], 10),
+        ("cc", &["stop", "-s", "SIGUSR1", "cc"], 10),
+        ("dd", &["stop", "-s", "10", "dd"], 10),
+    ] {
         host.start(&["--name", name, "--network", "none", "busybox", "sh", "-c", trap]);
         until("it is ready", || host.tinydock(&["logs", name]).stdout == "ready\n");
         host.tinydock(arguments).ok();
@@ -45,24 +59,56 @@ fn a_running_container_is_removed_only_by_force() {
 #[test]
 fn exec_runs_in_the_container() {
     let host = Host::new();
-    host.start(&["--name", "c", "--network", "none", "-e", "A=1", "busybox", "sleep", "100"]);
-    assert_eq!(host.tinydock(&["exec", "-e", "B=2", "-w", "/tmp", "c", "sh", "-c", "echo $A$B $PWD; cat /proc/1/comm"]).ok(), "12 /tmp\nsleep\n");
-    host.tinydock(&["exec", "c", "sh", "-c", "exit 3"]).fails(3);
-    host.run("exec c nope").fails(127);
+    host.start(&["--name", "cc", "--network", "none", "-e", "A=1", "busybox", "sleep", "100"]);
+    assert_eq!(
+        host.tinydock(&[
+            "exec",
+            "-e",
+            "B=2",
+            "-w",
+            "/tmp",
+            "cc",
+            "sh",
+            "-c",
+            "echo $A$B $PWD; cat /proc/1/comm"
+        ])
+        .ok(),
+        "12 /tmp\nsleep\n"
+    );
+    host.tinydock(&["exec", "cc", "sh", "-c", "exit 3"]).fails(3);
+    host.run("exec cc nope").fails(127);
     host.run("exec nobody true").fails(125);
-    let mut cat = host.spawn(&["exec", "-i", "c", "cat"]);
+    let mut cat = host.spawn(&["exec", "-i", "cc", "cat"]);
     cat.stdin.take().expect("a pipe").write_all(b"through").expect("write");
-    assert_eq!(String::from_utf8_lossy(&cat.wait_with_output().expect("wait").stdout), "through");
-    assert_eq!(host.run("exec c grep -E CapEff|CapBnd /proc/self/status").ok(), "CapBnd:\t00000000a80425fb\n".replace("CapBnd", "CapEff") + "CapBnd:\t00000000a80425fb\n");
+    assert_eq!(
+        String::from_utf8_lossy(&cat.wait_with_output().expect("wait").stdout),
+        "through"
+    );
+    assert_eq!(
+        host.run("exec cc grep -E CapEff|CapBnd /proc/self/status").ok(),
+        "CapBnd:\t00000000a80425fb\n".replace("CapBnd", "CapEff") + "CapBnd:\t00000000a80425fb\n"
+    );
 }
 
 #[test]
 fn standard_input_is_passed_on_when_asked() {
     let host = Host::new();
-    assert_eq!(host.sh("printf 'a\\nb' | $TINYDOCK run --rm -i --network none busybox cat").ok(), "a\nb");
+    assert_eq!(
+        host.sh("printf 'a\\nb' | $TINYDOCK run --rm -i --network none busybox cat")
+            .ok(),
+        "a\nb"
+    );
     assert_eq!(host.sh("echo a | $TINYDOCK run --rm --network none busybox cat").ok(), "");
-    assert_eq!(host.sh("head -c 3000000 /dev/zero | $TINYDOCK run --rm -i --network none busybox wc -c").ok(), "3000000\n");
-    assert_eq!(host.sh("$TINYDOCK run --rm --network none busybox head -c 5000000 /dev/zero | wc -c").ok(), "5000000\n");
+    assert_eq!(
+        host.sh("head -c 3000000 /dev/zero | $TINYDOCK run --rm -i --network none busybox wc -c")
+            .ok(),
+        "3000000\n"
+    );
+    assert_eq!(
+        host.sh("$TINYDOCK run --rm --network none busybox head -c 5000000 /dev/zero | wc -c")
+            .ok(),
+        "5000000\n"
+    );
 }
 
 #[test]
@@ -77,28 +123,57 @@ fn a_terminal_is_a_terminal() {
 #[test]
 fn following_logs_ends_with_the_container() {
     let host = Host::new();
-    host.start(&["--name", "talker", "--network", "none", "busybox", "sh", "-c", "for i in 1 2 3; do echo $i; sleep 0.2; done"]);
+    host.start(&[
+        "--name",
+        "talker",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "for i in 1 2 3; do echo $i; sleep 0.2; done",
+    ]);
     assert_eq!(host.run("logs -f talker").ok(), "1\n2\n3\n");
 }
 
 #[test]
 fn signals_reach_a_container_in_the_foreground() {
     let host = Host::new();
-    let mut run = host.spawn(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "trap 'echo got; exit 4' TERM; echo ready; while :; do sleep 0.1; done"]);
+    let mut run = host.spawn(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'echo got; exit 4' TERM; echo ready; while :; do sleep 0.1; done",
+    ]);
     let mut ready = [0; 6];
     run.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("read");
     let pid = rustix::process::Pid::from_child(&run);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
     let output = run.wait_with_output().expect("wait");
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(4), "got\n"));
+    assert_eq!(
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()),
+        (Some(4), "got\n")
+    );
 }
 
 #[test]
 fn names_are_unique_and_prefixes_may_be_ambiguous() {
     let host = Host::new();
-    host.start(&["--name", "n", "--network", "none", "busybox", "sleep", "100"]);
-    assert!(host.run("run -d --name n --network none busybox true").fails(125).contains("`n`"));
-    assert!(host.run("run -d --name bad/name busybox true").fails(125).contains("bad/name"));
+    host.start(&["--name", "nn", "--network", "none", "busybox", "sleep", "100"]);
+    assert!(
+        host.run("run -d --name nn --network none busybox true")
+            .fails(125)
+            .contains("`nn`")
+    );
+    assert!(
+        host.run("run -d --name bad/name busybox true")
+            .fails(125)
+            .contains("bad/name")
+    );
     assert!(host.run("rm zz").fails(1).contains("zz"));
     host.run("run --rm -name=other -network=none busybox true").ok();
 }

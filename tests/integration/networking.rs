@@ -7,24 +7,26 @@ const SERVE: &str = "while :; do echo $0 | nc -l -p 80; done";
 
 fn fetches(host: &Host, address: &str, port: u16, expected: &str) {
     let script = format!("timeout 2 nc -d -w 1 {address} {port} </dev/null || true");
-    until(&format!("{expected} from {address}:{port}"), || host.sh(&script).stdout.trim() == expected);
+    until(&format!("{expected} from {address}:{port}"), || {
+        host.sh(&script).stdout.trim() == expected
+    });
 }
 
 #[test]
 fn the_first_container_of_a_network_has_the_second_address() {
     let host = Host::new();
     host.run("network create -driver bridge -subnet 172.27.0.0/16 mynet").ok();
-    host.start(&["--name", "a", "-network", "mynet", "busybox", "sleep", "100"]);
-    host.start(&["--name", "b", "-network", "mynet", "busybox", "sleep", "100"]);
+    host.start(&["--name", "aa", "-network", "mynet", "busybox", "sleep", "100"]);
+    host.start(&["--name", "bb", "-network", "mynet", "busybox", "sleep", "100"]);
     let address = |name: &str| host.tinydock(&["exec", name, "sh", "-c", "hostname -i"]).ok();
-    assert_eq!((address("a").trim(), address("b").trim()), ("172.27.0.2", "172.27.0.3"));
-    host.run("exec a ping -c 1 -W 5 172.27.0.3").ok();
-    host.run("exec a ping -c 1 -W 5 172.27.0.1").ok();
-    host.run("rm -f a").ok();
-    host.start(&["--name", "c", "-network", "mynet", "busybox", "sleep", "100"]);
-    assert_eq!(address("c").trim(), "172.27.0.2");
+    assert_eq!((address("aa").trim(), address("bb").trim()), ("172.27.0.2", "172.27.0.3"));
+    host.run("exec aa ping -c 1 -W 5 172.27.0.3").ok();
+    host.run("exec aa ping -c 1 -W 5 172.27.0.1").ok();
+    host.run("rm -f aa").ok();
+    host.start(&["--name", "cc", "-network", "mynet", "busybox", "sleep", "100"]);
+    assert_eq!(address("cc").trim(), "172.27.0.2");
     assert!(host.run("network rm mynet").fails(1).contains("mynet"));
-    host.run("rm -f b c").ok();
+    host.run("rm -f bb cc").ok();
     host.run("network rm mynet").ok();
     assert_eq!(host.sh("ip -o link show type bridge").ok(), "");
 }
@@ -32,14 +34,19 @@ fn the_first_container_of_a_network_has_the_second_address() {
 #[test]
 fn a_published_port_is_reached_from_everywhere() {
     let host = Host::new();
-    host.sh("ip link add outer type dummy && ip addr add 10.9.9.1/24 dev outer && ip link set outer up").ok();
+    host.sh("ip link add outer type bridge && ip addr add 10.9.9.1/24 dev outer && ip link set outer up")
+        .ok();
     host.start(&["--name", "web", "-p", "8080:80", "busybox", "sh", "-c", SERVE, "web"]);
     for address in ["127.0.0.1", "10.9.9.1"] {
         fetches(&host, address, 8080, "web");
     }
     host.start(&["--name", "client", "busybox", "sleep", "100"]);
-    until("the port is reached from a container", || host.run("exec client timeout 3 nc 10.9.9.1 8080").stdout.trim() == "web");
-    until("the port is reached by the container itself", || host.run("exec web timeout 3 nc 10.9.9.1 8080").stdout.trim() == "web");
+    until("the port is reached from a container", || {
+        host.run("exec client timeout 3 nc 10.9.9.1 8080").stdout.trim() == "web"
+    });
+    until("the port is reached by the container itself", || {
+        host.run("exec web timeout 3 nc 10.9.9.1 8080").stdout.trim() == "web"
+    });
     let taken = host.run("run -d -p 8080:80 busybox true").fails(125);
     assert!(taken.contains("8080"), "{taken}");
     assert!(host.run("ls").ok().contains("8080->80"));
@@ -53,13 +60,28 @@ fn networks_are_kept_apart() {
     let host = Host::new();
     host.run("network create one").ok();
     host.run("network create two").ok();
-    host.start(&["--name", "a", "--network", "one", "busybox", "sh", "-c", SERVE, "a"]);
-    let address = host.run("exec a hostname -i").ok();
+    host.start(&["--name", "aa", "--network", "one", "busybox", "sh", "-c", SERVE, "a"]);
+    let address = host.run("exec aa hostname -i").ok();
     host.start(&["--name", "near", "--network", "one", "busybox", "sleep", "100"]);
-    until("a neighbour is reached", || host.tinydock(&["exec", "near", "timeout", "3", "nc", address.trim(), "80"]).stdout == "a\n");
-    let far = host.tinydock(&["run", "--rm", "--network", "two", "busybox", "timeout", "2", "nc", address.trim(), "80"]);
+    until("a neighbour is reached", || {
+        host.tinydock(&["exec", "near", "timeout", "3", "nc", address.trim(), "80"])
+            .stdout
+            == "a\n"
+    });
+    let far = host.tinydock(&[
+        "run",
+        "--rm",
+        "--network",
+        "two",
+        "busybox",
+        "timeout",
+        "2",
+        "nc",
+        address.trim(),
+        "80",
+    ]);
     assert_ne!(far.code, 0, "{far:?}");
-    host.run("rm -f a near").ok();
+    host.run("rm -f aa near").ok();
     host.run("network rm one two").ok();
 }
 
@@ -67,7 +89,7 @@ fn networks_are_kept_apart() {
 fn packets_to_the_outside_are_masqueraded() {
     let host = Host::new();
     // The outside is another network namespace, which knows no way back to the containers.
-    host.sh("unshare -n sleep 60 & echo $! > pid; sleep 0.3; ip link add up0 type veth peer name out0 netns $(cat pid); \
+    host.sh("unshare -n sleep 60 >/dev/null 2>&1 & echo $! > pid; sleep 0.3; ip link add up0 type veth peer name out0 netns $(cat pid); \
         ip addr add 10.77.0.1/24 dev up0; ip link set up0 up; \
         nsenter -t $(cat pid) -n sh -c 'ip addr add 10.77.0.2/24 dev out0; ip link set out0 up'").ok();
     host.sh("ip route add default via 10.77.0.2").ok();
@@ -78,10 +100,22 @@ fn packets_to_the_outside_are_masqueraded() {
 #[test]
 fn none_and_host_are_what_they_say() {
     let host = Host::new();
-    assert_eq!(host.tinydock(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "ls /sys/class/net"]).ok(), "lo\n");
-    host.sh("ip link add seen type dummy").ok();
-    assert!(host.run("run --rm --network host busybox ip link show seen").ok().contains("seen"));
-    assert!(host.run("run --rm --network no-such busybox true").fails(125).contains("no-such"));
+    assert_eq!(
+        host.tinydock(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "ls /sys/class/net"])
+            .ok(),
+        "lo\n"
+    );
+    host.sh("ip link add seen type bridge").ok();
+    assert!(
+        host.run("run --rm --network host busybox ip link show seen")
+            .ok()
+            .contains("seen")
+    );
+    assert!(
+        host.run("run --rm --network no-such busybox true")
+            .fails(125)
+            .contains("no-such")
+    );
 }
 
 #[test]
@@ -119,7 +153,8 @@ fn a_full_network_says_so() {
 #[test]
 fn nothing_of_anyone_elses_is_touched() {
     let host = Host::new();
-    host.sh("nft add table ip other && nft add chain ip other c '{ type filter hook forward priority 5; policy accept; }'").ok();
+    host.sh("nft add table ip other && nft add chain ip other c '{ type filter hook forward priority 5; policy accept; }'")
+        .ok();
     let before = host.sh("nft list table ip other").ok();
     host.run("run --rm -p 8081:80 busybox true").ok();
     assert_eq!(host.sh("nft list table ip other").ok(), before);

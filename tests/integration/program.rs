@@ -6,8 +6,14 @@ use crate::host::{Host, TINYDOCK};
 fn explained(host: &Host) -> Vec<String> {
     let json = host.run("explain --json run --rm --network none busybox true").ok();
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    let steps = value["program"].as_array().or_else(|| value["steps"].as_array()).expect("a list of steps");
-    steps.iter().map(|step| step["call"].as_str().expect("a call").to_string()).collect()
+    let steps = value["program"]
+        .as_array()
+        .or_else(|| value["steps"].as_array())
+        .expect("a list of steps");
+    steps
+        .iter()
+        .map(|step| step["call"].as_str().expect("a call").to_string())
+        .collect()
 }
 
 #[test]
@@ -16,25 +22,56 @@ fn init_makes_the_explained_calls() {
     host.run("run --rm --network none busybox true").ok();
     let expected = explained(&host);
     let trace = host.path("trace");
-    host.sh(&format!("strace -f -o {} {TINYDOCK} run --rm --network none busybox true", trace.display())).ok();
+    host.sh(&format!(
+        "strace -f -o {} {TINYDOCK} run --rm --network none busybox true",
+        trace.display()
+    ))
+    .ok();
     let text = std::fs::read_to_string(trace).expect("a trace");
     // Init is the process that calls pivot_root.
-    let pid = text.lines().find(|line| line.contains(" pivot_root(")).and_then(|line| line.split_whitespace().next()).expect("an init");
-    let calls: Vec<&str> = text.lines().filter(|line| line.split_whitespace().next() == Some(pid)).filter(|line| !line.contains("resumed>")).collect();
-    let names: Vec<&str> = calls.iter().filter_map(|line| line[pid.len()..].trim_start().split_once('(')).map(|(name, _)| name).collect();
+    let pid = text
+        .lines()
+        .find(|line| line.contains(" pivot_root("))
+        .and_then(|line| line.split_whitespace().next())
+        .expect("an init");
+    let calls: Vec<&str> = text
+        .lines()
+        .filter(|line| line.split_whitespace().next() == Some(pid))
+        .filter(|line| !line.contains("resumed>"))
+        .collect();
+    let names: Vec<&str> = calls
+        .iter()
+        .filter_map(|line| line[pid.len()..].trim_start().split_once('('))
+        .map(|(name, _)| name)
+        .collect();
     let first = names.iter().position(|name| *name == expected[0]).expect("the first step");
     let seen: Vec<&str> = names[first..].to_vec();
-    let shared = seen.iter().zip(&expected).take_while(|(seen, expected)| seen == expected).count();
+    let shared = seen
+        .iter()
+        .zip(&expected)
+        .take_while(|(seen, expected)| seen == expected)
+        .count();
     // The last steps try the command along PATH; what follows is the command itself.
     let tried = seen[..shared].iter().filter(|name| **name == "execve").count();
-    assert!(shared == expected.len() || tried > 0, "step {}: {} instead of {}", shared + 1, seen[shared], expected[shared]);
+    assert!(
+        shared == expected.len() || tried > 0,
+        "step {}: {} instead of {}",
+        shared + 1,
+        seen[shared],
+        expected[shared]
+    );
 }
 
 #[test]
 fn explaining_changes_nothing() {
     let host = Host::new();
-    let text = host.run("explain run --name x -p 80:80 -m 10m busybox true").ok();
-    for concept in ["process isolation", "resource limits", "file system layering", "bridge networking"] {
+    let text = host.run("explain run --name xx -p 80:80 -m 10m busybox true").ok();
+    for concept in [
+        "process isolation",
+        "resource limits",
+        "file system layering",
+        "bridge networking",
+    ] {
         assert!(text.to_lowercase().contains(concept), "{concept}");
     }
     assert_eq!(host.run("ls -aq").ok(), "");
@@ -45,7 +82,10 @@ fn explaining_changes_nothing() {
 fn a_traced_run_shows_times() {
     let host = Host::new();
     let done = host.run("run --rm --trace --network none busybox echo hello");
-    assert!((done.stdout.clone() + &done.stderr).contains("µs") && done.stdout.contains("hello"), "{done:?}");
+    assert!(
+        (done.stdout.clone() + &done.stderr).contains("µs") && done.stdout.contains("hello"),
+        "{done:?}"
+    );
 }
 
 #[test]

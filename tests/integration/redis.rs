@@ -13,8 +13,29 @@ fn redis_keeps_its_greeting() {
     host.sh(&format!("{script} {}/redis.tar.gz", registry.display())).ok();
     host.run("network create -driver bridge -subnet 172.27.0.0/16 mynet").ok();
     let volume = format!("{}:/data", host.path("data").display());
-    let start = ["-rm", "-network", "mynet", "--name", "redis", "-v", &volume, "-p", "6379:6379", "redis"];
-    let server = ["redis-server", "--dir", "/data", "--appendonly", "yes", "--bind", "0.0.0.0", "--protected-mode", "no"];
+    let start = [
+        "-rm",
+        "-network",
+        "mynet",
+        "--name",
+        "redis",
+        "-v",
+        &volume,
+        "-p",
+        "6379:6379",
+        "redis",
+    ];
+    let server = [
+        "redis-server",
+        "--dir",
+        "/data",
+        "--appendonly",
+        "yes",
+        "--bind",
+        "0.0.0.0",
+        "--protected-mode",
+        "no",
+    ];
     for round in 0..2 {
         host.start(&[&start[..], &server[..]].concat());
         assert!(host.run("ls").ok().contains("172.27.0.2"));

@@ -139,9 +139,15 @@ impl Socket {
         self.send(messages, ACK).map_err(|error| Refused { index: 0, error })?;
         let mut acknowledged = 0;
         while acknowledged < count {
-            for (kind, sequence, body) in self.receive().map_err(|error| Refused { index: acknowledged, error })? {
+            for (kind, sequence, body) in self.receive().map_err(|error| Refused {
+                index: acknowledged,
+                error,
+            })? {
                 if kind == ERROR {
-                    check(&body).map_err(|error| Refused { index: sequence as usize, error })?;
+                    check(&body).map_err(|error| Refused {
+                        index: sequence as usize,
+                        error,
+                    })?;
                     acknowledged += 1;
                 }
             }
@@ -154,11 +160,15 @@ impl Socket {
         let end = messages.len() - 1;
         // Whatever fails is reported before the acknowledgement of what comes last in the transaction.
         let last = end - 1;
-        self.send_with(messages, |index| if index == last { ACK } else { 0 }).map_err(|error| Refused { index: 0, error })?;
+        self.send_with(messages, |index| if index == last { ACK } else { 0 })
+            .map_err(|error| Refused { index: 0, error })?;
         loop {
             for (kind, sequence, body) in self.receive().map_err(|error| Refused { index: 0, error })? {
                 if kind == ERROR {
-                    check(&body).map_err(|error| Refused { index: sequence as usize, error })?;
+                    check(&body).map_err(|error| Refused {
+                        index: sequence as usize,
+                        error,
+                    })?;
                     if sequence as usize == last {
                         return Ok(());
                     }
@@ -202,7 +212,9 @@ impl Socket {
 
     fn send_with(&self, messages: Vec<Message>, flags: impl Fn(usize) -> u16) -> io::Result<()> {
         let messages = messages.into_iter().enumerate();
-        let bytes: Vec<u8> = messages.flat_map(|(index, message)| message.finish(index as u32, flags(index))).collect();
+        let bytes: Vec<u8> = messages
+            .flat_map(|(index, message)| message.finish(index as u32, flags(index)))
+            .collect();
         send(&self.fd, &bytes, SendFlags::empty())?;
         Ok(())
     }
@@ -229,8 +241,14 @@ impl Socket {
 
 /// What an acknowledgement says: its first word is 0 or a negated error number.
 fn check(body: &[u8]) -> io::Result<()> {
-    let word = body.get(..4).map_or(-libc::EIO, |word| i32::from_ne_bytes(word.try_into().expect("4 bytes")));
-    if word == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-word)) }
+    let word = body
+        .get(..4)
+        .map_or(-libc::EIO, |word| i32::from_ne_bytes(word.try_into().expect("4 bytes")));
+    if word == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(-word))
+    }
 }
 
 /// The attributes that follow a structure of `skip` bytes: type and value of each.

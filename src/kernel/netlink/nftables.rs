@@ -132,11 +132,15 @@ pub struct Batch {
 impl Batch {
     /// Begins a transaction about one IPv4 table.
     pub fn new(table: &'static str) -> Batch {
-        Batch { table, messages: vec![Message::new(BATCH_BEGIN, 0, &[0, 0, 0, SUBSYSTEM as u8])] }
+        Batch {
+            table,
+            messages: vec![Message::new(BATCH_BEGIN, 0, &[0, 0, 0, SUBSYSTEM as u8])],
+        }
     }
 
     fn message(&mut self, kind: u16, flags: u16) -> &mut Message {
-        self.messages.push(Message::new(SUBSYSTEM << 8 | kind, flags, &[FAMILY_IPV4, 0, 0, 0]));
+        self.messages
+            .push(Message::new(SUBSYSTEM << 8 | kind, flags, &[FAMILY_IPV4, 0, 0, 0]));
         self.messages.last_mut().expect("just pushed")
     }
 
@@ -168,7 +172,13 @@ impl Batch {
         let (key, value) = (described(set.key), described(set.value));
         let flags = if set.interval { 4 } else { 0 } | if set.value.is_empty() { 0 } else { 8 };
         let message = self.message(NEWSET, CREATE);
-        message.text(1, table).text(2, set.name).big_word(3, flags).big_word(4, key.0).big_word(5, key.1).big_word(10, id);
+        message
+            .text(1, table)
+            .text(2, set.name)
+            .big_word(3, flags)
+            .big_word(4, key.0)
+            .big_word(5, key.1)
+            .big_word(10, id);
         if !set.value.is_empty() {
             message.big_word(6, value.0).big_word(7, value.1);
         }
@@ -236,8 +246,13 @@ pub fn table_comment(socket: &Socket, table: &str) -> io::Result<Option<String>>
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
         Ok(body) => {
-            let data = attributes(&body, NFGENMSG).into_iter().find(|(kind, _)| *kind == 6).map(|(_, data)| data);
-            let comment = data.and_then(|data| data.get(2..data.len().saturating_sub(1))).unwrap_or_default();
+            let data = attributes(&body, NFGENMSG)
+                .into_iter()
+                .find(|(kind, _)| *kind == 6)
+                .map(|(_, data)| data);
+            let comment = data
+                .and_then(|data| data.get(2..data.len().saturating_sub(1)))
+                .unwrap_or_default();
             Ok(Some(String::from_utf8_lossy(comment).into_owned()))
         }
     }
@@ -272,7 +287,10 @@ fn encode(message: &mut Message, expression: &Expression) {
         }),
         Expression::Payload(header, offset, length, to) => named(message, "payload", |data| {
             let header = if header == Header::Network { 1 } else { 2 };
-            data.big_word(1, register(to)).big_word(2, header).big_word(3, offset).big_word(4, length);
+            data.big_word(1, register(to))
+                .big_word(2, header)
+                .big_word(3, offset)
+                .big_word(4, length);
         }),
         Expression::DestinationKind(to) => named(message, "fib", |data| {
             data.big_word(1, register(to)).big_word(2, 3).big_word(3, 2);
@@ -302,7 +320,10 @@ fn encode(message: &mut Message, expression: &Expression) {
             data.text(1, map).big_word(2, register(at)).big_word(3, register(at));
         }),
         Expression::DestinationNat(address, port) => named(message, "nat", |data| {
-            data.big_word(1, 1).big_word(2, FAMILY_IPV4.into()).big_word(3, register(address)).big_word(5, register(port));
+            data.big_word(1, 1)
+                .big_word(2, FAMILY_IPV4.into())
+                .big_word(3, register(address))
+                .big_word(5, register(port));
         }),
         Expression::Masquerade => named(message, "masq", |_| {}),
         Expression::Drop => verdict(message, 0),

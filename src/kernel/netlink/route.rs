@@ -57,7 +57,10 @@ impl Socket {
         let mut message = Message::new(GETLINK, 0, &link_head(0, 0));
         message.text(IFLA_IFNAME, name);
         match self.ask(message) {
-            Ok(body) => Ok(Some(Link { index: word(&body, 4), is_up: word(&body, 8) & UP != 0 })),
+            Ok(body) => Ok(Some(Link {
+                index: word(&body, 4),
+                is_up: word(&body, 8) & UP != 0,
+            })),
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(error) => Err(error),
         }
@@ -80,7 +83,9 @@ impl Socket {
     pub fn add_address(&self, link: u32, address: Ipv4Addr, prefix: u8) -> io::Result<()> {
         let [a, b, c, d] = link.to_ne_bytes();
         let mut message = Message::new(NEWADDR, CREATE | EXCLUSIVE, &[AF_INET, prefix, 0, 0, a, b, c, d]);
-        message.attribute(IFA_LOCAL, &address.octets()).attribute(IFA_ADDRESS, &address.octets());
+        message
+            .attribute(IFA_LOCAL, &address.octets())
+            .attribute(IFA_ADDRESS, &address.octets());
         match self.request(vec![message]) {
             Err(refused) if refused.error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             result => Ok(result?),
@@ -90,14 +95,18 @@ impl Socket {
     /// Makes both ends of a pair where they belong, in one step: moving one later would cost milliseconds. Ours is set up.
     pub fn create_veth(&self, veth: &Veth) -> io::Result<()> {
         let mut message = Message::new(NEWLINK, CREATE | EXCLUSIVE, &link_head(0, 0));
-        message.text(IFLA_IFNAME, veth.name).word(IFLA_MASTER, veth.bridge).nest(IFLA_LINKINFO, |info| {
-            info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
-                data.nest(VETH_INFO_PEER, |peer| {
-                    peer.raw(&link_head(0, 0)).text(IFLA_IFNAME, veth.peer);
-                    peer.attribute(IFLA_ADDRESS, &veth.hardware_address).word(IFLA_NET_NS_PID, veth.pid);
+        message
+            .text(IFLA_IFNAME, veth.name)
+            .word(IFLA_MASTER, veth.bridge)
+            .nest(IFLA_LINKINFO, |info| {
+                info.text(IFLA_INFO_KIND, "veth").nest(IFLA_INFO_DATA, |data| {
+                    data.nest(VETH_INFO_PEER, |peer| {
+                        peer.raw(&link_head(0, 0)).text(IFLA_IFNAME, veth.peer);
+                        peer.attribute(IFLA_ADDRESS, &veth.hardware_address)
+                            .word(IFLA_NET_NS_PID, veth.pid);
+                    });
                 });
             });
-        });
         let mut up = Message::new(NEWLINK, 0, &link_head(0, UP));
         up.text(IFLA_IFNAME, veth.name);
         Ok(self.request([vec![message], without_link_local(veth.name), vec![up]].concat())?)
@@ -130,7 +139,8 @@ impl Socket {
 }
 
 fn word(body: &[u8], at: usize) -> u32 {
-    body.get(at..at + 4).map_or(0, |word| u32::from_ne_bytes(word.try_into().expect("4 bytes")))
+    body.get(at..at + 4)
+        .map_or(0, |word| u32::from_ne_bytes(word.try_into().expect("4 bytes")))
 }
 
 /// A `struct ifinfomsg`: family, type, index, flags, and which of the flags are meant.

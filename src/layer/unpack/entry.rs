@@ -17,15 +17,24 @@ const OURS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 /// Writes one entry.
 pub fn write<R: Read>(entry: &mut Entry<R>, tree: &mut Tree) -> Result<()> {
     let kind = entry.header().entry_type();
-    if matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink) {
+    if matches!(
+        kind,
+        EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink
+    ) {
         return Ok(());
     }
     let attributes = attributes(entry)?;
     let sparse = Sparse::of(entry)?;
-    let name = sparse.as_ref().map_or_else(|| entry.path_bytes().into_owned(), |sparse| sparse.name.clone());
+    let name = sparse
+        .as_ref()
+        .map_or_else(|| entry.path_bytes().into_owned(), |sparse| sparse.name.clone());
     let mut path = components(&name)?;
     let Some(last) = path.pop() else {
-        return if kind.is_dir() { tree.set_root(&attributes) } else { Err(Error::invalid("has no name")) };
+        return if kind.is_dir() {
+            tree.set_root(&attributes)
+        } else {
+            Err(Error::invalid("has no name"))
+        };
     };
     match kind {
         EntryType::Directory => tree.directory(&path, &last, &attributes),
@@ -47,10 +56,15 @@ pub fn write<R: Read>(entry: &mut Entry<R>, tree: &mut Tree) -> Result<()> {
 
 /// The components of a name. Names are relative to the root whether they begin with `/` or not.
 fn components(name: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let components: Vec<Vec<u8>> =
-        name.split(|c| *c == b'/').filter(|name| !name.is_empty() && *name != b".").map(<[u8]>::to_vec).collect();
+    let components: Vec<Vec<u8>> = name
+        .split(|c| *c == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
+        .map(<[u8]>::to_vec)
+        .collect();
     if components.iter().any(|name| name == b"..") {
-        return Err(Error::invalid("has `..` in its name: an image must not name what is outside of it"));
+        return Err(Error::invalid(
+            "has `..` in its name: an image must not name what is outside of it",
+        ));
     }
     if name.contains(&0) {
         return Err(Error::invalid("has a NUL byte in its name"));
@@ -60,13 +74,20 @@ fn components(name: &[u8]) -> Result<Vec<Vec<u8>>> {
 
 fn link<R: Read>(entry: &Entry<R>) -> Result<Vec<u8>> {
     let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
-    if target.is_empty() { Err(Error::invalid("links to nothing")) } else { Ok(target) }
+    if target.is_empty() {
+        Err(Error::invalid("links to nothing"))
+    } else {
+        Ok(target)
+    }
 }
 
 fn device<R: Read>(entry: &Entry<R>) -> Result<u64> {
     let header = entry.header();
     let number = |part: io::Result<Option<u32>>| Ok::<u32, Error>(part.map_err(Error::invalid)?.unwrap_or(0));
-    Ok(rustix::fs::makedev(number(header.device_major())?, number(header.device_minor())?))
+    Ok(rustix::fs::makedev(
+        number(header.device_major())?,
+        number(header.device_minor())?,
+    ))
 }
 
 fn attributes<R: Read>(entry: &mut Entry<R>) -> Result<Attributes> {
@@ -75,10 +96,15 @@ fn attributes<R: Read>(entry: &mut Entry<R>) -> Result<Attributes> {
         mode: header.mode().map_err(Error::invalid)? & 0o7777,
         user: header.uid().map_err(Error::invalid)? as u32,
         group: header.gid().map_err(Error::invalid)? as u32,
-        modified: Timespec { tv_sec: header.mtime().map_err(Error::invalid)? as i64, tv_nsec: 0 },
+        modified: Timespec {
+            tv_sec: header.mtime().map_err(Error::invalid)? as i64,
+            tv_nsec: 0,
+        },
         extended: Vec::new(),
     };
-    let Some(extensions) = entry.pax_extensions().map_err(Error::invalid)? else { return Ok(attributes) };
+    let Some(extensions) = entry.pax_extensions().map_err(Error::invalid)? else {
+        return Ok(attributes);
+    };
     for extension in extensions {
         let extension = extension.map_err(Error::invalid)?;
         let (key, value) = (extension.key_bytes(), extension.value_bytes());
@@ -111,8 +137,14 @@ fn time(text: &[u8]) -> Option<Timespec> {
     let nanoseconds: i64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
     // -1.25 is a quarter before -1: a timespec counts its nanoseconds upwards from the second before.
     Some(match (seconds.starts_with('-'), nanoseconds) {
-        (true, 1..) => Timespec { tv_sec: seconds_number - 1, tv_nsec: 1_000_000_000 - nanoseconds },
-        _ => Timespec { tv_sec: seconds_number, tv_nsec: nanoseconds },
+        (true, 1..) => Timespec {
+            tv_sec: seconds_number - 1,
+            tv_nsec: 1_000_000_000 - nanoseconds,
+        },
+        _ => Timespec {
+            tv_sec: seconds_number,
+            tv_nsec: nanoseconds,
+        },
     })
 }
 
@@ -124,7 +156,9 @@ struct Sparse {
 
 impl Sparse {
     fn of<R: Read>(entry: &mut Entry<R>) -> Result<Option<Sparse>> {
-        let Some(extensions) = entry.pax_extensions().map_err(Error::invalid)? else { return Ok(None) };
+        let Some(extensions) = entry.pax_extensions().map_err(Error::invalid)? else {
+            return Ok(None);
+        };
         let (mut name, mut size, mut version) = (None, None, None);
         for extension in extensions.flatten() {
             match extension.key_bytes() {
@@ -148,7 +182,9 @@ impl Sparse {
     fn copy(&self, entry: &mut impl Read, file: &mut std::fs::File) -> io::Result<()> {
         let mut map = Lines { reader: entry, read: 0 };
         let count = map.number()?;
-        let parts: Vec<(u64, u64)> = (0..count).map(|_| Ok((map.number()?, map.number()?))).collect::<io::Result<_>>()?;
+        let parts: Vec<(u64, u64)> = (0..count)
+            .map(|_| Ok((map.number()?, map.number()?)))
+            .collect::<io::Result<_>>()?;
         map.skip_to_block()?;
         for (offset, length) in parts {
             let end = offset.checked_add(length).filter(|end| *end <= self.size);
@@ -219,7 +255,9 @@ fn copy_sparse(reader: &mut impl Read, file: &mut std::fs::File) -> io::Result<(
 }
 
 fn too_large(size: u64) -> Error {
-    Error::invalid(format!("is a sparse file that claims to be {size} bytes long; at most {LARGEST_SPARSE} are unpacked"))
+    Error::invalid(format!(
+        "is a sparse file that claims to be {size} bytes long; at most {LARGEST_SPARSE} are unpacked"
+    ))
 }
 
 #[cfg(test)]
@@ -228,9 +266,12 @@ mod tests {
 
     #[test]
     fn pax_times_have_fractions_and_signs() {
-        for (text, seconds, nanoseconds) in
-            [("0", 0, 0), ("1700000000.5", 1_700_000_000, 500_000_000), ("12.123456789123", 12, 123_456_789), ("-1.25", -2, 750_000_000)]
-        {
+        for (text, seconds, nanoseconds) in [
+            ("0", 0, 0),
+            ("1700000000.5", 1_700_000_000, 500_000_000),
+            ("12.123456789123", 12, 123_456_789),
+            ("-1.25", -2, 750_000_000),
+        ] {
             let time = time(text.as_bytes()).unwrap();
             assert_eq!((time.tv_sec, time.tv_nsec), (seconds, nanoseconds), "{text}");
         }

@@ -53,7 +53,11 @@ fn write_tree(reader: &mut impl Read, into: &Path) -> Result<()> {
 /// Reads what follows the last entry, so that all of the tarball is hashed, and checks that it ends as tarballs do.
 fn finish(mut reader: Tail<Chunks>) -> Result<()> {
     std::io::copy(&mut reader, &mut std::io::sink()).map_err(malformed)?;
-    if reader.is_terminated() { Ok(()) } else { Err(Error::invalid("the tarball is truncated: it has no end mark")) }
+    if reader.is_terminated() {
+        Ok(())
+    } else {
+        Err(Error::invalid("the tarball is truncated: it has no end mark"))
+    }
 }
 
 fn malformed(error: std::io::Error) -> Error {

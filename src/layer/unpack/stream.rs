@@ -34,7 +34,11 @@ fn send(mut reader: impl Read, chunks: &SyncSender<Vec<u8>>) -> Result<(Digest, 
     let mut size = 0;
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk).map_err(unreadable)?;
+        reader
+            .by_ref()
+            .take(CHUNK as u64)
+            .read_to_end(&mut chunk)
+            .map_err(unreadable)?;
         if chunk.is_empty() {
             return Ok((Digest::of(hasher), size));
         }
@@ -65,7 +69,14 @@ pub struct Chunks {
 impl Chunks {
     pub fn channel() -> (SyncSender<Vec<u8>>, Chunks) {
         let (sender, receiver) = sync_channel(AHEAD);
-        (sender, Chunks { receiver, chunk: Vec::new(), read: 0 })
+        (
+            sender,
+            Chunks {
+                receiver,
+                chunk: Vec::new(),
+                read: 0,
+            },
+        )
     }
 }
 
@@ -93,7 +104,11 @@ const BLOCK: u64 = 512;
 
 impl<R> Tail<R> {
     pub fn new(reader: R) -> Tail<R> {
-        Tail { reader, zeros: 0, length: 0 }
+        Tail {
+            reader,
+            zeros: 0,
+            length: 0,
+        }
     }
 
     /// Whether what was read so far ends with a block of zeros.
@@ -106,7 +121,11 @@ impl<R: Read> Read for Tail<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.reader.read(buffer)?;
         let zeros = buffer[..length].iter().rev().take_while(|byte| **byte == 0).count();
-        self.zeros = if zeros == length { self.zeros + zeros as u64 } else { zeros as u64 };
+        self.zeros = if zeros == length {
+            self.zeros + zeros as u64
+        } else {
+            zeros as u64
+        };
         self.length += length as u64;
         Ok(length)
     }
@@ -118,7 +137,12 @@ mod tests {
 
     #[test]
     fn the_end_mark_is_seen_however_the_stream_is_cut() {
-        for (bytes, terminated) in [(vec![0; 1024], true), (vec![1; 1024], false), ([vec![1; 512], vec![0; 512]].concat(), true), (vec![0; 700], false)] {
+        for (bytes, terminated) in [
+            (vec![0; 1024], true),
+            (vec![1; 1024], false),
+            ([vec![1; 512], vec![0; 512]].concat(), true),
+            (vec![0; 700], false),
+        ] {
             for size in [1, 100, 512, 4096] {
                 let mut tail = Tail::new(bytes.as_slice());
                 let mut buffer = vec![0; size];

@@ -38,7 +38,11 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
         let root = openat(CWD, root, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", root.display()))?;
-        Ok(Tree { root, parent: None, times: Vec::new() })
+        Ok(Tree {
+            root,
+            parent: None,
+            times: Vec::new(),
+        })
     }
 
     /// Sets the attributes of the root directory itself.
@@ -113,7 +117,10 @@ impl Tree {
         if (target_path, target_name.as_slice()) == (path, name) {
             return Err(Error::invalid("is a hard link to itself"));
         }
-        replacing(parent, name, || linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())).doing(doing)
+        replacing(parent, name, || {
+            linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
+        })
+        .doing(doing)
     }
 
     /// Sets the times of directories, the deepest last made first.
@@ -149,7 +156,13 @@ fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
     }
     let joined = path.join(&b'/');
     loop {
-        match openat2(root, joined.as_slice(), DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS) {
+        match openat2(
+            root,
+            joined.as_slice(),
+            DIRECTORY,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        ) {
             // A rename elsewhere on the system made the kernel unsure of a `..` in a link.
             Err(Errno::AGAIN) => {}
             result => return result,
@@ -209,7 +222,11 @@ fn is_directory(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
 /// Sets owner, mode and extended attributes. The order matters: a change of owner clears the set-user-ID bit and file
 /// capabilities.
 fn set_attributes(file: impl AsFd, attributes: &Attributes) -> Result<()> {
-    fchown(&file, Some(Uid::from_raw(attributes.user)), Some(Gid::from_raw(attributes.group)))?;
+    fchown(
+        &file,
+        Some(Uid::from_raw(attributes.user)),
+        Some(Gid::from_raw(attributes.group)),
+    )?;
     fchmod(&file, Mode::from_raw_mode(attributes.mode))?;
     for (name, value) in &attributes.extended {
         fsetxattr(&file, name.as_slice(), value, XattrFlags::empty()).doing(|| attribute(name))?;
@@ -228,7 +245,12 @@ fn set_attributes_at(parent: &OwnedFd, name: &[u8], attributes: &Attributes) -> 
             lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty()).doing(|| attribute(key))?;
         }
     }
-    Ok(utimensat(parent, name, &times(attributes.modified), AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(utimensat(
+        parent,
+        name,
+        &times(attributes.modified),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )?)
 }
 
 fn attribute(name: &[u8]) -> String {
@@ -236,5 +258,8 @@ fn attribute(name: &[u8]) -> String {
 }
 
 fn times(modified: Timespec) -> Timestamps {
-    Timestamps { last_access: modified, last_modification: modified }
+    Timestamps {
+        last_access: modified,
+        last_modification: modified,
+    }
 }
