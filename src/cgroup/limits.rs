@@ -34,6 +34,9 @@ pub fn parse_cpus(text: &str, available: usize) -> Result<f64> {
     Ok(cpus)
 }
 
+/// Below it hardly anything starts: the smallest limit that Docker takes, too.
+const SMALLEST_MEMORY: u64 = 6 << 20;
+
 /// Reads an amount of memory: a number, and a unit `b`, `k`, `m`, `g` or `t`, of 1024 each, in either case, after which `b` or
 /// `ib` may follow.
 pub fn parse_memory(text: &str) -> Result<u64> {
@@ -52,8 +55,13 @@ pub fn parse_memory(text: &str) -> Result<u64> {
     };
     let number: f64 = number.parse().map_err(|_| invalid())?;
     let bytes = number * (1u64 << shift) as f64;
-    if !(1.0..9e18).contains(&bytes) {
+    if !(0.0..9e18).contains(&bytes) {
         return Err(invalid());
+    }
+    if bytes < SMALLEST_MEMORY as f64 {
+        return Err(Error::invalid(format!(
+            "memory limit `{text}` is below the smallest one (6m)"
+        )));
     }
     Ok(bytes as u64)
 }
@@ -65,8 +73,8 @@ mod tests {
     #[test]
     fn memory_has_units() {
         for (text, bytes) in [
-            ("1", 1),
-            ("512k", 512 << 10),
+            ("6291456", 6 << 20),
+            ("8192k", 8 << 20),
             ("100m", 100 << 20),
             ("100MB", 100 << 20),
             ("1.5g", 3 << 29),
@@ -75,7 +83,7 @@ mod tests {
         ] {
             assert_eq!(parse_memory(text).unwrap(), bytes, "{text}");
         }
-        for text in ["", "m", "-1m", "1x", "1.2.3m", "0", "1e9", "99999999t", "nan"] {
+        for text in ["", "m", "-1m", "1x", "1k", "1.2.3m", "0", "1e9", "99999999t", "nan"] {
             let error = parse_memory(text).unwrap_err().to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");
         }

@@ -1,5 +1,7 @@
 //! `tinydock run`
 
+use std::io::{self, Write};
+
 use super::flags::{Order, Parsed};
 use super::{Command, MANY, container, print, warn};
 use crate::engine::{Engine, Streams};
@@ -33,7 +35,8 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     }
     let run = engine.run(options, parsed.text("name")?, parsed.text("hostname")?, trace, warn)?;
     if trace {
-        eprint!("{}", explain::text(&run.explained));
+        // That nobody reads it must not end a run.
+        let _ = io::stderr().write_all(explain::text(&run.explained).as_bytes());
     }
     if detach {
         return print(format!("{}\n", run.id)).map(|()| 0);

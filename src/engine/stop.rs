@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::container::State;
 use super::{Container, Engine};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
 
 impl Engine {
     /// Sends a container a signal and, if it has not ended after `grace`, SIGKILL. No `grace` is all the time it wants.
-    /// Returns when the container has ended and is cleaned up after.
+    /// Returns when the container has ended and is cleaned up after, at once if it does not run.
     pub fn stop(&self, container: &Container, number: i32, grace: Option<Duration>) -> Result<()> {
+        if !matches!(container.state()?, State::Running(_)) {
+            return Ok(());
+        }
         let (init, _) = container.open_init()?;
         let doing = || format!("stop container `{}`", container.name());
         // It may have ended since.

@@ -92,6 +92,8 @@ impl MountPoint {
         }
         let flags = if self.missing > 0 && !self.directory {
             open::CREAT | open::NONBLOCK
+        } else if self.directory {
+            open::PATH | open::DIRECTORY
         } else {
             open::PATH
         };

@@ -132,7 +132,7 @@ fn nothing_of_ours_is_inherited() {
     // The fourth is of `ls` itself.
     assert_eq!(
         host.sh(&format!(
-            "exec 5</etc/passwd 9<>/tmp; SECRET=x $TINYDOCK run --rm --network none busybox sh -c \"{script}\""
+            "exec 5</etc/passwd 9</tmp; SECRET=x $TINYDOCK run --rm --network none busybox sh -c \"{script}\""
         ))
         .ok(),
         "4\n"

@@ -74,9 +74,9 @@ fn networks_are_kept_apart() {
         "--network",
         "two",
         "busybox",
-        "timeout",
-        "2",
         "nc",
+        "-w",
+        "2",
         address.trim(),
         "80",
     ]);

@@ -19,6 +19,9 @@ const IFLA_NET_NS_PID: u16 = 19;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
@@ -27,6 +30,9 @@ const RTA_DST: u16 = 1;
 
 /// IPv6 link-local addresses are made by nobody.
 const ADDR_GEN_MODE_NONE: u8 = 1;
+/// Frames may leave by the port they came from: where br_netfilter is loaded, a container that connects to its own published
+/// port is bridged, not routed, back to itself.
+const HAIRPIN: u8 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u16 = 10;
 const UP: u32 = 1;
@@ -108,7 +114,11 @@ impl Socket {
                 });
             });
         let mut up = Message::new(NEWLINK, 0, &link_head(0, UP));
-        up.text(IFLA_IFNAME, veth.name);
+        up.text(IFLA_IFNAME, veth.name).nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_SLAVE_KIND, "bridge").nest(IFLA_INFO_SLAVE_DATA, |port| {
+                port.attribute(IFLA_BRPORT_MODE, &[HAIRPIN]);
+            });
+        });
         Ok(self.request([vec![message], without_link_local(veth.name), vec![up]].concat())?)
     }
 
