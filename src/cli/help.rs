@@ -64,9 +64,15 @@ fn spell(flag: &Flag) -> String {
 pub fn nearest(word: &str) -> Option<&'static str> {
     let near = COMMANDS
         .iter()
-        .map(|command| (distance(word, command.name), command.name))
+        .map(|command| {
+            (
+                distance(word, command.name),
+                command.name.len().abs_diff(word.len()),
+                command.name,
+            )
+        })
         .min()?;
-    (near.0 <= 2 && near.0 < word.len()).then_some(near.1)
+    (near.0 <= 2 && near.0 < word.len()).then_some(near.2)
 }
 
 /// How many letters must be added, removed or replaced to make one word of another.
