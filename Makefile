@@ -21,8 +21,6 @@ test: $(BUSYBOX) ## Run every test
 	scripts/packages.sh test
 	cargo test --locked --no-run
 	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --no-fail-fast
-	cargo build --release --locked
-	$(SUDO) tests/vm/run.sh
 
 lint:
 	cargo fmt --check

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Each room, and the others it may import. `error` is for all.
 const ROOMS: [(&str, &[&str]); 10] = [
     ("kernel", &[]),
-    ("program", &[]),
+    ("program", &["kernel"]),
     ("store", &["kernel"]),
     ("isolation", &["kernel", "program"]),
     ("cgroup", &["kernel", "program"]),

@@ -145,7 +145,7 @@ pub fn attach(attached: &Attached, streams: Streams) -> Result<i32> {
             };
             tell(&attached.socket, kind, typed)?;
         }
-        while signal && let Some(number) = user.signals.next() {
+        while signal && let Some(number) = user.signals.take() {
             if number == libc::SIGWINCH {
                 tell_size(&user)?
             } else {

@@ -134,7 +134,7 @@ fn run(program: &Program, child: &Child, mut wires: Wires, user: Option<&mut Use
         if input {
             ends.type_in(user.read(&mut buffer));
         }
-        while signal && let Some(number) = user.signals.next() {
+        while signal && let Some(number) = user.signals.take() {
             if number == libc::SIGWINCH {
                 ends.resize(user)
             } else {

@@ -33,7 +33,7 @@ impl Signals {
     }
 
     /// The next signal that has arrived.
-    pub fn next(&mut self) -> Option<i32> {
+    pub fn take(&mut self) -> Option<i32> {
         let mut info = [0; size_of::<libc::signalfd_siginfo>()];
         self.file.read_exact(&mut info).ok()?;
         Some(i32::from_ne_bytes(info[..4].try_into().expect("4 bytes")))

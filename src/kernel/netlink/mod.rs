@@ -180,14 +180,10 @@ impl Socket {
     /// Sends one request and returns the body of its one answer.
     pub fn ask(&self, message: Message) -> io::Result<Vec<u8>> {
         self.send(vec![message], 0)?;
-        loop {
-            for (kind, _, body) in self.receive()? {
-                if kind == ERROR {
-                    check(&body)?;
-                    return Ok(Vec::new());
-                }
-                return Ok(body);
-            }
+        match self.receive()?.into_iter().next() {
+            Some((ERROR, _, body)) => check(&body).map(|()| Vec::new()),
+            Some((_, _, body)) => Ok(body),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 

@@ -113,7 +113,7 @@ impl<R> Tail<R> {
 
     /// Whether what was read so far ends with a block of zeros.
     pub fn is_terminated(&self) -> bool {
-        self.zeros >= BLOCK && self.length % BLOCK == 0
+        self.zeros >= BLOCK && self.length.is_multiple_of(BLOCK)
     }
 }
 
