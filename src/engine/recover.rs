@@ -127,7 +127,10 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let wrong = || Error::invalid("tinydock starts this by itself");
     let [id, lock] = arguments else { return Err(wrong()) };
     let id = Id::parse(id).ok_or_else(wrong)?;
-    let _lock = descriptor::inherited(lock.parse().map_err(|_| wrong())?).map_err(|_| wrong())?;
+    let lock = lock.parse().map_err(|_| wrong())?;
+    // Ports stay reserved until their sockets close: that must not be later than the container is gone.
+    descriptor::close_all_but(&[lock]);
+    let _lock = descriptor::inherited(lock).map_err(|_| wrong())?;
     bury(store, &id)?;
     sweep(store)
 }
