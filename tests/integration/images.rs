@@ -37,7 +37,7 @@ fn a_tarball_dropped_in_is_an_image() {
     tarball(&host, "gz.tar.gz", "add('f', b'gz')");
     tarball(&host, "plain.tar", "add('f', b'plain')");
     tarball(&host, "z.tar", "add('f', b'z')");
-    host.sh("python3 -c 'import zstandard' 2>/dev/null || true; command -v zstd >/dev/null || apt-get install -y -qq zstd >/dev/null; cd root/image/registry && zstd -q --rm z.tar").ok();
+    host.sh("cd root/image/registry && zstd -q --rm z.tar").ok();
     for (image, text) in [("gz", "gz"), ("plain", "plain"), ("z", "z")] {
         assert_eq!(shell(&host, image, "cat /f"), text);
         assert!(
