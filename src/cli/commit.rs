@@ -1,7 +1,7 @@
 //! `tinydock commit`
 
 use super::flags::{Order, Parsed};
-use super::{Command, print};
+use super::{Command, print, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::image::Name;
@@ -18,6 +18,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    tidy(engine);
     let container = engine.find(&parsed.arguments[0].display().to_string())?;
     let name = Name::parse(&parsed.arguments[1].display().to_string())?;
     engine.commit(&container, &name)?;

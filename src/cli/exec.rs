@@ -1,7 +1,7 @@
 //! `tinydock exec`
 
 use super::flags::{Flag, Order, Parsed, option, switch};
-use super::{Command, MANY, container};
+use super::{Command, MANY, container, tidy};
 use crate::engine::{Engine, ExecOptions, Streams};
 use crate::error::{Error, Result};
 
@@ -26,6 +26,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    tidy(engine);
     let mut arguments = parsed.arguments.iter().cloned();
     let name = arguments.next().unwrap_or_default();
     let options = ExecOptions {

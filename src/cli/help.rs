@@ -11,7 +11,7 @@ pub fn print(name: &str) -> Result<u8> {
     let text = match COMMANDS.iter().find(|command| command.name == name) {
         Some(command) => about(command),
         None if name.is_empty() => overview(""),
-        None if COMMANDS.iter().any(|command| command.name.starts_with(&format!("{name} "))) => overview(&format!("{name} ")),
+        None if super::is_group(name) => overview(&format!("{name} ")),
         None => return Err(Error::invalid(format!("`{name}` is not a tinydock command"))),
     };
     super::print(text).map(|()| 0)

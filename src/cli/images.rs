@@ -2,7 +2,7 @@
 
 use super::flags::{Order, Parsed};
 use super::table::{bytes, table};
-use super::{Command, print};
+use super::{Command, print, tidy};
 use crate::engine::{self, Engine};
 use crate::error::Result;
 
@@ -18,6 +18,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, _: Parsed) -> Result<u8> {
+    tidy(engine);
     let created = |seconds| {
         if seconds == 0 {
             "built in".to_string()

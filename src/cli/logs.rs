@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::flags::{Flag, Order, Parsed, switch};
-use super::{Command, print};
+use super::{Command, print, tidy};
 use crate::engine::{Engine, Stream};
 use crate::error::{Doing, Result};
 
@@ -21,6 +21,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    tidy(engine);
     let container = engine.find(&parsed.arguments[0].display().to_string())?;
     let show = |stream, text: &str| match stream {
         Stream::Stdout => print(text),

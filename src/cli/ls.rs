@@ -2,7 +2,7 @@
 
 use super::flags::{Flag, Order, Parsed, switch};
 use super::table::table;
-use super::{Command, print, report};
+use super::{Command, print, report, tidy};
 use crate::engine::{Engine, Listed, State};
 use crate::error::Result;
 
@@ -27,7 +27,7 @@ const HEADING: [&str; 9] = ["ID", "STATUS", "IMAGE", "IP", "PORTS", "PID", "CREA
 const LONGEST_COMMAND: usize = 30;
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    engine.recover()?;
+    tidy(engine);
     let mut status = 0;
     let listed = engine.list(parsed.is_set("all"), |error| {
         report(&error);

@@ -40,6 +40,9 @@ pub struct Command {
     pub run: fn(&Engine, Parsed) -> Result<u8>,
 }
 
+/// What asks for help about a group of commands.
+const HELP: [&str; 3] = ["-h", "-help", "--help"];
+
 /// Any number of arguments.
 const MANY: usize = usize::MAX;
 
@@ -99,6 +102,13 @@ fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "tinydock: warning: {text}");
 }
 
+/// Undoes what killed processes have left. That this fails is no reason not to do what was asked for.
+fn tidy(engine: &Engine) {
+    if let Err(error) = engine.recover() {
+        warn(&error.to_string());
+    }
+}
+
 /// Writes text to the standard output. A reader that has gone ends us quietly.
 fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
@@ -124,7 +134,11 @@ fn dispatch(arguments: Vec<OsString>, failure: &std::cell::Cell<u8>) -> Result<u
                 .as_str(),
         );
     };
-    let (command, words) = find(&first, words.collect())?;
+    let words: Vec<OsString> = words.collect();
+    if is_group(&first) && words.first().is_none_or(|word| HELP.iter().any(|help| word == help)) {
+        return help::print(&first);
+    }
+    let (command, words) = find(&first, words)?;
     failure.set(command.failure);
     if wants_help(command, &words) {
         return help::print(command.name);
@@ -140,8 +154,8 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
     if let Some(command) = COMMANDS.iter().find(|command| command.name == first) {
         return Ok((command, words));
     }
-    let group = format!("{first} ");
-    if COMMANDS.iter().any(|command| command.name.starts_with(&group)) {
+    if is_group(first) {
+        let group = format!("{first} ");
         let second = words.first().map(|word| word.display().to_string()).unwrap_or_default();
         if let Some(command) = COMMANDS
             .iter()
@@ -149,11 +163,6 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
         {
             words.remove(0);
             return Ok((command, words));
-        }
-        if ["", "-h", "-help", "--help"].contains(&second.as_str()) {
-            return Err(
-                Error::invalid(format!("`tinydock {first}` needs a command")).hint(format!("`tinydock help {first}` lists them"))
-            );
         }
         return Err(Error::invalid(format!("`{second}` is not a command of `tinydock {first}`"))
             .hint(format!("`tinydock help {first}` lists them")));
@@ -163,6 +172,13 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
         Some(near) => known.hint(format!("did you mean `{near}`?")),
         None => known.hint("`tinydock help` lists them"),
     })
+}
+
+/// Whether a word is what several commands begin with.
+fn is_group(word: &str) -> bool {
+    COMMANDS
+        .iter()
+        .any(|command| command.name.split_once(' ').is_some_and(|(group, _)| group == word))
 }
 
 /// Whether the words before the first argument ask for help.

@@ -2,7 +2,7 @@
 
 use super::flags::{Flag, Order, Parsed, option};
 use super::table::table;
-use super::{Command, MANY, for_each, print};
+use super::{Command, MANY, for_each, print, tidy};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::Subnet;
@@ -65,7 +65,7 @@ fn create(engine: &Engine, parsed: Parsed) -> Result<u8> {
 }
 
 fn ls(engine: &Engine, _: Parsed) -> Result<u8> {
-    engine.recover()?;
+    tidy(engine);
     let gateway = |subnet: Subnet| format!("{}/{}", subnet.gateway(), subnet.prefix());
     let rows = engine
         .networks()?

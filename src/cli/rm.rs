@@ -1,7 +1,7 @@
 //! `tinydock rm`
 
 use super::flags::{Flag, Order, Parsed, switch};
-use super::{Command, MANY, for_each};
+use super::{Command, MANY, for_each, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
 
@@ -21,6 +21,6 @@ pub const COMMAND: Command = Command {
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let force = parsed.is_set("force");
     let status = for_each(&parsed.arguments, |name| engine.remove(&engine.find(name)?, force));
-    engine.recover()?;
+    tidy(engine);
     status
 }

@@ -80,7 +80,7 @@ impl Drop for Frozen {
 pub fn thaw_abandoned(store: &Store, directory: &Path, id: &Id) -> Result<()> {
     let path = directory.join(FREEZING);
     if path.exists()
-        && let Some(_lock) = Lock::try_acquire(&path)?
+        && let Some(_lock) = super::recover::try_lock(&path)?
     {
         group(store, id).thaw()?;
         let _ = fs::remove_file(path);

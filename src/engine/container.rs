@@ -145,7 +145,9 @@ impl Container {
         }
         Ok(match started {
             None => State::Created,
-            Some(started) if is_held => State::Running(started),
+            Some(started) if is_held && self.file("started").exists() => State::Running(started),
+            // It was removed between the looks.
+            Some(_) if is_held => State::Created,
             // Its monitor was killed, or the host was restarted.
             Some(_) => State::Exited(Exit::lost()),
         })
@@ -176,8 +178,12 @@ impl Container {
         }
     }
 
-    /// Whether the container is only there until somebody has cleaned up after it.
+    /// Whether the container is gone, or only there until somebody has cleaned up after it.
     pub fn is_vanishing(&self) -> Result<bool> {
-        Ok(self.spec.options.auto_remove && matches!(self.state()?, State::Exited(_)))
+        Ok(match self.state()? {
+            State::Running(_) => false,
+            State::Exited(_) => self.spec.options.auto_remove,
+            State::Created => !self.file("spec").exists(),
+        })
     }
 }

@@ -7,6 +7,7 @@ use super::start::Trace;
 use super::{Container, Engine, Options, Spec, clock};
 use crate::error::Result;
 use crate::image::Name;
+use crate::kernel::process::SPAWN_FLAGS;
 use crate::layer::{self, View};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
 use crate::program::explain::Explained;
@@ -67,7 +68,7 @@ impl Engine {
         };
         let networks = Networks::new(&self.store);
         let network: Network = match networks.find(name) {
-            Err(_) if name == network::DEFAULT => Networks::default_to_be(),
+            Err(_) if name == network::DEFAULT => networks.default_to_be(),
             network => network?,
         };
         let address = network::lowest_free(&self.store, &network)?;
@@ -131,8 +132,8 @@ fn spawn(plan: &Plan) -> Explained {
     Explained::on_host(
         Concept::ProcessIsolation,
         format!(
-            "clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|{}{born}), and at once execveat(init)",
-            clone::NAMES.show(plan.namespaces)
+            "clone3({}{born}), and at once execveat(init)",
+            clone::NAMES.show(SPAWN_FLAGS | plan.namespaces)
         ),
         "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
     )

@@ -4,9 +4,9 @@
 //!   command                      monitor                       init
 //!   ───────                      ───────                       ────
 //!   create: image, record
-//!   prepare: address, cgroup,
-//!     program
-//!   fork ──────────────────────▶ spawn ──────────────────────▶ mounts …
+//!   prepare: address, program
+//!   fork ──────────────────────▶ cgroup
+//!                                spawn ──────────────────────▶ mounts …
 //!                                connect to the network        waits
 //!                                release ────────────────────▶ … becomes the user's command
 //!   ◀─────────────── started ─── becomes the small monitor

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::commit::thaw_abandoned;
-use super::container::{Exit, State};
+use super::container::{Exit, Started, State};
 use super::{Container, Engine};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Error, Result};
@@ -21,7 +21,8 @@ use crate::store::{Id, Lock, Store, read_if_present, write};
 
 /// Whether a container has a right to what it has claimed: it is being started, or it runs.
 pub fn is_alive(store: &Store, id: &Id) -> bool {
-    Lock::is_held(&store.container_run(id).join("lock")) && !store.container(id).join("exit").exists()
+    let container = store.container(id);
+    Lock::is_held(&store.container_run(id).join("lock")) && container.join("spec").exists() && !container.join("exit").exists()
 }
 
 /// Undoes what starting and running a container has made outside its directories. The container's lock is held.
@@ -46,10 +47,11 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
 
 /// Removes all that there is of a container, which is not running. The container's lock is held.
 pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
-    store.discard(&store.container(id))?;
     let names = store.names();
     {
+        // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
+        store.discard(&store.container(id))?;
         for name in names.names()? {
             names.release(&name, id)?;
         }
@@ -100,7 +102,7 @@ pub fn sweep(store: &Store) -> Result<()> {
 }
 
 /// Takes a lock that is free. A directory that has just been removed has none to take.
-fn try_lock(path: &std::path::Path) -> Result<Option<Lock>> {
+pub fn try_lock(path: &std::path::Path) -> Result<Option<Lock>> {
     match Lock::try_acquire(path) {
         Err(_) if path.parent().is_some_and(|directory| !directory.exists()) => Ok(None),
         result => result,
@@ -146,11 +148,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits until a container that has ended is cleaned up after: its address, its ports and its name are free.
-    pub fn wait_until_buried(&self, container: &Container) -> Result<()> {
+    /// Waits until a container whose init has ended is cleaned up after: its address, its ports and its name are free.
+    pub fn wait_until_buried(&self, container: &Container, ended: &Started) -> Result<()> {
         let lock = container.run_file("lock");
         while Lock::is_held(&lock) {
-            if matches!(container.state()?, State::Running(_)) {
+            if matches!(container.state()?, State::Running(started) if started != *ended) {
                 // Somebody has started it again.
                 return Ok(());
             }

@@ -45,6 +45,10 @@ impl Engine {
             )
         });
         let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
+        // While the command runs, there is time for what others have left.
+        if let Err(error) = self.recover() {
+            warn(&error.to_string());
+        }
         let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));
         Ok(Run {
             id: container.id().clone(),

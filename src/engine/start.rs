@@ -66,7 +66,8 @@ impl Engine {
         let program = &prepared.plan.program;
         let terminal = wires.receive_terminal(program)?;
         if let Some(place) = &prepared.place {
-            network::connect(place.bridge, &place.endpoint, init.pid.as_raw_nonzero().get() as u32)?;
+            let pid = init.pid.as_raw_nonzero().get() as u32;
+            network::connect(&self.store, place.bridge, &place.endpoint, pid)?;
         }
         let started = Started {
             pid: init.pid.as_raw_nonzero().get(),

@@ -17,7 +17,7 @@ impl Engine {
         if !matches!(container.state()?, State::Running(_)) {
             return Ok(());
         }
-        let (init, _) = container.open_init()?;
+        let (init, started) = container.open_init()?;
         let doing = || format!("stop container `{}`", container.name());
         // It may have ended since.
         let _ = signal::send(&init, number);
@@ -25,7 +25,7 @@ impl Engine {
             let _ = signal::send(&init, libc::SIGKILL);
             wait(init.as_fd(), None).doing(doing)?;
         }
-        self.wait_until_buried(container)
+        self.wait_until_buried(container, &started)
     }
 }
 

@@ -14,6 +14,9 @@ use super::arch;
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
 
+/// How every process starts that [`Spawn`] makes, beside its namespaces.
+pub const SPAWN_FLAGS: u64 = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64 | CLONE_CLEAR_SIGHAND;
+
 /// What a new process gets of its own, and where it starts.
 #[derive(Default)]
 pub struct Spawn<'a> {
@@ -38,8 +41,7 @@ impl Spawn<'_> {
         let mut pidfd: i32 = -1;
         // SAFETY: the structure is plain numbers, for all of which zero means "not asked for".
         let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD;
-        arguments.flags = flags as u64 | CLONE_CLEAR_SIGHAND | self.namespaces;
+        arguments.flags = SPAWN_FLAGS | self.namespaces;
         arguments.pidfd = &raw mut pidfd as u64;
         arguments.exit_signal = libc::SIGCHLD as u64;
         if let Some(cgroup) = self.cgroup {

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Network, Port, firewall, lease, ports};
+use super::{Firewall, Network, Port, lease, ports};
 use crate::error::{Doing, Result};
 use crate::kernel::netlink::Socket;
 use crate::kernel::netlink::route::Veth;
@@ -103,7 +103,7 @@ impl Display for Action {
 
 /// Makes the endpoint in the network namespace of the process `pid`, which waits. The network's bridge, the address and the
 /// ports are there. Returns once packets can pass.
-pub fn connect(bridge: u32, endpoint: &Endpoint, pid: u32) -> Result<()> {
+pub fn connect(store: &Store, bridge: u32, endpoint: &Endpoint, pid: u32) -> Result<()> {
     let veth = Veth {
         name: &endpoint.interface,
         bridge,
@@ -116,7 +116,7 @@ pub fn connect(bridge: u32, endpoint: &Endpoint, pid: u32) -> Result<()> {
     if endpoint.ports.is_empty() {
         return Ok(());
     }
-    firewall::publish(endpoint.address, &endpoint.ports)
+    Firewall::of(store).publish(endpoint.address, &endpoint.ports)
 }
 
 /// Undoes all that an endpoint is on the host, as far as there is something to undo. The interfaces go with the container's
@@ -128,7 +128,7 @@ pub fn disconnect(store: &Store, id: &Id, endpoint: &Endpoint) -> Result<()> {
         .filter(|port| ports::is_claimed(store, id, port))
         .cloned()
         .collect();
-    firewall::withdraw(endpoint.address, &own)?;
+    Firewall::of(store).withdraw(endpoint.address, &own)?;
     ports::release_ports(store, id, &own)?;
     lease::release(store, &endpoint.network, endpoint.address, id)
 }

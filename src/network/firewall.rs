@@ -1,4 +1,4 @@
-//! The packet filter: one nftables table of our own. Its rules are the same on every host and never change; networks and
+//! The packet filter: one nftables table of our own, which has the store's label as its name. Its rules are the same on every host and never change; networks and
 //! published ports are elements of its sets and maps. Nothing that belongs to anyone else is touched.
 //!
 //! ```text
@@ -38,9 +38,8 @@ use crate::kernel::netlink::nftables::Expression::{
 use crate::kernel::netlink::nftables::{
     Batch, Connection, Element, Expression, FORWARD, Header, Hook, Meta, OUTPUT, POSTROUTING, PREROUTING, Set, Type, table_comment,
 };
+use crate::store::Store;
 
-/// The table's name.
-pub const TABLE: &str = "tinydock";
 /// Tells tables with other rules, of other versions of tinydock, from this one.
 const COMMENT: &str = "made by tinydock, rules of version 1";
 
@@ -185,108 +184,119 @@ fn port_element(port: &Port, container: Ipv4Addr) -> (&'static str, Element) {
     }
 }
 
-/// Whether the table is there and is of this version.
-pub fn is_current() -> Result<bool> {
-    let doing = || format!("look for nftables table `{TABLE}`");
-    let socket = Socket::netfilter().doing(doing)?;
-    Ok(table_comment(&socket, TABLE)
-        .doing(doing)?
-        .is_some_and(|comment| comment == COMMENT || comment.is_empty()))
+/// The table of a store.
+pub struct Firewall {
+    table: String,
 }
 
-/// Makes the table, or makes it anew, with all networks and all ports that are published: the address of the container and
-/// the port.
-fn rebuild(networks: &[Network], published: &[(Ipv4Addr, Port)]) -> Result<()> {
-    let doing = || format!("make nftables table `{TABLE}`");
-    let socket = Socket::netfilter().doing(doing)?;
-    let mut batch = Batch::new(TABLE);
-    if table_comment(&socket, TABLE).doing(doing)?.is_some() {
-        batch.delete_table();
+impl Firewall {
+    pub fn of(store: &Store) -> Firewall {
+        Firewall { table: store.label() }
     }
-    batch.create_table(COMMENT);
-    for (set, id) in SETS.iter().zip(1..) {
-        batch.create_set(set, id);
-    }
-    for (name, hook, rules) in chains() {
-        batch.create_chain(name, hook);
-        for rule in rules {
-            batch.create_rule(name, &rule);
-        }
-    }
-    for network in networks {
-        for (set, elements) in network_elements(network) {
-            batch.add_elements(set, &elements);
-        }
-    }
-    for (container, port) in published {
-        let (map, element) = port_element(port, *container);
-        batch.add_elements(map, &[element]);
-    }
-    batch.commit(&socket).map_err(io::Error::from).doing(doing)
-}
 
-/// Adds a network, whether it is in the table or not. Makes the table, with all `networks` and all ports that `published`
-/// lists, if it is not there or of another version.
-pub fn admit(network: &Network, networks: &[Network], published: &[(Ipv4Addr, Port)]) -> Result<()> {
-    if !is_current()? {
-        return rebuild(networks, published);
+    /// Whether the table is there and is of this version.
+    pub fn is_current(&self) -> Result<bool> {
+        let doing = || format!("look for nftables table `{}`", self.table);
+        let socket = Socket::netfilter().doing(doing)?;
+        Ok(table_comment(&socket, &self.table)
+            .doing(doing)?
+            .is_some_and(|comment| comment == COMMENT || comment.is_empty()))
     }
-    change(|batch| {
-        for (set, elements) in network_elements(network) {
-            batch.add_elements(set, &elements);
-        }
-    })
-    .doing(|| format!("add network `{}` to nftables table `{TABLE}`", network.name))
-}
 
-/// Removes a network, if it is in the table.
-pub fn forget(network: &Network) -> Result<()> {
-    let removed = change(|batch| {
-        for (set, elements) in network_elements(network) {
-            batch.delete_elements(set, &elements);
+    /// Makes the table, or makes it anew, with all networks and all ports that are published: the address of the container
+    /// and the port.
+    fn rebuild(&self, networks: &[Network], published: &[(Ipv4Addr, Port)]) -> Result<()> {
+        let doing = || format!("make nftables table `{}`", self.table);
+        let socket = Socket::netfilter().doing(doing)?;
+        let mut batch = Batch::new(&self.table);
+        if table_comment(&socket, &self.table).doing(doing)?.is_some() {
+            batch.delete_table();
         }
-    });
-    absent_is_fine(removed).doing(|| format!("remove network `{}` from nftables table `{TABLE}`", network.name))
-}
-
-/// Publishes ports of a container.
-pub fn publish(container: Ipv4Addr, ports: &[Port]) -> Result<()> {
-    change(|batch| {
-        for port in ports {
-            let (map, element) = port_element(port, container);
+        batch.create_table(COMMENT);
+        for (set, id) in SETS.iter().zip(1..) {
+            batch.create_set(set, id);
+        }
+        for (name, hook, rules) in chains() {
+            batch.create_chain(name, hook);
+            for rule in rules {
+                batch.create_rule(name, &rule);
+            }
+        }
+        for network in networks {
+            for (set, elements) in network_elements(network) {
+                batch.add_elements(set, &elements);
+            }
+        }
+        for (container, port) in published {
+            let (map, element) = port_element(port, *container);
             batch.add_elements(map, &[element]);
         }
-    })
-    .doing(|| format!("publish ports of `{container}`"))
-}
+        batch.commit(&socket).map_err(io::Error::from).doing(doing)
+    }
 
-/// Takes the ports back, those that are there.
-pub fn withdraw(container: Ipv4Addr, ports: &[Port]) -> Result<()> {
-    let delete = |ports: &[Port]| {
-        change(|batch| {
-            for port in ports {
-                let (map, element) = port_element(port, container);
-                batch.delete_elements(map, &[element]);
+    /// Adds a network, whether it is in the table or not. Makes the table, with all `networks` and all ports that
+    /// `published` lists, if it is not there or of another version.
+    pub fn admit(&self, network: &Network, networks: &[Network], published: &[(Ipv4Addr, Port)]) -> Result<()> {
+        if !self.is_current()? {
+            return self.rebuild(networks, published);
+        }
+        self.change(|batch| {
+            for (set, elements) in network_elements(network) {
+                batch.add_elements(set, &elements);
             }
         })
-    };
-    // Usually all are there. If not, each must be asked for alone, since a transaction happens as a whole or not at all.
-    match delete(ports) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-            ports.chunks(1).try_for_each(|port| absent_is_fine(delete(port)))
-        }
-        result => result,
+        .doing(|| format!("add network `{}` to nftables table `{}`", network.name, self.table))
     }
-    .doing(|| format!("withdraw ports of `{container}`"))
+
+    /// Removes a network, if it is in the table.
+    pub fn forget(&self, network: &Network) -> Result<()> {
+        let removed = self.change(|batch| {
+            for (set, elements) in network_elements(network) {
+                batch.delete_elements(set, &elements);
+            }
+        });
+        absent_is_fine(removed).doing(|| format!("remove network `{}` from nftables table `{}`", network.name, self.table))
+    }
+
+    /// Publishes ports of a container.
+    pub fn publish(&self, container: Ipv4Addr, ports: &[Port]) -> Result<()> {
+        self.change(|batch| {
+            for port in ports {
+                let (map, element) = port_element(port, container);
+                batch.add_elements(map, &[element]);
+            }
+        })
+        .doing(|| format!("publish ports of `{container}`"))
+    }
+
+    /// Takes the ports back, those that are there.
+    pub fn withdraw(&self, container: Ipv4Addr, ports: &[Port]) -> Result<()> {
+        let delete = |ports: &[Port]| {
+            self.change(|batch| {
+                for port in ports {
+                    let (map, element) = port_element(port, container);
+                    batch.delete_elements(map, &[element]);
+                }
+            })
+        };
+        // Usually all are there. If not, each must be asked for alone, since a transaction happens as a whole or not at all.
+        match delete(ports) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+                ports.chunks(1).try_for_each(|port| absent_is_fine(delete(port)))
+            }
+            result => result,
+        }
+        .doing(|| format!("withdraw ports of `{container}`"))
+    }
+
+    fn change(&self, fill: impl FnOnce(&mut Batch)) -> io::Result<()> {
+        let mut batch = Batch::new(&self.table);
+        fill(&mut batch);
+        Ok(batch.commit(&Socket::netfilter()?)?)
+    }
 }
 
-fn change(fill: impl FnOnce(&mut Batch)) -> std::io::Result<()> {
-    let mut batch = Batch::new(TABLE);
-    fill(&mut batch);
-    Ok(batch.commit(&Socket::netfilter()?)?)
-}
-
-fn absent_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         result => result,

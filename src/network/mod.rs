@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use endpoint::{Action, Endpoint, configure, connect, disconnect, loopback};
 pub use files::{hosts, resolv_conf};
-pub use firewall::TABLE;
+use firewall::Firewall;
 pub use lease::{lease, lowest_free};
 pub use networks::{DEFAULT, Networks};
 pub use ports::{Port, Protocol, claim_ports, reserve_ports};

@@ -8,14 +8,13 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::{Network, Subnet, firewall, ports};
+use super::{Firewall, Network, Subnet, ports};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::kernel::netlink::Socket;
 use crate::store::{Id, Store, read_if_present, write_durably};
 
 /// The network of containers that are given none: its name, its bridge and its subnet.
 pub const DEFAULT: &str = "bridge";
-const DEFAULT_BRIDGE: &str = "tinydock0";
 const DEFAULT_SUBNET: Subnet = Subnet::new(Ipv4Addr::new(172, 26, 0, 0), 16);
 
 /// Where the subnets of networks come from that are given none, and how large they are.
@@ -55,20 +54,28 @@ impl Networks<'_> {
         match self.find(name) {
             Err(error) if error.kind == Kind::NotFound && name == DEFAULT => {
                 let subnet = self.check_free(DEFAULT_SUBNET).or_else(|_| self.choose())?;
-                self.make(DEFAULT, subnet, DEFAULT_BRIDGE.into())
+                self.make(DEFAULT, subnet, self.default_bridge())
             }
             result => result,
         }
     }
 
     /// The default network as it will be when somebody uses it.
-    pub fn default_to_be() -> Network {
+    pub fn default_to_be(&self) -> Network {
         Network {
             name: DEFAULT.into(),
             subnet: DEFAULT_SUBNET,
-            bridge: DEFAULT_BRIDGE.into(),
+            bridge: self.default_bridge(),
             created: 0,
         }
+    }
+
+    /// `tinydock0`, or a name that tells the bridge of this store from those of others.
+    fn default_bridge(&self) -> String {
+        let label = self.store.label();
+        label
+            .strip_prefix("tinydock-")
+            .map_or_else(|| "tinydock0".into(), |hash| format!("td0-{hash}"))
     }
 
     fn make(&self, name: &str, subnet: Subnet, bridge: String) -> Result<Network> {
@@ -114,12 +121,13 @@ impl Networks<'_> {
     pub fn ensure(&self, network: &Network) -> Result<u32> {
         let doing = || format!("make bridge `{}` of network `{}`", network.bridge, network.name);
         let socket = Socket::route().doing(doing)?;
+        let firewall = Firewall::of(self.store);
         if let Some(link) = socket.link(&network.bridge).doing(doing)?.filter(|link| link.is_up)
-            && firewall::is_current()?
+            && firewall.is_current()?
         {
             return Ok(link.index);
         }
-        firewall::admit(network, &self.list()?, &ports::published(self.store)?)?;
+        firewall.admit(network, &self.list()?, &ports::published(self.store)?)?;
         if socket.link(&network.bridge).doing(doing)?.is_none() {
             socket.create_bridge(&network.bridge).doing(doing)?;
         }
@@ -147,7 +155,7 @@ impl Networks<'_> {
 
     fn finish_removal(&self, network: &Network, record: &PathBuf) -> Result<()> {
         let doing = || format!("remove network `{}`", network.name);
-        firewall::forget(network).doing(doing)?;
+        Firewall::of(self.store).forget(network).doing(doing)?;
         Socket::route()
             .and_then(|socket| socket.delete_link(&network.bridge))
             .doing(doing)?;

@@ -62,6 +62,7 @@ constants!(/** openat2(2). */ resolve, "RESOLVE_", false, {
     NO_MAGICLINKS = libc::RESOLVE_NO_MAGICLINKS, NO_SYMLINKS = libc::RESOLVE_NO_SYMLINKS, IN_ROOT = libc::RESOLVE_IN_ROOT,
 });
 constants!(/** clone(2), unshare(2), setns(2). */ clone, "CLONE_", false, {
+    VM = libc::CLONE_VM, VFORK = libc::CLONE_VFORK, PIDFD = libc::CLONE_PIDFD, CLEAR_SIGHAND = 1u64 << 32,
     NEWNS = libc::CLONE_NEWNS, NEWCGROUP = libc::CLONE_NEWCGROUP, NEWUTS = libc::CLONE_NEWUTS, NEWIPC = libc::CLONE_NEWIPC,
     NEWUSER = libc::CLONE_NEWUSER, NEWPID = libc::CLONE_NEWPID, NEWNET = libc::CLONE_NEWNET, NEWTIME = 0x80,
 });

@@ -9,18 +9,16 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Doing, Error, Result};
 
-/// Reads a record.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).doing(|| format!("read `{}`", path.display()))?;
-    serde_json::from_slice(&bytes).map_err(|wrong| Error::system(wrong).doing(format!("unreadable record `{}`", path.display())))
-}
-
 /// Reads a record that may not be there.
 pub fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    match fs::metadata(path) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        _ => read(path).map(Some),
-    }
+    let bytes = match fs::read(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        bytes => bytes.doing(|| format!("read `{}`", path.display()))?,
+    };
+    let record = serde_json::from_slice(&bytes);
+    record
+        .map(Some)
+        .map_err(|wrong| Error::system(wrong).doing(format!("unreadable record `{}`", path.display())))
 }
 
 /// Writes a record that survives the death of any process. The caller is the only one who writes this record now.
@@ -62,7 +60,7 @@ mod tests {
     fn a_record_that_does_not_parse_is_reported_by_name() {
         let path = std::env::temp_dir().join(format!("tinydock-record-{}", std::process::id()));
         fs::write(&path, "{").unwrap();
-        let error = read::<Vec<u8>>(&path).unwrap_err().to_string();
+        let error = read_if_present::<Vec<u8>>(&path).unwrap_err().to_string();
         fs::remove_file(&path).unwrap();
         assert!(
             error.starts_with(&format!("unreadable record `{}`", path.display())),

@@ -135,8 +135,22 @@ impl Host {
         line.unwrap_or_else(|| panic!("no {name} in\n{list}"))[from..to].trim().into()
     }
 
+    /// The process that a running container began with.
+    #[track_caller]
+    pub fn init(&self, name: &str) -> i32 {
+        let list = self.run("ls").ok();
+        let head = list.lines().next().expect("a head");
+        let at = head.find("PID").expect("PID");
+        let line = list
+            .lines()
+            .find(|line| line.ends_with(&format!(" {name}")))
+            .expect("the container");
+        let pid = line[at..].split_whitespace().next().expect("a pid");
+        pid.parse().expect("a number")
+    }
+
     /// The name under which this host's cgroups and nothing else are found.
-    fn label(&self) -> String {
+    pub fn label(&self) -> String {
         let store = tinydock::store::Store::find(Some(self.root())).expect("open the store");
         store.label()
     }
@@ -162,7 +176,7 @@ impl Host {
         }
         let links = self.sh("ip -o link show type veth").ok();
         traces.extend(links.lines().map(|line| format!("link {line}")));
-        let elements = self.sh("nft list table ip tinydock 2>/dev/null || true").ok();
+        let elements = self.sh(&format!("nft list table ip {label} 2>/dev/null || true")).ok();
         let ports = elements
             .lines()
             .filter(|line| line.contains(" : 1") && line.contains(" . ") && !line.contains("type"));

@@ -1,6 +1,7 @@
 //! From `run` to `rm`.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use crate::host::{Host, until};
 
@@ -176,4 +177,27 @@ fn names_are_unique_and_prefixes_may_be_ambiguous() {
     );
     assert!(host.run("rm zz").fails(1).contains("zz"));
     host.run("run --rm -name=other -network=none busybox true").ok();
+}
+
+#[test]
+fn a_name_is_free_when_its_container_is_gone() {
+    let host = Host::new();
+    for _ in 0..20 {
+        host.start(&["--rm", "--network", "none", "--name", "same", "busybox", "sleep", "100"]);
+        host.run("stop -t 0 same").ok();
+        assert_eq!(host.run("ls -aq").ok(), "");
+    }
+}
+
+#[test]
+fn the_next_run_cleans_up_after_a_killed_monitor() {
+    let host = Host::new();
+    host.start(&["--rm", "--name", "lost", "-p", "8080:80", "busybox", "sleep", "100"]);
+    let init = host.init("lost");
+    host.sh(&format!("kill -9 $(ps -o ppid= -p {init})")).ok();
+    until("the container dies with its monitor", || {
+        !Path::new(&format!("/proc/{init}/ns/pid")).exists()
+    });
+    host.run("run --rm --network none busybox true").ok();
+    until("nothing is left", || host.traces().is_empty());
 }

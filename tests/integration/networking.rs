@@ -160,3 +160,43 @@ fn nothing_of_anyone_elses_is_touched() {
     assert_eq!(host.sh("nft list table ip other").ok(), before);
     assert_eq!(host.sh("nft list tables").ok().lines().count(), 2);
 }
+
+#[test]
+fn the_packet_filter_can_be_read() {
+    let host = Host::new();
+    host.run("network create -subnet 172.27.0.0/16 mynet").ok();
+    let list = host.sh(&format!("nft list table ip {}", host.label())).ok();
+    let bridge = host.sh("ip -o link show type bridge").ok();
+    let bridge = bridge.split(": ").nth(1).expect("a bridge");
+    assert!(list.contains(&format!("elements = {{ \"{bridge}\" }}")), "{list}");
+    assert!(list.contains("172.27.0.0/16"), "{list}");
+    host.run("network rm mynet").ok();
+}
+
+#[test]
+fn two_roots_on_one_host_do_not_meet() {
+    let host = Host::new();
+    let other = host.path("other").display().to_string();
+    host.start(&["--name", "one", "-p", "8080:80", "busybox", "sh", "-c", SERVE, "one"]);
+    let run = [
+        "--root", &other, "run", "-d", "--name", "two", "-p", "8081:80", "busybox", "sh", "-c", SERVE, "two",
+    ];
+    host.tinydock(&run).ok();
+    fetches(&host, "127.0.0.1", 8080, "one");
+    fetches(&host, "127.0.0.1", 8081, "two");
+    let gateway = host
+        .tinydock(&[
+            "--root",
+            &other,
+            "exec",
+            "two",
+            "sh",
+            "-c",
+            "ip route | sed -n 's/default via \\([^ ]*\\).*/\\1/p'",
+        ])
+        .ok();
+    host.tinydock(&["--root", &other, "exec", "two", "ping", "-c", "1", "-W", "5", gateway.trim()])
+        .ok();
+    host.tinydock(&["--root", &other, "rm", "-f", "two"]).ok();
+    fetches(&host, "127.0.0.1", 8080, "one");
+}

@@ -124,14 +124,14 @@ pub enum Connection {
 }
 
 /// A transaction.
-pub struct Batch {
-    table: &'static str,
+pub struct Batch<'a> {
+    table: &'a str,
     messages: Vec<Message>,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// Begins a transaction about one IPv4 table.
-    pub fn new(table: &'static str) -> Batch {
+    pub fn new(table: &'a str) -> Batch<'a> {
         Batch {
             table,
             messages: vec![Message::new(BATCH_BEGIN, 0, &[0, 0, 0, SUBSYSTEM as u8])],
@@ -181,6 +181,11 @@ impl Batch {
             .big_word(10, id);
         if !set.value.is_empty() {
             message.big_word(6, value.0).big_word(7, value.1);
+        }
+        if set.key == [Type::Interface] {
+            // Only nft(8) reads this: type 0 is the key's byte order, 1 the host's. Without it, names are shown as empty.
+            let order = [&[0, 4][..], &1u32.to_ne_bytes()].concat();
+            message.attribute(13, &order);
         }
     }
 
