@@ -3,9 +3,11 @@
 mod host;
 mod images;
 mod isolation;
+mod kills;
 mod layering;
 mod lifecycle;
 mod limits;
 mod networking;
 mod program;
 mod redis;
+mod tracer;

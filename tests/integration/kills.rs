@@ -1,0 +1,100 @@
+//! Every process of a container is killed at every one of its system calls, and the next command leaves nothing of it.
+
+use std::process::{Command, Stdio};
+
+use crate::host::{Host, until};
+use crate::tracer::{self, Kill, Role};
+
+/// A container that uses everything that could be left behind.
+const CONTAINER: [&str; 7] = ["--rm", "--name", "victim", "-p", "8080:80", "-m", "64m"];
+/// Ends when it is asked to.
+const WAIT: &str = "trap 'exit 0' TERM; while :; do sleep 100 & wait; done";
+
+/// Kills `role` at each of its system calls in turn, until there are no more. Returns how many there were.
+fn kill_at_every_call(host: &Host, role: Role, trial: impl Fn(Kill) -> bool) -> usize {
+    for call in 0.. {
+        if !trial(Kill { role, call }) {
+            return call;
+        }
+        assert_eq!(host.run("ls -aq").ok(), "", "{role:?} killed at call {call}");
+        until(&format!("all is gone of a {role:?} that was killed at call {call}"), || {
+            host.traces().is_empty()
+        });
+    }
+    unreachable!("no process makes calls forever")
+}
+
+fn quiet<'a>(host: &Host, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = host.command(&arguments.into_iter().collect::<Vec<_>>());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn kill_running(role: Role) {
+    let host = Host::new();
+    host.run("run --rm busybox true").ok();
+    let calls = kill_at_every_call(&host, role, |kill| {
+        let run = ["run"].into_iter().chain(CONTAINER).chain(["busybox", "true"]);
+        tracer::run(&mut quiet(&host, run), &[], kill)
+    });
+    assert!(calls > 100, "{role:?} makes only {calls} calls");
+}
+
+/// Kills a process while `words` end a running container.
+fn kill_ending(role: Role, words: &[&str]) {
+    let host = Host::new();
+    let calls = kill_at_every_call(&host, role, |kill| {
+        let run = [&CONTAINER[..], &["busybox", "sh", "-c", WAIT]].concat();
+        host.start(&run);
+        let init = host.init("victim");
+        let monitor = host.sh(&format!("ps -o ppid= -p {init}")).ok().trim().parse().expect("a pid");
+        let others = [(monitor, Role::Monitor), (init, Role::Init)];
+        let reached = tracer::run(&mut quiet(&host, words.iter().copied()), &others, kill);
+        if !host.run("ls -q").ok().is_empty() {
+            // It was not asked to end, or has not ended yet; if it does so now, there is nothing to remove.
+            host.run("rm -f victim");
+        }
+        reached
+    });
+    assert!(calls >= 3, "{role:?} makes only {calls} calls");
+}
+
+#[test]
+fn a_command_is_killed_while_it_runs_a_container() {
+    kill_running(Role::Command);
+}
+
+#[test]
+fn a_monitor_is_killed_while_it_runs_a_container() {
+    kill_running(Role::Monitor);
+}
+
+#[test]
+fn an_init_is_killed_while_it_begins() {
+    kill_running(Role::Init);
+}
+
+#[test]
+fn a_command_is_killed_while_it_stops_a_container() {
+    kill_ending(Role::Command, &["stop", "victim"]);
+}
+
+#[test]
+fn a_monitor_is_killed_while_its_container_is_stopped() {
+    kill_ending(Role::Monitor, &["stop", "victim"]);
+}
+
+#[test]
+fn an_init_is_killed_while_its_container_is_stopped() {
+    kill_ending(Role::Init, &["stop", "victim"]);
+}
+
+#[test]
+fn a_command_is_killed_while_it_removes_a_container() {
+    kill_ending(Role::Command, &["rm", "-f", "victim"]);
+}
+
+#[test]
+fn a_monitor_is_killed_while_its_container_is_removed() {
+    kill_ending(Role::Monitor, &["rm", "-f", "victim"]);
+}
