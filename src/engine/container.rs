@@ -179,11 +179,11 @@ impl Container {
     }
 
     /// Whether the container is gone, or only there until somebody has cleaned up after it.
-    pub fn is_vanishing(&self) -> Result<bool> {
-        Ok(match self.state()? {
+    pub fn is_vanishing(&self, state: &State) -> bool {
+        match state {
             State::Running(_) => false,
             State::Exited(_) => self.spec.options.auto_remove,
             State::Created => !self.file("spec").exists(),
-        })
+        }
     }
 }

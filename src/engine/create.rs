@@ -56,7 +56,7 @@ impl Engine {
         while let Some(owner) = self.store.names().owner(name) {
             recover::sweep(&self.store)?;
             match Container::load(&self.store, &owner)? {
-                Some(container) if !container.is_vanishing()? || Instant::now() > deadline => {
+                Some(container) if !container.is_vanishing(&container.state()?) || Instant::now() > deadline => {
                     let taken = Error::conflict(format!("container name `{name}` is in use by container `{}`", owner.short()));
                     return Err(taken.hint(format!(
                         "choose another name, or remove that container with `tinydock rm {name}`"

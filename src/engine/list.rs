@@ -20,9 +20,9 @@ impl Engine {
         let mut listed = Vec::new();
         for id in Container::ids(&self.store)? {
             match Container::load(&self.store, &id).and_then(|container| container.map(look).transpose()) {
-                Ok(found) => {
-                    listed.extend(found.filter(|found| all && !is_vanishing(found) || matches!(found.state, State::Running(_))))
-                }
+                Ok(found) => listed.extend(found.filter(|found| {
+                    all && !found.container.is_vanishing(&found.state) || matches!(found.state, State::Running(_))
+                })),
                 Err(error) => report(error),
             }
         }
@@ -52,9 +52,4 @@ fn look(container: Container) -> Result<Listed> {
         endpoint,
         created,
     })
-}
-
-/// Whether a container is only there until somebody has cleaned up after it.
-fn is_vanishing(listed: &Listed) -> bool {
-    listed.container.spec.options.auto_remove && matches!(listed.state, State::Exited(_))
 }

@@ -44,6 +44,7 @@ pub fn run(command: &mut Command, others: &[(i32, Role)], kill: Kill) -> bool {
     // SAFETY: the closure makes one system call.
     unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0, 0)) };
     // It is stopped when it has executed; nobody but us waits for it.
+    #[expect(clippy::zombie_processes, reason = "it is waited for like all that are traced")]
     let child = command.spawn().expect("start tinydock");
     let pid = child.id() as i32;
     tracer.roles.insert(pid, Role::Command);
