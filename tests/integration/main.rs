@@ -1,5 +1,6 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
+mod documents;
 mod host;
 mod images;
 mod isolation;
@@ -11,3 +12,4 @@ mod networking;
 mod program;
 mod redis;
 mod tracer;
+mod vm;
