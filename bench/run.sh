@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
-# Measures tinydock beside the other engines that are installed. usage: bench/run.sh [--install] [--runs N]
+# Measures tinydock beside the other engines that are installed.
+# usage: bench/run.sh [--install] [--runs N] [--rows WORDS] [--json FILE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --install ]; then
     shift
     scripts/packages.sh bench
 fi
-# Mounts and links of a benchmark that is killed go with its namespaces.
-exec unshare --mount --net --propagation private python3 bench/harness.py "$@"
+# Mounts and links of a benchmark that is killed go with its namespaces, and processes with their first one.
+exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash -euc '
+    ip link set lo up
+    echo 1 > /proc/sys/net/ipv4/ip_forward
+    # crun and podman take a host with both versions of cgroups for one with version 2, and find no controllers there.
+    if [ -d /sys/fs/cgroup/unified ]; then
+        umount /sys/fs/cgroup/unified
+    fi
+    exec python3 bench/main.py "$@"
+' bench "$@"

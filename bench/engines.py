@@ -1,0 +1,213 @@
+"""How each engine is asked to do the same things."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+
+TINYDOCK = os.environ.get("TINYDOCK_BIN", "target/x86_64-unknown-linux-gnu/release/tinydock")
+NOWHERE = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def quietly(command):
+    """Runs a command that must succeed. What it writes is shown only if it does not."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.decode(errors='replace').strip()[-300:]}")
+
+
+class Engine:
+    """An engine of a full kind: images, networks, names. Methods return command lines, or None for what it cannot do."""
+
+    name = ""
+    # The executable of the process that stays with each container.
+    resident = ""
+    # How many detached containers are enough to measure one.
+    crowd = 100
+
+    def __init__(self, directory):
+        self.directory = os.path.join(directory, self.name)
+        os.makedirs(self.directory)
+
+    def command(self, *arguments):
+        return [*self.base, *arguments]
+
+    def set_up(self, rootfs_tar):
+        """Makes the image `busybox`."""
+        quietly(self.command("import", rootfs_tar, "busybox"))
+
+    def tear_down(self):
+        pass
+
+    def run(self, network=True, image="busybox"):
+        return self.command("run", "--rm", *self.flags, *([] if network else ["--network", "none"]), image, "true")
+
+    def start(self, name, *command):
+        return self.command("run", "-d", "--name", name, *self.flags, "--network", "none", "busybox", *(command or ["sleep", "1000"]))
+
+    def execute(self, name):
+        return self.command("exec", name, "true")
+
+    def remove(self, name):
+        return self.command("rm", "-f", name)
+
+    def wait(self, name):
+        return self.command("wait", name)
+
+    def commit(self, name, image):
+        return self.command("commit", name, image)
+
+    def load(self, tarball, image):
+        return self.command("import", tarball, image)
+
+    flags = []
+
+
+class Tinydock(Engine):
+    name = "tinydock"
+    resident = "memfd:tinydock-monitor"
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.base = [TINYDOCK, "--root", self.directory]
+
+    def set_up(self, rootfs_tar):
+        quietly(self.run(network=False))
+
+    def load(self, tarball, image):
+        registry = os.path.join(self.directory, "image/registry")
+        os.makedirs(registry, exist_ok=True)
+        return ["cp", tarball, os.path.join(registry, f"{image}.tar.gz")]
+
+    def wait(self, name):
+        return self.command("logs", "-f", name)
+
+
+class Podman(Engine):
+    name = "podman"
+    resident = "conmon"
+    crowd = 10
+    # Raising limits needs a capability that root does not have everywhere.
+    flags = ["--ulimit", "host"]
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        place = lambda name: os.path.join(self.directory, name)
+        self.base = ["podman", "--root", place("storage"), "--runroot", place("run"), "--tmpdir", place("tmp"),
+                     "--network-config-dir", place("networks"), "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs",
+                     "--events-backend", "file"]
+
+    def remove(self, name):
+        return self.command("rm", "-f", "-t", "0", name)
+
+
+class Docker(Engine):
+    name = "docker"
+    resident = "containerd-shim"
+    crowd = 10
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.socket = "unix://" + os.path.join(self.directory, "socket")
+        self.base = ["docker", "-H", self.socket]
+
+    def set_up(self, rootfs_tar):
+        place = lambda name: os.path.join(self.directory, name)
+        log = open(place("log"), "w")
+        self.daemon = subprocess.Popen(
+            ["dockerd", "--data-root", place("data"), "--exec-root", place("exec"), "--pidfile", place("pid"), "--host", self.socket,
+             "--ip6tables=false", "--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs",
+             "--bip", "172.30.0.1/16"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        for _ in range(300):
+            if subprocess.run(self.command("version"), **NOWHERE).returncode == 0:
+                break
+            time.sleep(0.1)
+        super().set_up(rootfs_tar)
+
+    def tear_down(self):
+        self.daemon.terminate()
+        self.daemon.wait(30)
+
+
+class Runtime(Engine):
+    """An OCI runtime: it runs a prepared bundle, and knows neither images nor networks."""
+
+    def set_up(self, rootfs_tar):
+        self.base = [self.name, "--root", os.path.join(self.directory, "state")]
+        for word, arguments in (("true", ["/bin/true"]), ("sleep", ["/bin/sleep", "1000"])):
+            bundle = os.path.join(self.directory, word)
+            os.makedirs(os.path.join(bundle, "rootfs"))
+            quietly(["tar", "-xf", rootfs_tar, "-C", os.path.join(bundle, "rootfs")])
+            subprocess.run([self.name, "spec"], cwd=bundle, check=True)
+            with open(os.path.join(bundle, "config.json"), "r+") as file:
+                config = json.load(file)
+                config["process"].update(args=arguments, terminal=False)
+                config["process"].pop("rlimits", None)
+                file.seek(0)
+                file.truncate()
+                json.dump(config, file)
+
+    def run(self, network=True, image="busybox"):
+        if network or image != "busybox":
+            return None
+        return self.command("run", "--bundle", os.path.join(self.directory, "true"), "bench-" + self.name)
+
+    def start(self, name, *command):
+        return None if command else self.command("run", "--detach", "--bundle", os.path.join(self.directory, "sleep"), name)
+
+    def execute(self, name):
+        return self.command("exec", name, "/bin/true")
+
+    def remove(self, name):
+        return self.command("delete", "--force", name)
+
+    def load(self, tarball, image):
+        return None
+
+    def commit(self, name, image):
+        return None
+
+
+class Crun(Runtime):
+    name = "crun"
+
+
+class Runc(Runtime):
+    name = "runc"
+
+
+class Bubblewrap(Runtime):
+    """A sandbox: namespaces and mounts, and nothing that stays."""
+
+    name = "bwrap"
+
+    def set_up(self, rootfs_tar):
+        self.root = os.path.join(self.directory, "rootfs")
+        os.makedirs(self.root)
+        quietly(["tar", "-xf", rootfs_tar, "-C", self.root])
+
+    def run(self, network=True, image="busybox"):
+        if network or image != "busybox":
+            return None
+        return ["bwrap", "--unshare-all", "--bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"]
+
+    def start(self, name, *command):
+        return None
+
+
+def installed(directory, rootfs_tar):
+    """The engines that this machine has, ready to be used, and what is to be said about the others."""
+    ready, notes = [], []
+    for kind, program in ((Tinydock, TINYDOCK), (Crun, "crun"), (Runc, "runc"), (Bubblewrap, "bwrap"), (Podman, "podman"),
+                          (Docker, "dockerd")):
+        if not shutil.which(program):
+            notes.append(f"{kind.name} is not installed")
+            continue
+        engine = kind(directory)
+        try:
+            engine.set_up(rootfs_tar)
+            ready.append(engine)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            notes.append(f"{kind.name} cannot be set up: {error}")
+    return ready, notes

@@ -1,0 +1,134 @@
+"""What is measured: each row does the same with every engine that can do it, and returns lists of numbers by engine."""
+
+import glob
+import os
+import random
+import subprocess
+import time
+
+from engines import NOWHERE, quietly
+
+
+class Rows:
+    def __init__(self, engines, runs, files):
+        self.engines = engines
+        self.runs = runs
+        self.files = files
+        self.notes = []
+
+    def note(self, engine, row, error):
+        self.notes.append(f"{engine.name}, {row}: {error}")
+
+    def in_turn(self, row, commands):
+        """Milliseconds of each run of the commands, which take turns in another order each time."""
+        times = {engine.name: [] for engine, command in commands if command}
+        order = [(engine, command) for engine, command in commands if command]
+        for turn in range(self.runs + 1):
+            random.shuffle(order)
+            for engine, command in list(order):
+                start = time.perf_counter()
+                done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+                elapsed = (time.perf_counter() - start) * 1000
+                if done.returncode:
+                    self.note(engine, row, done.stderr.decode(errors="replace").strip()[-200:])
+                    order.remove((engine, command))
+                    times[engine.name] = []
+                elif turn:
+                    times[engine.name].append(elapsed)
+        return times
+
+    def run_alone(self, row):
+        return self.in_turn(row, [(engine, engine.run(network=False)) for engine in self.engines])
+
+    def run_on_a_bridge(self, row):
+        return self.in_turn(row, [(engine, engine.run()) for engine in self.engines])
+
+    def execute(self, row):
+        able = [engine for engine in self.engines if engine.start("sleeper")]
+        try:
+            for engine in able:
+                subprocess.run(engine.start("sleeper"), check=True, **NOWHERE)
+            return self.in_turn(row, [(engine, engine.execute("sleeper")) for engine in able])
+        finally:
+            for engine in able:
+                subprocess.run(engine.remove("sleeper"), **NOWHERE)
+
+    def crowd(self, _):
+        """Milliseconds for each of many detached containers, started one after the other and then removed."""
+        times = {}
+        self.memory = {}
+        for engine in self.engines:
+            names = [f"crowd-{n}" for n in range(engine.crowd)]
+            if not engine.start(names[0]):
+                continue
+            start = time.perf_counter()
+            for name in names:
+                subprocess.run(engine.start(name), check=True, **NOWHERE)
+            started = time.perf_counter()
+            self.memory[engine.name] = [kib / len(names) for kib in resident_memory(engine)]
+            removing = time.perf_counter()
+            for name in names:
+                subprocess.run(engine.remove(name), check=True, **NOWHERE)
+            times[engine.name] = [(started - start + time.perf_counter() - removing) * 1000 / len(names)]
+        return times
+
+    def resident(self, _):
+        """KiB of memory (PSS) of the processes that stay with a container, measured with the crowd."""
+        return self.memory
+
+    def first_run(self, row):
+        """Seconds from a tarball of a Debian system to the end of the first container of it."""
+        tarball = self.files.debian_tarball()
+        times = {}
+        for engine in self.engines:
+            load = engine.load(tarball, "debian")
+            if load:
+                start = time.perf_counter()
+                quietly(load)
+                quietly(engine.run(network=False, image="debian"))
+                times[engine.name] = [time.perf_counter() - start]
+        return times
+
+    def commit(self, row):
+        """Seconds to make an image of a container that has written 100 MB."""
+        times = {}
+        for engine in self.engines:
+            if not engine.commit("writer", "image"):
+                continue
+            quietly(engine.start("writer", "dd", "if=/dev/urandom", "of=/data", "bs=1M", "count=100"))
+            quietly(engine.wait("writer"))
+            times[engine.name] = []
+            for n in range(3):
+                start = time.perf_counter()
+                quietly(engine.commit("writer", f"image{n}"))
+                times[engine.name].append(time.perf_counter() - start)
+            quietly(engine.remove("writer"))
+        return times
+
+    def system_calls(self, _):
+        """How many system calls a run makes, in all the processes that it starts. Daemons are not counted."""
+        counts = {}
+        for engine in self.engines:
+            command = engine.run(network=False)
+            summary = self.files.path("calls")
+            subprocess.run(["strace", "-f", "-qq", "-c", "-o", summary, *command], check=True, **NOWHERE)
+            with open(summary) as file:
+                total = [line.split() for line in file if line.rstrip().endswith(" total")]
+            counts[engine.name] = [int(total[-1][3])]
+        return counts
+
+
+def resident_memory(engine):
+    """The memory that all processes of an engine's kind take together, in KiB: each page shared by n counts one n-th."""
+    if not engine.resident:
+        return []
+    total = 0
+    for directory in glob.glob("/proc/[0-9]*"):
+        try:
+            program = os.readlink(directory + "/exe")
+            if os.path.basename(program).startswith(engine.resident) or program.startswith("/" + engine.resident):
+                with open(directory + "/smaps_rollup") as file:
+                    total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        except OSError:
+            pass  # It has ended.
+    return [total]
