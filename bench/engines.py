@@ -1,5 +1,6 @@
 """How each engine is asked to do the same things."""
 
+import glob
 import json
 import os
 import shutil
@@ -74,6 +75,12 @@ class Tinydock(Engine):
 
     def set_up(self, rootfs_tar):
         quietly(self.run(network=False))
+
+    def tear_down(self):
+        # The directories above all containers of this root stay for its next one, but there will be none.
+        for path in glob.glob("/sys/fs/cgroup/tinydock-*") + glob.glob("/sys/fs/cgroup/*/tinydock-*"):
+            # It fails where it must: for those of other roots, whose containers are in them.
+            subprocess.run(["rmdir", path], **NOWHERE)
 
     def load(self, tarball, image):
         registry = os.path.join(self.directory, "image/registry")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 
 
 class Files:
@@ -28,7 +29,14 @@ class Files:
         return self.path("busybox.tar")
 
     def debian_tarball(self):
-        """A Debian system of about 350 MB, made once from the mirror that this machine uses."""
+        """A Debian system of about 350 MB."""
+        tarball = os.path.join(self.cache, "debian.tar.gz")
+        if not os.path.exists(tarball):
+            raise FileNotFoundError(f"{tarball} is missing")
+        return tarball
+
+    def make_debian_tarball(self):
+        """Makes the Debian system once, from the mirror that this machine uses."""
         tarball = os.path.join(self.cache, "debian.tar.gz")
         if not os.path.exists(tarball):
             os.makedirs(self.cache, exist_ok=True)
@@ -39,5 +47,13 @@ class Files:
                            check=True, stdout=subprocess.DEVNULL)
             subprocess.run(["tar", "-C", root, "-czf", tarball + ".new", "."], check=True)
             os.rename(tarball + ".new", tarball)
-            shutil.rmtree(root)
-        return tarball
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="tinydock-bench-") as directory:
+        if shutil.which("debootstrap"):
+            Files(directory).make_debian_tarball()
+
+
+if __name__ == "__main__":
+    main()

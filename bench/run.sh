@@ -7,6 +7,8 @@ if [ "${1:-}" = --install ]; then
     shift
     scripts/packages.sh bench
 fi
+# In the namespaces there is no way to a mirror.
+python3 bench/files.py
 # Mounts and links of a benchmark that is killed go with its namespaces, and processes with their first one.
 exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash -euc '
     ip link set lo up

@@ -240,6 +240,11 @@ impl Drop for Host {
             }
         }
         let left = eventually_empty(|| self.traces());
+        // The directory above all containers of a root stays for its next one, but there will be none.
+        self.sh(&format!(
+            "rmdir /sys/fs/cgroup/{0} /sys/fs/cgroup/*/{0} 2>/dev/null || true",
+            self.label()
+        ));
         let _ = fs::remove_dir_all(&self.directory);
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left behind: {left:#?}");
