@@ -7,7 +7,8 @@ case ${1:-} in
 build) packages=(busybox-static gcc) ;;
 test) packages=(busybox-static gcc strace iproute2 nftables redis-server redis-tools procps netcat-openbsd
     zstd qemu-system-x86 kmod cpio) ;;
-bench) packages=(busybox-static crun runc bubblewrap podman conmon docker.io debootstrap strace iproute2) ;;
+bench) packages=(busybox-static crun runc bubblewrap podman conmon containernetworking-plugins netavark docker.io
+    iptables debootstrap strace iproute2) ;;
 *) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;
 esac
 

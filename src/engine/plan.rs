@@ -202,3 +202,6 @@ fn connect(program: &mut Program, mode: &Mode, endpoint: Option<&Endpoint>) {
         (_, None) => network::loopback(program),
     }
 }
+
+#[cfg(test)]
+mod tests;

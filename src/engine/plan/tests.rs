@@ -1,0 +1,173 @@
+//! Programs, compared and checked without being run.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::layer::Volume;
+use crate::network::Network;
+use crate::program::Argument;
+use crate::store::Id;
+
+const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// What may still be done once the bounding set has been reduced.
+const AT_LAST: [&str; 7] = [
+    "prctl",
+    "setgroups",
+    "setresgid",
+    "setresuid",
+    "capset",
+    "close_range",
+    "execve",
+];
+
+fn facts() -> Facts {
+    let host = Host {
+        time_namespace: true,
+        release: (6, 12),
+        capabilities: 41,
+        bounding: u64::MAX,
+        masks: Vec::new(),
+        read_only: vec!["/proc/bus", "/proc/sys"],
+    };
+    Facts {
+        host,
+        hierarchies: Hierarchies::default(),
+        view: None,
+    }
+}
+
+fn spec(options: Options) -> Spec {
+    Spec {
+        id: Id::parse(ID).unwrap(),
+        name: "example".into(),
+        hostname: "example".into(),
+        layers: Vec::new(),
+        created: 0,
+        options,
+    }
+}
+
+fn options() -> Options {
+    serde_json::from_value(serde_json::json!({
+        "image": "busybox", "command": ["true"], "environment": [], "directory": "", "user": "", "terminal": false,
+        "interactive": false, "auto_remove": true, "limits": {}, "volumes": [], "network": "none", "ports": [],
+    }))
+    .unwrap()
+}
+
+fn endpoint() -> Endpoint {
+    let network = Network {
+        name: "bridge".into(),
+        subnet: crate::network::Subnet::parse("172.26.0.0/16").unwrap(),
+        bridge: "tinydock0".into(),
+        created: 0,
+    };
+    Endpoint::new(&network, &Id::parse(ID).unwrap(), [172, 26, 0, 2].into(), Vec::new())
+}
+
+fn planned(options: Options) -> Result<Plan> {
+    options.check()?;
+    let endpoint = matches!(options.network, Mode::Bridge(_)).then(endpoint);
+    let spec = spec(options);
+    let overlay = Overlay {
+        lower: vec!["/layer".into()],
+        upper: "/container/upper".into(),
+        work: "/container/work".into(),
+        attach: "/container/merged".into(),
+        volatile: true,
+        layer_by_layer: true,
+    };
+    let places = Places {
+        overlay,
+        files: vec![(b"/container/hosts".to_vec(), "/etc/hosts")],
+    };
+    plan(&facts(), &spec, &places, "tinydock", endpoint.as_ref())
+}
+
+#[test]
+fn the_program_of_a_plain_container() {
+    let plan = planned(options()).unwrap();
+    let lines = plan.program.steps().iter().map(|step| step.show(&plan.program) + "\n");
+    let text: String = lines.collect();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/plan/plain.txt");
+    if std::env::var_os("TINYDOCK_BLESS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        text, expected,
+        "if this is intended, run the test with TINYDOCK_BLESS=1 and review the difference"
+    );
+}
+
+/// Any text without NUL, not only UTF-8.
+fn texts() -> impl Strategy<Value = Text> {
+    prop::collection::vec(1u8.., 0..20).prop_map(Text::from)
+}
+
+fn volumes() -> impl Strategy<Value = Volume> {
+    ("(/[a-z.]{1,5}){1,4}", "(/[a-z.]{1,5}){1,4}", any::<bool>()).prop_map(|(source, target, read_only)| Volume {
+        source: format!("/nowhere{source}").into(),
+        target: target.into(),
+        read_only,
+    })
+}
+
+fn any_options() -> impl Strategy<Value = Options> {
+    let networks = prop_oneof![Just(Mode::None), Just(Mode::Host), Just(Mode::Bridge("bridge".into()))];
+    let lists = (
+        prop::collection::vec(texts(), 1..5),
+        prop::collection::vec("[A-Z]{1,3}=.{0,9}", 0..4),
+        prop::collection::vec(volumes(), 0..4),
+    );
+    let rest = (
+        networks,
+        "(/[a-z]{1,4}){0,3}",
+        "([0-9]{1,5}(:[0-9]{1,5})?)?",
+        any::<[bool; 3]>(),
+    );
+    (lists, rest).prop_map(
+        |((command, environment, volumes), (network, directory, user, [terminal, interactive, auto_remove]))| Options {
+            command,
+            environment: environment.into_iter().map(Text::from).collect(),
+            volumes,
+            network,
+            directory: directory.into(),
+            user,
+            terminal,
+            interactive,
+            auto_remove,
+            ..options()
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn every_program_keeps_the_order(options in any_options()) {
+        let command = bytes(&options.command);
+        let plan = planned(options);
+        // Too many that are refused would fail the test.
+        prop_assume!(plan.is_ok());
+        let plan = plan.unwrap();
+        let steps = plan.program.steps();
+        let calls: Vec<&str> = steps.iter().map(|step| step.call.name).collect();
+        let pivot = calls.iter().position(|call| *call == "pivot_root").expect("a new root");
+        let ending = |name: &str| calls.iter().rposition(|call| *call == name);
+        prop_assert!(steps[0].show(&plan.program).contains("PR_SET_PDEATHSIG"), "init's life is tied to its monitor's first");
+        for mounting in ["fsopen", "fsmount", "open_tree", "move_mount", "mount_setattr", "openat2", "unshare"] {
+            prop_assert!(ending(mounting).is_none_or(|at| at < pivot), "{mounting} after the root was exchanged");
+        }
+        prop_assert_eq!(calls[pivot + 1], "umount2");
+        let reduced = steps.iter().position(|step| step.show(&plan.program).contains("PR_CAPBSET_DROP")).expect("fewer capabilities");
+        for call in &calls[reduced..] {
+            prop_assert!(AT_LAST.contains(call), "{} once capabilities are given up", call);
+        }
+        let first = calls.iter().position(|call| *call == "execve").expect("a command");
+        prop_assert_eq!(calls[first - 1], "close_range");
+        prop_assert!(calls[first..].iter().all(|call| *call == "execve"));
+        for step in &steps[first..] {
+            prop_assert_eq!(&step.arguments[1], &Argument::List(command.clone()));
+        }
+    }
+}
