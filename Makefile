@@ -5,13 +5,17 @@ RELEASE := target/$(TARGET)/release/tinydock
 PREFIX  ?= /usr/local
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
 BUSYBOX := $(or $(TINYDOCK_BUSYBOX),/bin/busybox)
-TTY     := $(shell test -t 0 && test -t 1 && echo -it)
 
 .PHONY: run build test lint bench install clean
 
 run: build ## Build, and run busybox in a container
 	$(call say,to make a container)
-	$(SUDO) ./$(RELEASE) run $(TTY) --rm busybox $(if $(TTY),sh,uname -a)
+	@if [ -t 0 ] && [ -t 1 ]; then \
+		echo "A shell in a container, until you type exit:"; \
+		$(SUDO) ./$(RELEASE) run -it --rm busybox sh; \
+	else \
+		$(SUDO) ./$(RELEASE) run --rm busybox uname -a; \
+	fi
 
 build: $(BUSYBOX)
 	cargo build --release --locked

@@ -18,7 +18,7 @@ impl Raw {
         let before = tcgetattr(&terminal)?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(&terminal, OptionalActions::Flush, &raw)?;
+        tcsetattr(&terminal, OptionalActions::Now, &raw)?;
         Ok(Raw { terminal, before })
     }
 }
@@ -26,7 +26,7 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         // Only a terminal that is gone cannot be restored.
-        let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 
