@@ -6,8 +6,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use crate::host::{Host, TINYDOCK};
+use crate::terminal::Terminal;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -57,7 +59,10 @@ fn follow(page: &str) {
     }
     script += "tinydock ls -aq\n";
     fs::write(host.path("script"), script).expect("write the script");
-    let printed = host.sh("script -qec 'bash script' /dev/null").ok().replace('\r', "");
+    let mut bash = Command::new("bash");
+    bash.arg("script").current_dir(host.path(""));
+    let (printed, code) = Terminal::run(bash).end();
+    assert_eq!(code, Some(0), "{page}:\n{printed}");
     let mut rest = printed.as_str();
     for (n, shown) in shown.iter().enumerate() {
         let (output, after) = rest

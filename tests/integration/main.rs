@@ -11,5 +11,6 @@ mod limits;
 mod networking;
 mod program;
 mod redis;
+mod terminal;
 mod tracer;
 mod vm;
