@@ -6,7 +6,7 @@ set -euo pipefail
 case ${1:-} in
 build) packages=(busybox-static gcc) ;;
 test) packages=(busybox-static gcc strace iproute2 nftables redis-server redis-tools procps netcat-openbsd
-    zstd qemu-system-x86 kmod cpio) ;;
+    zstd qemu-system-x86 kmod cpio man-db) ;;
 bench) packages=(busybox-static crun runc bubblewrap podman conmon containernetworking-plugins netavark docker.io
     iptables debootstrap strace iproute2) ;;
 *) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;

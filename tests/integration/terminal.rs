@@ -71,7 +71,11 @@ impl Terminal {
         let start = Instant::now();
         let mut buffer = [0; 4096];
         loop {
-            assert!(start.elapsed() < PATIENCE, "nothing more on the screen after:\n{}", self.screen);
+            assert!(
+                start.elapsed() < PATIENCE,
+                "nothing more on the screen after:\n{}",
+                self.screen
+            );
             match self.keyboard.read(&mut buffer) {
                 Ok(length) => {
                     self.screen += &String::from_utf8_lossy(&buffer[..length]);
