@@ -8,11 +8,12 @@ use super::flags::{Flag, Parsed, option, switch};
 use crate::cgroup::{Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
+use crate::isolation::Security;
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};
 use crate::store::Text;
 
-pub const FLAGS: [Flag; 16] = [
+pub const FLAGS: [Flag; 19] = [
     switch("interactive", Some(b'i'), "Keep the container's standard input open"),
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
@@ -44,6 +45,14 @@ pub const FLAGS: [Flag; 16] = [
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
     option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
     option("user", Some(b'u'), "USER[:GROUP]", "Run as a user, by name or number"),
+    option("cap-add", None, "CAPABILITY", "Give a capability, or `ALL`"),
+    option("cap-drop", None, "CAPABILITY", "Take a capability, or `ALL`"),
+    option(
+        "security-opt",
+        None,
+        "OPTION",
+        "`no-new-privileges`, or `seccomp=unconfined` to filter no system calls",
+    ),
 ];
 
 /// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
@@ -69,6 +78,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         interactive: parsed.is_set("interactive"),
         auto_remove: parsed.is_set("rm"),
         limits: limits(parsed)?,
+        security: security(parsed)?,
         volumes,
         network: network(parsed)?,
         ports: ports.concat(),
@@ -85,6 +95,18 @@ pub fn environment(parsed: &Parsed) -> Vec<Text> {
         Some([line.as_bytes(), b"=", &value.into_vec()].concat().into())
     };
     parsed.all("env").filter_map(set).collect()
+}
+
+fn security(parsed: &Parsed) -> Result<Security> {
+    let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| -> Vec<String> {
+        let values = parsed.all(flag).map(|value| value.display().to_string());
+        values.collect()
+    });
+    Security::parse(&strs(&added), &strs(&dropped), &strs(&options))
+}
+
+fn strs(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
 }
 
 fn limits(parsed: &Parsed) -> Result<Limits> {

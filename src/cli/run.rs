@@ -33,6 +33,13 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if options.network == Mode::Host && !options.ports.is_empty() {
         warn("a container on the host's network has no ports of its own to publish");
     }
+    let unavailable = options.security.unavailable();
+    if !unavailable.is_empty() {
+        warn(&format!(
+            "this process has not got {} itself, so the container goes without",
+            unavailable.join(", ")
+        ));
+    }
     let run = engine.run(options, parsed.text("name")?, parsed.text("hostname")?, trace, warn)?;
     if trace {
         // That nobody reads it must not end a run.

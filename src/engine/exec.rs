@@ -91,7 +91,14 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let terminal = options
         .terminal
         .then(|| isolation::join_terminal(&mut program, identity.user));
-    isolation::become_user(&mut program, &facts.host, &identity, directory, terminal);
+    isolation::become_user(
+        &mut program,
+        &facts.host,
+        &spec.options.security,
+        &identity,
+        directory,
+        terminal,
+    );
     let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
     let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
     isolation::execute(

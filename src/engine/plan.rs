@@ -110,7 +110,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
     connect(&mut program, &options.network, endpoint);
     isolation::enter_root(&mut program, root);
-    isolation::become_user(&mut program, &facts.host, &identity, directory, terminal);
+    isolation::become_user(&mut program, &facts.host, &options.security, &identity, directory, terminal);
     isolation::execute(&mut program, &command(spec, &identity), true);
     let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
     Ok(Plan {

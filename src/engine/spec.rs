@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Limits;
 use crate::error::{Error, Result};
+use crate::isolation::Security;
 use crate::layer::Volume;
 use crate::network::{Mode, Port};
 use crate::store::{Digest, Id, Text};
@@ -27,6 +28,8 @@ pub struct Options {
     /// Whether the container is removed when it ends.
     pub auto_remove: bool,
     pub limits: Limits,
+    #[serde(default)]
+    pub security: Security,
     pub volumes: Vec<Volume>,
     pub network: Mode,
     pub ports: Vec<Port>,

@@ -3,6 +3,7 @@
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
 use super::Host;
+use crate::error::{Error, Result};
 use crate::program::Program;
 use crate::program::flags::capability as cap;
 
@@ -24,6 +25,48 @@ pub const DEFAULT: [u64; 14] = [
     cap::AUDIT_WRITE,
 ];
 
+/// All that there are today.
+pub const ALL: u64 = (2 << cap::CHECKPOINT_RESTORE) - 1;
+
+/// A set as the kernel has it: a bit per capability.
+pub fn set_of(list: &[u64]) -> u64 {
+    list.iter().fold(0, |set, number| set | 1 << number)
+}
+
+/// The default with some added and some dropped, by names with or without `CAP_`, or `ALL` (moby, `daemon/pkg/oci/caps`).
+pub fn tweak(added: &[&str], dropped: &[&str]) -> Result<u64> {
+    let is_all = |name: &&str| name.eq_ignore_ascii_case("ALL");
+    let read = |names: &[&str]| -> Result<u64> {
+        let single = names.iter().filter(|name| !is_all(name));
+        single.map(|name| parse(name)).try_fold(0, |set, bit| Ok(set | bit?))
+    };
+    let (plus, minus) = (read(added)?, read(dropped)?);
+    Ok(match (added.iter().any(is_all), dropped.iter().any(is_all)) {
+        (true, _) => ALL & !minus,
+        (false, true) => plus,
+        (false, false) => set_of(&DEFAULT) & !minus | plus,
+    })
+}
+
+/// The bit of a capability.
+fn parse(name: &str) -> Result<u64> {
+    let upper = name.to_ascii_uppercase();
+    let full = if upper.starts_with("CAP_") {
+        upper
+    } else {
+        format!("CAP_{upper}")
+    };
+    let found = (0..=cap::CHECKPOINT_RESTORE).find(|number| cap::NAMES.show(*number) == full);
+    let unknown = || Error::invalid(format!("unknown capability `{name}`")).hint("capabilities(7) lists them; `ALL` means all");
+    found.map(|number| 1 << number).ok_or_else(unknown)
+}
+
+/// The names of the capabilities of a set.
+pub fn names(set: u64) -> Vec<&'static str> {
+    let numbers = (0..=cap::CHECKPOINT_RESTORE).filter(|number| set & (1 << number) != 0);
+    numbers.filter_map(|number| cap::NAMES.name(number)).collect()
+}
+
 /// How many capabilities the kernel knows, and which of them are in our bounding set.
 pub fn known() -> (u64, u64) {
     let mut bounding = 0;
@@ -38,25 +81,18 @@ pub fn known() -> (u64, u64) {
 }
 
 /// Writes the steps that remove all other capabilities from what the process could ever gain.
-pub fn bound(program: &mut Program, host: &Host) {
-    for number in (0..host.capabilities).filter(|number| host.bounding & (1 << number) != 0 && !DEFAULT.contains(number)) {
+pub fn bound(program: &mut Program, host: &Host, kept: u64) {
+    for number in (0..host.capabilities).filter(|number| host.bounding & !kept & (1 << number) != 0) {
         program.drop_capability(number, "a container does not need it, and no program in it can gain it back");
     }
 }
 
-/// Writes the step that sets what the process can do now: root keeps the default, other users nothing.
-pub fn set(program: &mut Program, host: &Host, root: bool) {
-    let set = if root {
-        DEFAULT.iter().fold(0, |set, number| set | 1 << number) & host.bounding
-    } else {
-        0
-    };
+/// Writes the step that sets what the process can do now: root has what is kept, other users nothing.
+pub fn set(program: &mut Program, host: &Host, kept: u64, root: bool) {
+    let set = if root { kept & host.bounding } else { 0 };
     let shown = match set {
         0 => "{effective: none, permitted: none, inheritable: none}".to_string(),
-        set => {
-            let names: Vec<String> = (0..64).filter(|n| set & (1 << n) != 0).map(|n| cap::NAMES.show(n)).collect();
-            format!("{{effective and permitted: {}, inheritable: none}}", names.join("|"))
-        }
+        set => format!("{{effective and permitted: {}, inheritable: none}}", names(set).join("|")),
     };
     let why = if root {
         "root of a container is not root of the host"

@@ -1,6 +1,6 @@
 //! The last part of the way: the container's root becomes the root, the process becomes the user, init becomes the command.
 
-use super::{Command, Host, Identity, capabilities};
+use super::{Command, Host, Identity, Security, capabilities, seccomp};
 use crate::program::flags::prctl;
 use crate::program::{Concept, Fd, Input, Program, Register};
 
@@ -17,7 +17,14 @@ pub fn enter_root(program: &mut Program, root: Register) {
 }
 
 /// Writes the steps that give the process its session, its standard streams, its working directory and its identity.
-pub fn become_user(program: &mut Program, host: &Host, identity: &Identity, directory: Register, terminal: Option<Register>) {
+pub fn become_user(
+    program: &mut Program,
+    host: &Host,
+    security: &Security,
+    identity: &Identity,
+    directory: Register,
+    terminal: Option<Register>,
+) {
     program.concept(Concept::ProcessIsolation);
     program.setsid("a session of its own, so that the terminal can be its controlling one");
     if let Some(terminal) = terminal {
@@ -29,7 +36,8 @@ pub fn become_user(program: &mut Program, host: &Host, identity: &Identity, dire
     }
     program.fchdir(directory, "the working directory");
     program.umask(0o022, "the usual mode of new files");
-    capabilities::bound(program, host);
+    capabilities::bound(program, host, security.capabilities);
+    restrict(program, security);
     program.prctl(
         prctl::SET_KEEPCAPS,
         1,
@@ -38,7 +46,20 @@ pub fn become_user(program: &mut Program, host: &Host, identity: &Identity, dire
     program.setgroups(&identity.groups, "the user's other groups");
     program.setresgid(identity.group, "the user's group");
     program.setresuid(identity.user, "the user");
-    capabilities::set(program, host, identity.user == 0);
+    capabilities::set(program, host, security.capabilities, identity.user == 0);
+}
+
+/// Writes the steps after which the kernel refuses what the container is not trusted with. A filter needs `CAP_SYS_ADMIN`, so it
+/// comes before the user is changed.
+fn restrict(program: &mut Program, security: &Security) {
+    if security.no_new_privileges {
+        program.prctl(prctl::SET_NO_NEW_PRIVS, 1, "no file that is executed gives privileges");
+    }
+    if security.filtered {
+        let filter = seccomp::filter(security.capabilities);
+        let why = "calls that a container has no use for are refused before any code of theirs runs";
+        program.filter_calls(filter.into_iter().flat_map(|instruction| instruction.bytes()).collect(), why);
+    }
 }
 
 /// Writes the steps that execute the user's command. One that is `tied` dies with whoever started it.

@@ -23,6 +23,8 @@ pub enum Argument {
     List(Vec<Vec<u8>>),
     /// A structure passed by address, and how it is shown.
     Struct(Vec<u8>, String),
+    /// A filter of system calls: its instructions, 8 bytes each.
+    Filter(Vec<u8>),
     /// Room for the kernel to write this many bytes into.
     Buffer(usize),
     /// A message without text that carries one descriptor (unix(7), `SCM_RIGHTS`).
@@ -47,6 +49,7 @@ impl Argument {
             Argument::Text(text) => quote(text),
             Argument::List(list) => format!("[{}]", list.iter().map(|s| quote(s)).collect::<Vec<_>>().join(", ")),
             Argument::Struct(_, shown) => shown.clone(),
+            Argument::Filter(bytes) => format!("{{{} instructions}}", bytes.len() / 8),
             Argument::Buffer(_) => "buffer".into(),
             Argument::Message(register) => format!("{{SCM_RIGHTS: {}}}", show_fd(Fd::Kept(*register), program)),
         }

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::flags::{
     Names, at, capability, clone, close_range, family, fsconfig, fsmount, fsopen, interface, mount_attr, move_mount, open,
-    open_tree, prctl, propagation, resolve, sigmask, signal, socket, tty, umount,
+    open_tree, prctl, propagation, resolve, seccomp, sigmask, signal, socket, tty, umount,
 };
 use super::{Argument as Arg, Call, Fd, Input, Program, Register, Success};
 
@@ -115,6 +115,9 @@ calls! {
     /// Removes a capability from the bounding set.
     fn drop_capability(number: u64) = "prctl" SYS_prctl
         [flags(prctl::CAPBSET_DROP, prctl::NAMES), flags(number, capability::NAMES), Arg::Int(0), Arg::Int(0), Arg::Int(0)];
+    /// Has the kernel run a filter before each system call from now on, as `struct sock_filter` instructions of 8 bytes.
+    fn filter_calls(instructions: Vec<u8>) = "seccomp" SYS_seccomp
+        [flags(seccomp::SET_MODE_FILTER, seccomp::NAMES), Arg::Int(0), Arg::Filter(instructions)];
     /// Sets the permitted and the effective set to `set`, a bit per capability, and the inheritable set to nothing.
     fn capset(set: u64, shown: String) = "capset" SYS_capset [capability_header(), capability_sets(set, shown)];
     fn setgroups(groups: &[u32]) = "setgroups" SYS_setgroups [Arg::Int(groups.len() as i64), group_list(groups)];

@@ -121,6 +121,10 @@ impl Encoder<'_> {
             Argument::Text(text) => self.data.put_text(text),
             Argument::List(list) => self.data.put_list(list),
             Argument::Struct(bytes, _) => self.data.put(bytes, 8),
+            Argument::Filter(bytes) => {
+                let instructions = self.data.put(bytes, 8);
+                self.data.put_words(&[bytes.len() as u64 / 8, instructions])
+            }
             Argument::Buffer(size) => self.data.put(&vec![0; *size], 8),
             Argument::Message(Register(index)) => self.put_message(self.registers[*index]),
         };

@@ -19,11 +19,15 @@ impl PartialEq for Names {
 }
 
 impl Names {
+    /// The name of one constant.
+    pub fn name(self, value: u64) -> Option<&'static str> {
+        self.bits.iter().find(|(_, bits)| *bits == value).map(|(name, _)| *name)
+    }
+
     /// The names of the bits of `value`, and what has no name in hexadecimal.
     pub fn show(self, value: u64) -> String {
         if self.single {
-            let name = self.bits.iter().find(|(_, bits)| *bits == value);
-            return name.map_or_else(|| value.to_string(), |(name, _)| (*name).to_string());
+            return self.name(value).map_or_else(|| value.to_string(), str::to_string);
         }
         let mut left = value;
         let mut text = String::new();
@@ -88,6 +92,9 @@ constants!(/** umount(2). */ umount, "MNT_", false, { DETACH = 2 });
 constants!(/** close_range(2). */ close_range, "CLOSE_RANGE_", false, { CLOEXEC = 4 });
 constants!(/** prctl(2). */ prctl, "PR_", true, {
     SET_PDEATHSIG = 1, SET_KEEPCAPS = 8, CAPBSET_DROP = 24, SET_NO_NEW_PRIVS = 38, CAP_AMBIENT = 47,
+});
+constants!(/** seccomp(2). */ seccomp, "SECCOMP_", true, {
+    SET_MODE_FILTER = 1,
 });
 constants!(/** ioctl_tty(2). */ tty, "TIOC", true, {
     SCTTY = libc::TIOCSCTTY, SPTLCK = libc::TIOCSPTLCK, GPTPEER = libc::TIOCGPTPEER,

@@ -11,6 +11,7 @@ mod limits;
 mod networking;
 mod program;
 mod redis;
+mod security;
 mod terminal;
 mod tracer;
 mod vm;

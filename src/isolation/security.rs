@@ -1,0 +1,108 @@
+//! What a container is trusted with: capabilities, a filter of system calls, and programs that raise privileges.
+
+use serde::{Deserialize, Serialize};
+
+use super::capabilities::{self, DEFAULT};
+use crate::error::{Error, Result};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Security {
+    /// The capabilities of the container's root, a bit each.
+    pub capabilities: u64,
+    /// Whether system calls are filtered.
+    pub filtered: bool,
+    /// Whether executing a file can give no privileges: set-user-ID bits and file capabilities have no effect.
+    pub no_new_privileges: bool,
+}
+
+impl Default for Security {
+    fn default() -> Security {
+        Security {
+            capabilities: capabilities::set_of(&DEFAULT),
+            filtered: true,
+            no_new_privileges: false,
+        }
+    }
+}
+
+impl Security {
+    /// Reads what `--cap-add`, `--cap-drop` and `--security-opt` say.
+    pub fn parse(added: &[&str], dropped: &[&str], options: &[&str]) -> Result<Security> {
+        let mut security = Security {
+            capabilities: capabilities::tweak(added, dropped)?,
+            ..Security::default()
+        };
+        for option in options {
+            let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+            match (name, value) {
+                ("seccomp", "builtin") => security.filtered = true,
+                ("seccomp", "unconfined") => security.filtered = false,
+                ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
+                ("no-new-privileges", "false") => security.no_new_privileges = false,
+                _ => {
+                    let hint = "there are `seccomp=unconfined`, `seccomp=builtin` and `no-new-privileges`";
+                    return Err(Error::invalid(format!("unknown security option `{option}`")).hint(hint));
+                }
+            }
+        }
+        Ok(security)
+    }
+
+    /// The names of capabilities that were asked for and that this process has not got to give.
+    pub fn unavailable(&self) -> Vec<&'static str> {
+        if self.capabilities == Security::default().capabilities {
+            return Vec::new();
+        }
+        let (known, bounding) = capabilities::known();
+        capabilities::names(self.capabilities & !bounding & ((1 << known) - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::flags::capability as cap;
+
+    #[test]
+    fn capabilities_are_added_and_dropped_as_docker_does() {
+        let default = Security::default().capabilities;
+        let bit = |n: u64| 1u64 << n;
+        for (added, dropped, expected) in [
+            (vec![], vec![], default),
+            (vec!["SYS_ADMIN"], vec![], default | bit(cap::SYS_ADMIN)),
+            (
+                vec!["cap_net_admin"],
+                vec!["CAP_CHOWN"],
+                default & !bit(cap::CHOWN) | bit(cap::NET_ADMIN),
+            ),
+            (vec![], vec!["ALL"], 0),
+            (vec!["chown"], vec!["all"], bit(cap::CHOWN)),
+            (vec!["CHOWN"], vec!["CHOWN"], default),
+            (vec!["ALL"], vec!["SYS_TIME"], capabilities::ALL & !bit(cap::SYS_TIME)),
+        ] {
+            let found = Security::parse(&added, &dropped, &[]).unwrap().capabilities;
+            assert_eq!(found, expected, "{added:?} {dropped:?}");
+        }
+        let error = Security::parse(&["FLY"], &[], &[]).unwrap_err().to_string();
+        assert!(error.contains("`FLY`"), "{error}");
+    }
+
+    #[test]
+    fn options_are_read_as_docker_reads_them() {
+        for (options, filtered, no_new_privileges) in [
+            (vec![], true, false),
+            (vec!["no-new-privileges"], true, true),
+            (vec!["no-new-privileges=true", "no-new-privileges:false"], true, false),
+            (vec!["seccomp=unconfined"], false, false),
+            (vec!["seccomp:unconfined", "seccomp=builtin"], true, false),
+        ] {
+            let found = Security::parse(&[], &[], &options).unwrap();
+            assert_eq!(
+                (found.filtered, found.no_new_privileges),
+                (filtered, no_new_privileges),
+                "{options:?}"
+            );
+        }
+        assert!(Security::parse(&[], &[], &["seccomp=/profile.json"]).is_err());
+    }
+}

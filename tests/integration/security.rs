@@ -1,0 +1,156 @@
+//! What a container is refused, tried for real.
+
+use std::fs;
+use std::process::Command;
+
+use crate::host::Host;
+
+/// Makes calls that a container has no use for, and prints what became of each; with an argument, prints whose power it has.
+const CALLS: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void tell(const char *what, long result) {
+    printf("%s %s\n", what, result < 0 ? strerrorname_np(errno) : "done");
+}
+
+/* The way of 32-bit programs, which 64-bit ones can take as well. */
+static void tell_32(const char *what, long number, long argument) {
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(argument), "c"(0), "d"(0), "S"(0), "D"(0) : "memory");
+    printf("32-bit %s %s\n", what, result < 0 ? strerrorname_np(-result) : "done");
+}
+
+int main(int count, char **words) {
+    if (count > 1) {
+        printf("user %d\n", geteuid());
+        return 0;
+    }
+    tell("socket", socket(AF_INET, SOCK_DGRAM, 0));
+    tell("socket AF_ALG", socket(38, SOCK_SEQPACKET, 0));
+    tell("socket AF_VSOCK", socket(40, SOCK_STREAM, 0));
+    tell("unshare user", unshare(CLONE_NEWUSER));
+    tell("clone user", syscall(SYS_clone, CLONE_NEWUSER | 17, 0, 0, 0, 0));
+    tell("clone3", syscall(SYS_clone3, 0, 0));
+    tell("keyctl", syscall(SYS_keyctl, 0, -3, 0));
+    tell("io_uring_setup", syscall(SYS_io_uring_setup, 1, 0));
+    tell("userfaultfd", syscall(323, 1));
+    tell("bpf", syscall(SYS_bpf, 0, 0, 0));
+    tell("fsopen", syscall(430, "tmpfs", 0));
+    tell("a call of the future", syscall(600));
+    tell("x32 getpid", syscall(0x40000000 + SYS_getpid));
+    tell_32("getpid", 20, 0);
+    tell_32("mount", 21, 0);
+    tell_32("unshare user", 310, CLONE_NEWUSER);
+    tell_32("keyctl", 288, 0);
+    return 0;
+}
+"#;
+
+/// The program above, where containers can be shown it.
+fn compile(host: &Host) -> String {
+    let (source, binary) = (host.path("calls.c"), host.path("calls"));
+    fs::write(&source, CALLS).expect("write the program");
+    let compiled = Command::new("gcc").args(["-static", "-o"]).arg(&binary).arg(&source).status();
+    assert!(compiled.expect("run gcc").success());
+    format!("{}:/calls:ro", binary.display())
+}
+
+/// Runs a command in a new busybox container without network.
+#[track_caller]
+fn inside(host: &Host, flags: &[&str], command: &[&str]) -> String {
+    let before = ["run", "--rm", "--network", "none"];
+    host.tinydock(&[&before, flags, &["busybox"], command].concat()).ok()
+}
+
+#[test]
+fn calls_that_a_container_has_no_use_for_are_refused() {
+    let host = Host::new();
+    let volume = compile(&host);
+    let expected = "socket done\nsocket AF_ALG EPERM\nsocket AF_VSOCK EPERM\nunshare user EPERM\nclone user EPERM\nclone3 ENOSYS\n\
+         keyctl EPERM\nio_uring_setup EPERM\nuserfaultfd EPERM\nbpf EPERM\nfsopen EPERM\na call of the future ENOSYS\n\
+         x32 getpid ENOSYS\n32-bit getpid done\n32-bit mount EPERM\n32-bit unshare user EPERM\n32-bit keyctl EPERM\n";
+    assert_eq!(inside(&host, &["-v", &volume], &["/calls"]), expected);
+    assert_eq!(inside(&host, &["-v", &volume, "-u", "1000"], &["/calls"]), expected);
+    let id = host.start(&["--network", "none", "-v", &volume, "busybox", "sleep", "1000"]);
+    assert_eq!(
+        host.tinydock(&["exec", &id, "/calls"]).ok(),
+        expected,
+        "exec is filtered as run is"
+    );
+}
+
+#[test]
+fn the_filter_can_be_left_out() {
+    let host = Host::new();
+    let volume = compile(&host);
+    let printed = inside(&host, &["-v", &volume, "--security-opt", "seccomp=unconfined"], &["/calls"]);
+    assert!(
+        printed.contains("\nkeyctl done\n") && printed.contains("\nunshare user done\n"),
+        "{printed}"
+    );
+    let status = inside(
+        &host,
+        &["--security-opt", "seccomp=unconfined"],
+        &["grep", "Seccomp:", "/proc/self/status"],
+    );
+    assert_eq!(status, "Seccomp:\t0\n");
+}
+
+#[test]
+fn capabilities_are_added_and_dropped() {
+    let host = Host::new();
+    let sets = |flags: &[&str]| {
+        inside(
+            &host,
+            flags,
+            &["sh", "-c", "grep -E 'Cap(Prm|Eff|Bnd)' /proc/self/status | cut -f2 | uniq"],
+        )
+    };
+    assert_eq!(sets(&[]), "00000000a80425fb\n");
+    assert_eq!(sets(&["--cap-drop", "ALL"]), "0000000000000000\n");
+    assert_eq!(sets(&["--cap-drop", "all", "--cap-add", "chown"]), "0000000000000001\n");
+    assert_eq!(sets(&["--cap-add", "CAP_SYS_ADMIN"]), "00000000a82425fb\n");
+    let mounted = ["sh", "-c", "mount -t tmpfs none /tmp && touch /tmp/there && ls /tmp"];
+    assert_eq!(
+        inside(&host, &["--cap-add", "SYS_ADMIN"], &mounted),
+        "there\n",
+        "the filter follows the capabilities"
+    );
+    let id = host.start(&["--network", "none", "--cap-drop", "ALL", "busybox", "sleep", "1000"]);
+    let exec = host.tinydock(&["exec", &id, "grep", "CapBnd", "/proc/self/status"]).ok();
+    assert_eq!(exec, "CapBnd:\t0000000000000000\n", "exec has no more than the container");
+    let error = host.run("run --rm --cap-add FLY busybox true").fails(125);
+    assert!(error.contains("unknown capability `FLY`"), "{error}");
+    let error = host.run("run --rm --security-opt label=disable busybox true").fails(125);
+    assert!(error.contains("unknown security option `label=disable`"), "{error}");
+}
+
+/// A capability that this process has not got is not a reason to fail (the user may have asked for `ALL`), but it is said.
+#[test]
+fn what_we_have_not_got_is_said_and_not_given() {
+    let host = Host::new();
+    let done = host.sh("setpriv --bounding-set -sys_time $TINYDOCK run --rm --network none --cap-add SYS_TIME busybox grep CapBnd /proc/self/status");
+    assert_eq!(
+        (done.code, done.stdout.as_str()),
+        (0, "CapBnd:\t00000000a80425fb\n"),
+        "{done:?}"
+    );
+    assert!(done.stderr.contains("has not got CAP_SYS_TIME itself"), "{}", done.stderr);
+}
+
+#[test]
+fn a_set_user_id_program_gives_nothing_if_so_asked() {
+    let host = Host::new();
+    let volume = compile(&host);
+    let script = "cp /calls /tmp/id && chmod 4755 /tmp/id && exec su -s /bin/sh nobody -c '/tmp/id user'";
+    let flags = ["-v", &volume, "--security-opt", "no-new-privileges"];
+    assert_eq!(inside(&host, &flags[..2], &["sh", "-c", script]), "user 0\n");
+    assert_eq!(inside(&host, &flags, &["sh", "-c", script]), "user 65534\n");
+}
