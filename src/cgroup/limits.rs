@@ -4,16 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What a container may use at most. Nothing said is no limit.
+/// What a container may use at most. Of processors and memory, nothing said is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Processors, as a number of whole ones.
     pub cpus: Option<f64>,
     /// Memory in bytes. As much again may be swapped out.
     pub memory: Option<u64>,
-    /// Processes and threads.
+    /// Processes and threads. Nothing said is the usual limit, and 0 is none.
     pub pids: Option<u64>,
 }
+
+/// How many processes and threads a container has at most if nothing is said: enough for what is sane, and few enough to leave
+/// the host some when one goes on forking.
+pub const USUAL_PIDS: u64 = 4096;
 
 /// Reads a number of processors of which the host has `available`.
 pub fn parse_cpus(text: &str, available: usize) -> Result<f64> {

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::limits::USUAL_PIDS;
 use super::{Hierarchies, Limits, Tree};
 use crate::error::{Error, Result};
 use crate::program::flags::{mount_attr, open};
@@ -88,7 +89,12 @@ impl Plan {
                 ],
             )?;
         }
-        if let Some(pids) = limits.pids {
+        let pids = match limits.pids {
+            Some(0) => None,
+            None => hierarchies.tree("pids").map(|_| USUAL_PIDS),
+            asked => asked,
+        };
+        if let Some(pids) = pids {
             plan.limit(
                 hierarchies,
                 "pids",
@@ -272,6 +278,22 @@ mod tests {
                 "/c/tinydock/id/pids.max 10",
             ]
         );
+    }
+
+    #[test]
+    fn processes_are_limited_unless_the_user_says_otherwise() {
+        let limit = |pids| {
+            writes(
+                &hybrid(),
+                &Limits {
+                    pids,
+                    ..Limits::default()
+                },
+            )
+        };
+        assert_eq!(limit(None), ["/c/pids/tinydock/id/pids.max 4096"]);
+        assert_eq!(limit(Some(7)), ["/c/pids/tinydock/id/pids.max 7"]);
+        assert_eq!(limit(Some(0)), [""; 0]);
     }
 
     #[test]

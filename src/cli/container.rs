@@ -8,12 +8,12 @@ use super::flags::{Flag, Parsed, option, switch};
 use crate::cgroup::{Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
-use crate::isolation::Security;
+use crate::isolation::{Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};
 use crate::store::Text;
 
-pub const FLAGS: [Flag; 19] = [
+pub const FLAGS: [Flag; 21] = [
     switch("interactive", Some(b'i'), "Keep the container's standard input open"),
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
@@ -23,7 +23,12 @@ pub const FLAGS: [Flag; 19] = [
     option("hostname", Some(b'h'), "NAME", "The container's own host name"),
     option("cpus", Some(b'c'), "NUMBER", "Limit the processors, such as 0.5"),
     option("memory", Some(b'm'), "BYTES", "Limit the memory, such as 512m"),
-    option("pids-limit", None, "NUMBER", "Limit the processes and threads"),
+    option(
+        "pids-limit",
+        None,
+        "NUMBER",
+        "Limit the processes and threads (default 4096, -1 for no limit)",
+    ),
     option(
         "network",
         None,
@@ -45,6 +50,8 @@ pub const FLAGS: [Flag; 19] = [
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
     option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
     option("user", Some(b'u'), "USER[:GROUP]", "Run as a user, by name or number"),
+    option("ulimit", None, "NAME=SOFT[:HARD]", "Limit what each process may use"),
+    option("sysctl", None, "NAME=VALUE", "Change a kernel setting of the container's own"),
     option("cap-add", None, "CAPABILITY", "Give a capability, or `ALL`"),
     option("cap-drop", None, "CAPABILITY", "Take a capability, or `ALL`"),
     option(
@@ -79,6 +86,14 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         auto_remove: parsed.is_set("rm"),
         limits: limits(parsed)?,
         security: security(parsed)?,
+        ulimits: texts(parsed, "ulimit")
+            .iter()
+            .map(|text| Ulimit::parse(text))
+            .collect::<Result<_>>()?,
+        sysctls: texts(parsed, "sysctl")
+            .iter()
+            .map(|text| Sysctl::parse(text))
+            .collect::<Result<_>>()?,
         volumes,
         network: network(parsed)?,
         ports: ports.concat(),
@@ -98,28 +113,26 @@ pub fn environment(parsed: &Parsed) -> Vec<Text> {
 }
 
 fn security(parsed: &Parsed) -> Result<Security> {
-    let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| -> Vec<String> {
-        let values = parsed.all(flag).map(|value| value.display().to_string());
-        values.collect()
-    });
-    Security::parse(&strs(&added), &strs(&dropped), &strs(&options))
+    let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| texts(parsed, flag));
+    Security::parse(&added, &dropped, &options)
 }
 
-fn strs(list: &[String]) -> Vec<&str> {
-    list.iter().map(String::as_str).collect()
+/// All values of a flag, as text.
+fn texts(parsed: &Parsed, flag: &str) -> Vec<String> {
+    parsed.all(flag).map(|value| value.display().to_string()).collect()
 }
 
 fn limits(parsed: &Parsed) -> Result<Limits> {
     let available = || std::thread::available_parallelism().map_or(1, usize::from);
     let pids = |text: &str| match text.parse::<i64>() {
-        Ok(-1) => Ok(None),
-        Ok(number) if number > 0 => Ok(Some(number as u64)),
+        Ok(-1) => Ok(0),
+        Ok(number) if number >= 0 => Ok(number as u64),
         _ => Err(Error::invalid(format!("invalid process limit `{text}`")).hint("give a number of processes, or -1 for no limit")),
     };
     Ok(Limits {
         cpus: parsed.text("cpus")?.map(|text| parse_cpus(text, available())).transpose()?,
         memory: parsed.text("memory")?.map(parse_memory).transpose()?,
-        pids: parsed.text("pids-limit")?.map(pids).transpose()?.flatten(),
+        pids: parsed.text("pids-limit")?.map(pids).transpose()?,
     })
 }
 

@@ -21,7 +21,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    let options = container::options(&parsed)?;
+    let mut options = container::options(&parsed)?;
     let (detach, trace) = (parsed.is_set("detach"), parsed.is_set("trace"));
     let streams = Streams {
         terminal: options.terminal,
@@ -32,6 +32,11 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     }
     if options.network == Mode::Host && !options.ports.is_empty() {
         warn("a container on the host's network has no ports of its own to publish");
+    }
+    for limit in &mut options.ulimits {
+        let (possible, warning) = limit.clone().possible();
+        *limit = possible;
+        warning.iter().for_each(|warning| warn(warning));
     }
     let unavailable = options.security.unavailable();
     if !unavailable.is_empty() {

@@ -95,6 +95,7 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
         &mut program,
         &facts.host,
         &spec.options.security,
+        &spec.options.ulimits,
         &identity,
         directory,
         terminal,

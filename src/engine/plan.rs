@@ -100,7 +100,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     cgroup::enter(&mut program, &cgroup);
     isolation::hide_cgroup_parents(&mut program);
     let root = layer::overlay(&mut program, &places.overlay);
-    let mounts = isolation::mount_kernel_file_systems(&mut program, root, &facts.host);
+    let mounts = isolation::mount_kernel_file_systems(&mut program, root, &facts.host, !options.sysctls.is_empty());
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys);
     bind_files(&mut program, facts, places, root)?;
     bind_volumes(&mut program, facts, options, root)?;
@@ -109,8 +109,19 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         .terminal
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
     connect(&mut program, &options.network, endpoint);
+    if let Some(settings) = mounts.settings {
+        isolation::set_sysctls(&mut program, settings, &options.sysctls);
+    }
     isolation::enter_root(&mut program, root);
-    isolation::become_user(&mut program, &facts.host, &options.security, &identity, directory, terminal);
+    isolation::become_user(
+        &mut program,
+        &facts.host,
+        &options.security,
+        &options.ulimits,
+        &identity,
+        directory,
+        terminal,
+    );
     isolation::execute(&mut program, &command(spec, &identity), true);
     let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
     Ok(Plan {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Limits;
 use crate::error::{Error, Result};
-use crate::isolation::Security;
+use crate::isolation::{Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{Mode, Port};
 use crate::store::{Digest, Id, Text};
@@ -30,6 +30,11 @@ pub struct Options {
     pub limits: Limits,
     #[serde(default)]
     pub security: Security,
+    #[serde(default)]
+    pub ulimits: Vec<Ulimit>,
+    /// In the order in which they are set.
+    #[serde(default)]
+    pub sysctls: Vec<Sysctl>,
     pub volumes: Vec<Volume>,
     pub network: Mode,
     pub ports: Vec<Port>,
@@ -76,6 +81,11 @@ impl Options {
                 "working directory `{}`: it must be an absolute path",
                 self.directory
             )));
+        }
+        if self.network == Mode::Host && self.sysctls.iter().any(Sysctl::is_of_network) {
+            return Err(Error::invalid(
+                "a container on the host's network has no `net.…` settings of its own to change",
+            ));
         }
         if self.network == Mode::None && !self.ports.is_empty() {
             return Err(Error::invalid("a container without a network cannot publish ports"));

@@ -34,11 +34,11 @@ pub fn set_of(list: &[u64]) -> u64 {
 }
 
 /// The default with some added and some dropped, by names with or without `CAP_`, or `ALL` (moby, `daemon/pkg/oci/caps`).
-pub fn tweak(added: &[&str], dropped: &[&str]) -> Result<u64> {
-    let is_all = |name: &&str| name.eq_ignore_ascii_case("ALL");
-    let read = |names: &[&str]| -> Result<u64> {
+pub fn tweak<T: AsRef<str>>(added: &[T], dropped: &[T]) -> Result<u64> {
+    let is_all = |name: &T| name.as_ref().eq_ignore_ascii_case("ALL");
+    let read = |names: &[T]| -> Result<u64> {
         let single = names.iter().filter(|name| !is_all(name));
-        single.map(|name| parse(name)).try_fold(0, |set, bit| Ok(set | bit?))
+        single.map(|name| parse(name.as_ref())).try_fold(0, |set, bit| Ok(set | bit?))
     };
     let (plus, minus) = (read(added)?, read(dropped)?);
     Ok(match (added.iter().any(is_all), dropped.iter().any(is_all)) {

@@ -1,6 +1,6 @@
 //! The file systems that the kernel provides: `/proc`, `/sys`, and what belongs to `/dev`.
 
-use super::{Host, devices, masks};
+use super::{Host, devices, masks, sysctls};
 use crate::program::flags::{mount_attr, open};
 use crate::program::{Concept, Fd, Program, Register};
 
@@ -9,12 +9,15 @@ pub struct KernelMounts {
     pub sys: Register,
     pub dev: Register,
     pub pts: Register,
+    /// The kernel settings, writable, where they were asked for.
+    pub settings: Option<Register>,
 }
 
 const HARMLESS: u64 = mount_attr::NOSUID | mount_attr::NODEV | mount_attr::NOEXEC;
 
-/// Writes the steps that mount `/proc`, `/dev` with what is in it, and `/sys` below `root`, and hide what must not show.
-pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &Host) -> KernelMounts {
+/// Writes the steps that mount `/proc`, `/dev` with what is in it, and `/sys` below `root`, and hide what must not show. With `settings` it
+/// keeps a way to change kernel settings.
+pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &Host, settings: bool) -> KernelMounts {
     program.concept(Concept::ProcessIsolation);
     let proc = program.new_mount(
         "proc",
@@ -33,8 +36,9 @@ pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &H
         "a /sys that shows this network namespace, read-only",
     );
     attach(program, root, sys, "sys");
+    let settings = settings.then(|| sysctls::open_settings(program, proc));
     masks::hide(program, host, proc, sys, dev);
-    KernelMounts { sys, dev, pts }
+    KernelMounts { sys, dev, pts, settings }
 }
 
 /// Writes the steps that attach a mount to a directory of the root. A link of that name would lead the mount elsewhere

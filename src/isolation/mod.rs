@@ -17,7 +17,9 @@ mod masks;
 mod root;
 mod seccomp;
 mod security;
+mod sysctls;
 mod terminal;
+mod ulimits;
 mod user;
 
 use crate::program::flags::{clone, open, propagation};
@@ -28,7 +30,9 @@ pub use host::Host;
 pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
 pub use root::{become_user, enter_root, execute};
 pub use security::Security;
+pub use sysctls::{Sysctl, set as set_sysctls};
 pub use terminal::{join_terminal, open_terminal};
+pub use ulimits::Ulimit;
 pub use user::{Identity, Users};
 
 /// The namespaces of a container, as `CLONE_NEW…` flags. The cgroup namespace is not among them: it begins where a

@@ -1,6 +1,6 @@
 //! The last part of the way: the container's root becomes the root, the process becomes the user, init becomes the command.
 
-use super::{Command, Host, Identity, Security, capabilities, seccomp};
+use super::{Command, Host, Identity, Security, Ulimit, capabilities, seccomp, ulimits};
 use crate::program::flags::prctl;
 use crate::program::{Concept, Fd, Input, Program, Register};
 
@@ -21,6 +21,7 @@ pub fn become_user(
     program: &mut Program,
     host: &Host,
     security: &Security,
+    limits: &[Ulimit],
     identity: &Identity,
     directory: Register,
     terminal: Option<Register>,
@@ -36,6 +37,7 @@ pub fn become_user(
     }
     program.fchdir(directory, "the working directory");
     program.umask(0o022, "the usual mode of new files");
+    ulimits::set(program, limits);
     capabilities::bound(program, host, security.capabilities);
     restrict(program, security);
     program.prctl(

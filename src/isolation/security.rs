@@ -27,12 +27,12 @@ impl Default for Security {
 
 impl Security {
     /// Reads what `--cap-add`, `--cap-drop` and `--security-opt` say.
-    pub fn parse(added: &[&str], dropped: &[&str], options: &[&str]) -> Result<Security> {
+    pub fn parse<T: AsRef<str>>(added: &[T], dropped: &[T], options: &[T]) -> Result<Security> {
         let mut security = Security {
             capabilities: capabilities::tweak(added, dropped)?,
             ..Security::default()
         };
-        for option in options {
+        for option in options.iter().map(AsRef::as_ref) {
             let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
             match (name, value) {
                 ("seccomp", "builtin") => security.filtered = true,

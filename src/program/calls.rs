@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::flags::{
     Names, at, capability, clone, close_range, family, fsconfig, fsmount, fsopen, interface, mount_attr, move_mount, open,
-    open_tree, prctl, propagation, resolve, seccomp, sigmask, signal, socket, tty, umount,
+    open_tree, prctl, propagation, resolve, rlimit, seccomp, sigmask, signal, socket, tty, umount,
 };
 use super::{Argument as Arg, Call, Fd, Input, Program, Register, Success};
 
@@ -118,6 +118,9 @@ calls! {
     /// Has the kernel run a filter before each system call from now on, as `struct sock_filter` instructions of 8 bytes.
     fn filter_calls(instructions: Vec<u8>) = "seccomp" SYS_seccomp
         [flags(seccomp::SET_MODE_FILTER, seccomp::NAMES), Arg::Int(0), Arg::Filter(instructions)];
+    /// Limits a resource of this process (getrlimit(2)).
+    fn prlimit(resource: u64, soft: u64, hard: u64) = "prlimit64" SYS_prlimit64
+        [Arg::Int(0), flags(resource, rlimit::NAMES), resource_limit(soft, hard), Arg::Null];
     /// Sets the permitted and the effective set to `set`, a bit per capability, and the inheritable set to nothing.
     fn capset(set: u64, shown: String) = "capset" SYS_capset [capability_header(), capability_sets(set, shown)];
     fn setgroups(groups: &[u32]) = "setgroups" SYS_setgroups [Arg::Int(groups.len() as i64), group_list(groups)];
@@ -289,6 +292,19 @@ fn open_how(how: u64, mode: u64) -> Arg {
 fn capability_header() -> Arg {
     let bytes = [0x2008_0522_u32, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
     Arg::Struct(bytes, "{version: 3, pid: 0}".into())
+}
+
+/// A `struct rlimit64` (getrlimit(2)).
+fn resource_limit(soft: u64, hard: u64) -> Arg {
+    let show = |limit: u64| {
+        if limit == u64::MAX {
+            "RLIM_INFINITY".to_string()
+        } else {
+            limit.to_string()
+        }
+    };
+    let bytes = [soft, hard].iter().flat_map(|n| n.to_ne_bytes()).collect();
+    Arg::Struct(bytes, format!("{{{}, {}}}", show(soft), show(hard)))
 }
 
 /// Two `struct __user_cap_data` (capset(2)): effective, permitted and inheritable, low halves then high halves.

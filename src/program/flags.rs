@@ -93,6 +93,10 @@ constants!(/** close_range(2). */ close_range, "CLOSE_RANGE_", false, { CLOEXEC 
 constants!(/** prctl(2). */ prctl, "PR_", true, {
     SET_PDEATHSIG = 1, SET_KEEPCAPS = 8, CAPBSET_DROP = 24, SET_NO_NEW_PRIVS = 38, CAP_AMBIENT = 47,
 });
+constants!(/** getrlimit(2). */ rlimit, "RLIMIT_", true, {
+    CPU = 0, FSIZE = 1, DATA = 2, STACK = 3, CORE = 4, RSS = 5, NPROC = 6, NOFILE = 7, MEMLOCK = 8, AS = 9, LOCKS = 10,
+    SIGPENDING = 11, MSGQUEUE = 12, NICE = 13, RTPRIO = 14, RTTIME = 15,
+});
 constants!(/** seccomp(2). */ seccomp, "SECCOMP_", true, {
     SET_MODE_FILTER = 1,
 });

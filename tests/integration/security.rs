@@ -154,3 +154,53 @@ fn a_set_user_id_program_gives_nothing_if_so_asked() {
     assert_eq!(inside(&host, &flags[..2], &["sh", "-c", script]), "user 0\n");
     assert_eq!(inside(&host, &flags, &["sh", "-c", script]), "user 65534\n");
 }
+
+#[test]
+fn limits_of_processes_are_set_for_run_and_exec() {
+    let host = Host::new();
+    let limits = "ulimit -n; ulimit -Hn; ulimit -c";
+    let flags = ["--ulimit", "nofile=100:200", "--ulimit", "core=0"];
+    assert_eq!(inside(&host, &flags, &["sh", "-c", limits]), "100\n200\n0\n");
+    let id = host.start(&[&flags[..], &["--network", "none", "busybox", "sleep", "1000"]].concat());
+    assert_eq!(host.tinydock(&["exec", &id, "sh", "-c", limits]).ok(), "100\n200\n0\n");
+    let error = host.run("run --rm --ulimit files=3 busybox true").fails(125);
+    assert!(error.contains("no resource is named `files`"), "{error}");
+    // Who may not raise a limit gives what it has.
+    let script = "ulimit -n 500; setpriv --bounding-set -sys_resource --inh-caps -sys_resource \
+         $TINYDOCK run --rm --network none --ulimit nofile=600:700 busybox sh -c 'ulimit -Hn'";
+    let done = host.sh(script);
+    assert_eq!((done.code, done.stdout.as_str()), (0, "500\n"), "{done:?}");
+    assert!(done.stderr.contains("may not raise `nofile`"), "{}", done.stderr);
+}
+
+#[test]
+fn settings_of_the_containers_own_namespaces_are_changed() {
+    let host = Host::new();
+    host.run("network create --subnet 172.31.7.0/24 sysctl").ok();
+    let setting = "net.ipv4.conf.eth0.rp_filter=2";
+    let flags = ["--network", "sysctl", "--sysctl", setting, "--sysctl", "kernel.shmmni=17"];
+    let read = "cat /proc/sys/net/ipv4/conf/eth0/rp_filter /proc/sys/kernel/shmmni; \
+         (echo 1 > /proc/sys/kernel/shmmni) 2>/dev/null || echo read-only";
+    assert_eq!(inside(&host, &flags, &["sh", "-c", read]), "2\n17\nread-only\n");
+    for (flags, what) in [
+        ("--sysctl kernel.core_pattern=x", "a setting of the whole host"),
+        ("--network host --sysctl net.ipv4.ip_forward=1", "of its own to change"),
+        ("--sysctl net.//.kernel.core_pattern=x", "no name of a setting"),
+    ] {
+        let error = host.run(&format!("run --rm {flags} busybox true")).fails(125);
+        assert!(error.contains(what), "{error}");
+    }
+    let error = host
+        .run("run --rm --network none --sysctl net.no.such=1 busybox true")
+        .fails(125);
+    assert!(error.contains("net/no/such"), "{error}");
+    host.run("network rm sysctl").ok();
+}
+
+#[test]
+fn processes_are_limited_by_default() {
+    let host = Host::new();
+    let read = "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max";
+    assert_eq!(inside(&host, &[], &["sh", "-c", read]), "4096\n");
+    assert_eq!(inside(&host, &["--pids-limit", "-1"], &["sh", "-c", read]), "max\n");
+}
