@@ -166,8 +166,9 @@ fn bind_volumes(program: &mut Program, facts: &Facts, options: &Options, root: R
         let directory = volume.path().metadata().map_or(true, |metadata| metadata.is_dir());
         let mut at = facts.mount_point(volume.target.as_bytes(), directory)?;
         if binds.iter().any(|other| at.is_below(&other.at)) {
-            at = MountPoint::unknown(volume.target.as_bytes(), directory);
+            at = MountPoint::unknown(volume.target.as_bytes(), directory).without_links();
         }
+        isolation::check_cover(&at.path()).doing(|| format!("volume `{}`", volume.target))?;
         let why = "a volume: a part of the host's file system";
         binds.push(Bind {
             source: volume.source.as_bytes().to_vec(),

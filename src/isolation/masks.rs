@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::Host;
+use crate::error::{Error, Result};
 use crate::program::flags::mount_attr;
 use crate::program::{Fd, Program, Register};
 
@@ -26,6 +27,32 @@ pub const PATHS: [&str; 13] = [
 
 /// Paths that may be read but not written.
 pub const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Files of `/proc` that may be covered all the same, to show a container its own numbers (runc, `rootfs_linux.go`).
+const COVERABLE: [&[u8]; 10] = [
+    b"proc/cpuinfo",
+    b"proc/diskstats",
+    b"proc/loadavg",
+    b"proc/meminfo",
+    b"proc/net/dev",
+    b"proc/slabinfo",
+    b"proc/stat",
+    b"proc/swaps",
+    b"proc/sys/kernel/ns_last_pid",
+    b"proc/uptime",
+];
+
+/// Checks that something may be mounted at a path of the container, relative to its root. `/proc` is what programs, and those who
+/// secure them, learn the truth from (CVE-2019-16884).
+pub fn check_cover(path: &[u8]) -> Result<()> {
+    let inside = path == b"proc" || path.starts_with(b"proc/");
+    if inside && !COVERABLE.contains(&path) {
+        return Err(
+            Error::invalid("nothing may be mounted in the container's /proc").hint("choose another target, such as /host/proc")
+        );
+    }
+    Ok(())
+}
 
 /// A path to hide.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,6 +28,7 @@ use crate::program::{Concept, Fd, Input, Program, Register};
 pub use command::{Command, environment};
 pub use host::Host;
 pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
+pub use masks::check_cover;
 pub use root::{become_user, enter_root, execute};
 pub use security::Security;
 pub use sysctls::{Sysctl, set as set_sysctls};

@@ -16,6 +16,8 @@ pub struct MountPoint {
     missing: usize,
     /// Whether it is to be a directory or a file.
     directory: bool,
+    /// Whether symbolic links on the way are followed, within the root.
+    follows: bool,
 }
 
 impl MountPoint {
@@ -32,6 +34,7 @@ impl MountPoint {
             path: resolved.path,
             missing,
             directory,
+            follows: true,
         })
     }
 
@@ -46,7 +49,18 @@ impl MountPoint {
             missing: path.len(),
             path,
             directory,
+            follows: true,
         }
+    }
+
+    /// The same place, if no symbolic link is on the way to it. Who can write to what is mounted there could set one.
+    pub fn without_links(self) -> MountPoint {
+        MountPoint { follows: false, ..self }
+    }
+
+    /// The path from the root.
+    pub fn path(&self) -> Vec<u8> {
+        self.path.join(&b'/')
     }
 
     /// A directory that must be there.
@@ -69,12 +83,18 @@ impl MountPoint {
 
     /// Writes the steps that make what is missing and open the place below `root`.
     pub fn open(&self, program: &mut Program, root: Register, why: &'static str) -> Register {
+        let look_up = if self.follows {
+            Program::open_in_root
+        } else {
+            Program::open_without_links
+        };
         let mut parent = root;
         for depth in self.path.len() - self.missing..self.path.len() {
             let name = &self.path[depth];
             let last = depth + 1 == self.path.len();
             if depth > 0 && parent == root {
-                parent = program.open_in_root(
+                parent = look_up(
+                    program,
                     root,
                     &self.path[..depth].join(&b'/'),
                     open::PATH,
@@ -87,7 +107,7 @@ impl MountPoint {
             program.mkdir_missing(Fd::Kept(parent), name, "the image does not have it");
             if !last {
                 let path = self.path[..=depth].join(&b'/');
-                parent = program.open_in_root(root, &path, open::PATH, "go on below it");
+                parent = look_up(program, root, &path, open::PATH, "go on below it");
             }
         }
         let flags = if self.missing > 0 && !self.directory {
@@ -97,6 +117,6 @@ impl MountPoint {
         } else {
             open::PATH
         };
-        program.open_in_root(root, &self.path.join(&b'/'), flags, why)
+        look_up(program, root, &self.path(), flags, why)
     }
 }

@@ -175,9 +175,30 @@ impl Program {
 
     /// Opens `path` below `root` as a process with that root directory would: no symbolic link leads out of it.
     pub fn open_in_root(&mut self, root: Register, path: &[u8], how: u64, why: impl Into<Cow<'static, str>>) -> Register {
+        self.resolve_in_root(root, path, how, resolve::IN_ROOT | resolve::NO_MAGICLINKS, why)
+    }
+
+    /// Opens `path` below `root` if no part of it is a symbolic link.
+    pub fn open_without_links(&mut self, root: Register, path: &[u8], how: u64, why: impl Into<Cow<'static, str>>) -> Register {
+        self.resolve_in_root(root, path, how, resolve::IN_ROOT | resolve::NO_SYMLINKS, why)
+    }
+
+    fn resolve_in_root(
+        &mut self,
+        root: Register,
+        path: &[u8],
+        how: u64,
+        resolve: u64,
+        why: impl Into<Cow<'static, str>>,
+    ) -> Register {
         let mode = if how & open::CREAT != 0 { 0o644 } else { 0 };
         let path = if path.is_empty() { b"." } else { path };
-        let arguments = vec![fd(root), Arg::text(path), open_how(how | open::CLOEXEC, mode), Arg::Int(24)];
+        let arguments = vec![
+            fd(root),
+            Arg::text(path),
+            open_how(how | open::CLOEXEC, mode, resolve),
+            Arg::Int(24),
+        ];
         self.keeping(call!("openat2", SYS_openat2), "target", arguments, why)
     }
 
@@ -275,8 +296,7 @@ fn mount_attributes(set: u64, propagation: u64) -> Arg {
 }
 
 /// A `struct open_how` (openat2(2)) that resolves a path below a directory as if that were the root directory.
-fn open_how(how: u64, mode: u64) -> Arg {
-    let resolve = resolve::IN_ROOT | resolve::NO_MAGICLINKS;
+fn open_how(how: u64, mode: u64, resolve: u64) -> Arg {
     let bytes = [how, mode, resolve].iter().flat_map(|n| n.to_ne_bytes()).collect();
     Arg::Struct(
         bytes,

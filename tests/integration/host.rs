@@ -135,6 +135,15 @@ impl Host {
         line.unwrap_or_else(|| panic!("no {name} in\n{list}"))[from..to].trim().into()
     }
 
+    /// The status of a container by its full ID, as `ls -a` shows it, in lower case; empty if there is none.
+    pub fn status_of(&self, id: &str) -> String {
+        let list = self.run("ls -a").ok();
+        let head = list.lines().next().expect("a head");
+        let (from, to) = (head.find("STATUS").expect("STATUS"), head.find("IMAGE").expect("IMAGE"));
+        let line = list.lines().find(|line| line.starts_with(&id[..12]));
+        line.map_or(String::new(), |line| line[from..to].trim().to_lowercase())
+    }
+
     /// The process that a running container began with.
     #[track_caller]
     pub fn init(&self, name: &str) -> i32 {

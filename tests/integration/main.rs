@@ -1,5 +1,6 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
+mod attacks;
 mod documents;
 mod host;
 mod images;
