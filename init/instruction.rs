@@ -59,6 +59,9 @@ pub mod kind {
     /// A candidate of a search: a forgiven error leads to the next one, but is remembered where it says more than that
     /// the candidate does not exist, so that the search can report it when no candidate is left.
     pub const TRY: u8 = 2;
+    /// The call makes a copy of the process, which goes on with the program. The process itself reports the copy, as a
+    /// [`Failure`](super::Failure) whose error is the copy's process id, and ends.
+    pub const FORK: u8 = 3;
 }
 
 /// What init writes before it gives up.

@@ -19,6 +19,9 @@ const EAGAIN: isize = -11;
 const EPIPE: u32 = 32;
 const CLOCK_MONOTONIC: u64 = 1;
 
+/// The exit status that tells that it was not the command that ended.
+const FAILED: u64 = 125;
+
 /// How often a path lookup that raced with a rename elsewhere is repeated (openat2(2), EAGAIN).
 const LOOKUPS: u32 = 1024;
 
@@ -41,10 +44,14 @@ extern "C" fn enter() -> ! {
         }
         if let Err(errno) = judge(instruction, result, &mut remembered) {
             write(header.report, &Failure { step: step as u32, errno });
-            exit();
+            exit(FAILED);
+        }
+        if instruction.kind == kind::FORK && result > 0 {
+            write(header.report, &Failure { step: step as u32, errno: result as u32 });
+            exit(0);
         }
     }
-    exit()
+    exit(FAILED)
 }
 
 /// Makes the instruction's call and keeps its result.
@@ -107,14 +114,14 @@ fn write<T>(descriptor: i32, report: &T) {
     unsafe { arch::syscall(arch::WRITE, [descriptor as u64, pointer, size_of::<T>() as u64, 0, 0, 0]) };
 }
 
-fn exit() -> ! {
+fn exit(status: u64) -> ! {
     loop {
         // SAFETY: ends the process.
-        unsafe { arch::syscall(arch::EXIT_GROUP, [125, 0, 0, 0, 0, 0]) };
+        unsafe { arch::syscall(arch::EXIT_GROUP, [status, 0, 0, 0, 0, 0]) };
     }
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
-    exit()
+    exit(FAILED)
 }

@@ -14,7 +14,7 @@ use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command};
-use crate::kernel::process::{Child, enter_pid_namespace};
+use crate::kernel::process::Child;
 use crate::kernel::{signal, terminal};
 use crate::layer::{MountPoint, View};
 use crate::program::{Input, Program};
@@ -57,13 +57,11 @@ impl Engine {
         };
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
-        enter_pid_namespace(&init).doing(|| "enter the container's process namespace")?;
+        wires.add_release()?;
         wires.give(Input::Target, init)?;
         // The command starts with the default action for every signal, whatever was ignored when we were started.
         signal::set_all_default();
-        let child = spawn(&program, 0, &group, &mut wires);
-        signal::ignore(libc::SIGPIPE);
-        let child = child?;
+        let child = enter(&program, &group, &mut wires)?;
         let carried = run(&program, &child, wires, user.as_mut());
         drop(user);
         match carried {
@@ -76,6 +74,17 @@ impl Engine {
             }
         }
     }
+}
+
+/// Starts init, which enters the container's namespaces and has a child there: in the container, nobody sees a process that has
+/// anything of the host's (CVE-2016-9962). Returns that child.
+fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
+    let init = spawn(program, 0, group, wires)?;
+    let child = wires.receive_child(program);
+    let _ = init.wait();
+    let child = child?;
+    wires.release();
+    Ok(child)
 }
 
 fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {

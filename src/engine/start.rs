@@ -10,6 +10,7 @@ use crate::cgroup::Group;
 use crate::error::{Doing, Error, Kind, Result, errno_text};
 use crate::kernel::memfd;
 use crate::kernel::process::{Child, Spawn};
+use crate::kernel::signal;
 use crate::network;
 use crate::program::{Image, Program, Step};
 use crate::store::write;
@@ -80,7 +81,7 @@ impl Engine {
     }
 }
 
-/// Starts init with a program, in new namespaces and in a cgroup.
+/// Starts init with a program, in new namespaces and in a cgroup. It inherits which signals are ignored; afterwards SIGPIPE is, here.
 pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
     let image = Image::INIT.with(&program.encode(&wires.numbers));
     let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;
@@ -89,9 +90,11 @@ pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wire
         namespaces,
         cgroup: cgroup.as_ref().map(AsFd::as_fd),
     };
-    let init = spawn.execute(&image).doing(|| "start init")?;
+    let init = spawn.execute(&image);
+    // Init may be gone when we write to it, which is not a reason for us to end.
+    signal::ignore(libc::SIGPIPE);
     wires.close_inits();
-    Ok(init)
+    init.doing(|| "start init")
 }
 
 /// What it means that a step failed.

@@ -10,6 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::start::{Trace, failure};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
+use crate::kernel::process::Child;
 use crate::program::{Descriptors, Failure, Input, Program, Timing};
 
 /// The descriptors through which init is started and watched: ours, and init's own.
@@ -120,16 +121,30 @@ impl Wires {
             .ok_or_else(|| Error::system("init ended before it had a terminal"))
     }
 
+    /// Waits until init has made a copy of itself, and returns that child.
+    pub fn receive_child(&mut self, program: &Program) -> Result<Child> {
+        let doing = || "receive the process";
+        match self.next_report()? {
+            Some((step, pid)) if program.forks_at(step) => Child::adopt(pid).doing(doing),
+            Some((step, errno)) => Err(failure(program, step, errno)),
+            None => Err(Error::system("init ended before it was in the container").doing(doing())),
+        }
+    }
+
     /// Waits until the user's command runs, or init reports which step failed.
     pub fn read_report(&mut self, program: &Program) -> Result<()> {
-        let mut report = [0; size_of::<Failure>()];
-        match self.report.read(&mut report).doing(|| "read init's report")? {
-            0 => Ok(()),
-            _ => {
-                let word = |at: usize| u32::from_ne_bytes(report[at..at + 4].try_into().expect("4 bytes"));
-                Err(failure(program, word(0) as usize, word(4) as i32))
-            }
+        match self.next_report()? {
+            None => Ok(()),
+            Some((step, errno)) => Err(failure(program, step, errno)),
         }
+    }
+
+    /// The next step that init has to tell of, with a number; none once it has become the command.
+    fn next_report(&mut self) -> Result<Option<(usize, i32)>> {
+        let mut report = [0; size_of::<Failure>()];
+        let length = self.report.read(&mut report).doing(|| "read init's report")?;
+        let word = |at: usize| u32::from_ne_bytes(report[at..at + 4].try_into().expect("4 bytes"));
+        Ok((length > 0).then(|| (word(0) as usize, word(4) as i32)))
     }
 
     pub fn read_trace(&mut self) -> Trace {

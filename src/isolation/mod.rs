@@ -70,12 +70,17 @@ pub fn join(program: &mut Program, host: &Host, tied: bool) -> Register {
         program.die_with_parent("the command ends with the `exec` that started it");
     }
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
-    let flags = namespaces(host, true) & !clone::NEWPID | clone::NEWCGROUP;
+    let flags = namespaces(host, true) | clone::NEWCGROUP;
     program.setns(
         Fd::Given(Input::Target),
         flags,
-        "the container's namespaces; it was born in that of its processes",
+        "the container's namespaces; that of its processes is for children only",
     );
+    program.fork("a child that the container's processes see, now that nothing of the host can be seen through it");
+    if tied {
+        program.die_with_parent("the child does, too");
+    }
+    program.wait(Input::Release, "whoever started it knows it, and has not just ended");
     program.open(
         Fd::Cwd,
         b"/",

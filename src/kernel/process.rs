@@ -82,6 +82,13 @@ impl Ending {
 }
 
 impl Child {
+    /// A child that was made for us, by its number. Until we reap it no other process has that.
+    pub fn adopt(pid: i32) -> io::Result<Child> {
+        let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        Ok(Child { pid, pidfd })
+    }
+
     /// Waits until the process has ended and reaps it.
     pub fn wait(&self) -> io::Result<Ending> {
         loop {
@@ -139,15 +146,6 @@ pub fn become_image(image: impl AsFd) -> io::Error {
         );
     }
     io::Error::last_os_error()
-}
-
-/// Lets the children that are made from now on be in the process namespace of `target`.
-pub fn enter_pid_namespace(target: impl AsFd) -> io::Result<()> {
-    // SAFETY: changes nothing but where children are made.
-    match unsafe { libc::setns(target.as_fd().as_raw_fd(), libc::CLONE_NEWPID) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// Ends this process at once, without running what Rust and the C library run at the end of a program: in a forked child

@@ -255,6 +255,13 @@ impl Program {
         self.fsmount(fs, kind, attributes, "mounted, but attached nowhere yet")
     }
 
+    /// Has a copy of init, a child of whoever started init, take the steps that follow.
+    pub fn fork(&mut self, why: impl Into<Cow<'static, str>>) {
+        let flags = flags(clone::PARENT, clone::NAMES);
+        let arguments = vec![flags, Arg::Null, Arg::Null, Arg::Null, Arg::Int(0)];
+        self.push(call!("clone", SYS_clone), arguments, Success::Forking, why);
+    }
+
     /// Waits for a byte.
     pub fn wait(&mut self, input: Input, why: impl Into<Cow<'static, str>>) {
         let arguments = vec![fd(Fd::Given(input)), Arg::Buffer(1), Arg::Int(1)];

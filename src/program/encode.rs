@@ -85,6 +85,7 @@ impl Encoder<'_> {
             Success::Required => (kind::CALL, &[]),
             Success::Forgiving(errors) => (kind::CALL, errors),
             Success::Awaiting => (kind::WAIT, &[]),
+            Success::Forking => (kind::FORK, &[]),
             Success::Trying(errors) => (kind::TRY, errors),
         };
         let mut forgiven = [0; FORGIVEN];

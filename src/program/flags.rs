@@ -67,7 +67,7 @@ constants!(/** openat2(2). */ resolve, "RESOLVE_", false, {
 });
 constants!(/** clone(2), unshare(2), setns(2). */ clone, "CLONE_", false, {
     VM = libc::CLONE_VM, VFORK = libc::CLONE_VFORK, PIDFD = libc::CLONE_PIDFD, CLEAR_SIGHAND = 1u64 << 32,
-    NEWNS = libc::CLONE_NEWNS, NEWCGROUP = libc::CLONE_NEWCGROUP, NEWUTS = libc::CLONE_NEWUTS, NEWIPC = libc::CLONE_NEWIPC,
+    PARENT = libc::CLONE_PARENT, NEWNS = libc::CLONE_NEWNS, NEWCGROUP = libc::CLONE_NEWCGROUP, NEWUTS = libc::CLONE_NEWUTS, NEWIPC = libc::CLONE_NEWIPC,
     NEWUSER = libc::CLONE_NEWUSER, NEWPID = libc::CLONE_NEWPID, NEWNET = libc::CLONE_NEWNET, NEWTIME = 0x80,
 });
 constants!(/** fsopen(2). */ fsopen, "FSOPEN_", false, { CLOEXEC = 1 });

@@ -76,6 +76,8 @@ pub enum Success {
     Forgiving(&'static [u8]),
     /// The call must return more than 0: a byte arrived, the writer did not just die.
     Awaiting,
+    /// The call makes a copy of init, which takes the steps that follow, while init itself tells which process that is, and ends.
+    Forking,
     /// These errors lead to the next step, which tries another candidate.
     Trying(&'static [u8]),
 }
@@ -140,6 +142,11 @@ impl Program {
     /// The steps in the order init takes them.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Whether a step, by its index, makes a copy of init.
+    pub fn forks_at(&self, step: usize) -> bool {
+        self.steps.get(step).is_some_and(|step| step.success == Success::Forking)
     }
 
     /// Says which concept the steps that follow belong to.
