@@ -80,9 +80,9 @@ impl Engine {
 /// anything of the host's (CVE-2016-9962). Returns that child.
 fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     let init = spawn(program, 0, group, wires)?;
-    let child = wires.receive_child(program);
+    // It has told of its child when it ends. If it was killed before it could, its child has the wires and waits for us.
     let _ = init.wait();
-    let child = child?;
+    let child = wires.receive_child(program)?;
     wires.release();
     Ok(child)
 }

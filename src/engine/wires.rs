@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -121,10 +122,18 @@ impl Wires {
             .ok_or_else(|| Error::system("init ended before it had a terminal"))
     }
 
-    /// Waits until init has made a copy of itself, and returns that child.
+    /// The child that init has told of; init has ended.
     pub fn receive_child(&mut self, program: &Program) -> Result<Child> {
         let doing = || "receive the process";
-        match self.next_report()? {
+        let mut told = [PollFd::new(&self.report, PollFlags::IN)];
+        let at_once = Timespec::default();
+        poll(&mut told, Some(&at_once)).doing(doing)?;
+        let report = if told[0].revents().is_empty() {
+            None
+        } else {
+            self.next_report()?
+        };
+        match report {
             Some((step, pid)) if program.forks_at(step) => Child::adopt(pid).doing(doing),
             Some((step, errno)) => Err(failure(program, step, errno)),
             None => Err(Error::system("init ended before it was in the container").doing(doing())),

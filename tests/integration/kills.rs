@@ -1,5 +1,6 @@
 //! Every process of a container is killed at every one of its system calls, and the next command leaves nothing of it.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::host::{Host, until};
@@ -57,6 +58,46 @@ fn kill_ending(role: Role, words: &[&str]) {
         reached
     });
     assert!(calls >= 3, "{role:?} makes only {calls} calls");
+}
+
+/// How many processes share the process namespace of one.
+fn processes_with(init: i32) -> usize {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace(&init.to_string());
+    let entries = fs::read_dir("/proc").expect("read /proc").flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| own.is_some() && namespace(name) == own).count()
+}
+
+/// Kills a process while another command enters a running container, where nothing of that command may be left.
+fn kill_entering(role: Role) {
+    let host = Host::new();
+    host.start(&["--name", "entered", "--network", "none", "busybox", "sleep", "1000"]);
+    let init = host.init("entered");
+    let mut call = 0;
+    while tracer::run(
+        &mut quiet(&host, ["exec", "entered", "sleep", "0.01"]),
+        &[],
+        Kill { role, call },
+    ) {
+        until(
+            &format!("the end of an exec whose {role:?} was killed at call {call}"),
+            || processes_with(init) == 1,
+        );
+        call += 1;
+    }
+    assert!(call > 5, "{role:?} makes only {call} calls");
+    assert_eq!(host.run("exec entered echo well").ok(), "well\n");
+}
+
+#[test]
+fn a_command_is_killed_while_it_enters_a_container() {
+    kill_entering(Role::Command);
+}
+
+#[test]
+fn an_init_is_killed_while_it_enters_a_container() {
+    kill_entering(Role::Monitor);
 }
 
 #[test]
