@@ -101,6 +101,11 @@ fn an_init_is_killed_while_it_enters_a_container() {
 }
 
 #[test]
+fn the_child_of_an_init_is_killed_in_the_container() {
+    kill_entering(Role::Init);
+}
+
+#[test]
 fn a_command_is_killed_while_it_runs_a_container() {
     kill_running(Role::Command);
 }
