@@ -1,6 +1,6 @@
 //! tinydock: a container engine you can read.
 //!
-//! A container is a program: an ordered list of system calls that a freestanding init of a few hundred bytes executes before
+//! A container is a program: an ordered list of system calls that a freestanding init of some 700 bytes executes before
 //! it becomes the user's command. This crate plans such programs, runs them, and explains them.
 //!
 //! | room          | what it is about                                                          | imports               |

@@ -71,10 +71,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         .all("volume")
         .map(|text| Volume::parse(text.as_bytes(), &directory))
         .collect::<Result<_>>()?;
-    let ports: Vec<Vec<Port>> = parsed
-        .all("publish")
-        .map(|text| Port::parse(&text.display().to_string()))
-        .collect::<Result<_>>()?;
+    let ports: Vec<Vec<Port>> = read_all(parsed, "publish", Port::parse)?;
     Ok(Options {
         image,
         command: arguments.map(|argument| argument.clone().into()).collect(),
@@ -86,14 +83,8 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         auto_remove: parsed.is_set("rm"),
         limits: limits(parsed)?,
         security: security(parsed)?,
-        ulimits: texts(parsed, "ulimit")
-            .iter()
-            .map(|text| Ulimit::parse(text))
-            .collect::<Result<_>>()?,
-        sysctls: texts(parsed, "sysctl")
-            .iter()
-            .map(|text| Sysctl::parse(text))
-            .collect::<Result<_>>()?,
+        ulimits: read_all(parsed, "ulimit", Ulimit::parse)?,
+        sysctls: read_all(parsed, "sysctl", Sysctl::parse)?,
         volumes,
         network: network(parsed)?,
         ports: ports.concat(),
@@ -115,6 +106,11 @@ pub fn environment(parsed: &Parsed) -> Vec<Text> {
 fn security(parsed: &Parsed) -> Result<Security> {
     let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| texts(parsed, flag));
     Security::parse(&added, &dropped, &options)
+}
+
+/// Reads all values of a flag.
+fn read_all<T>(parsed: &Parsed, flag: &str, read: fn(&str) -> Result<T>) -> Result<Vec<T>> {
+    texts(parsed, flag).iter().map(|text| read(text)).collect()
 }
 
 /// All values of a flag, as text.

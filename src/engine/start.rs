@@ -81,7 +81,8 @@ impl Engine {
     }
 }
 
-/// Starts init with a program, in new namespaces and in a cgroup. It inherits which signals are ignored; afterwards SIGPIPE is, here.
+/// Starts init with a program, in new namespaces and in a cgroup. It inherits which signals are ignored; afterwards SIGPIPE
+/// is, here.
 pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
     let image = Image::INIT.with(&program.encode(&wires.numbers));
     let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;

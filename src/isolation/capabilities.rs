@@ -56,7 +56,7 @@ fn parse(name: &str) -> Result<u64> {
     } else {
         format!("CAP_{upper}")
     };
-    let found = (0..=cap::CHECKPOINT_RESTORE).find(|number| cap::NAMES.show(*number) == full);
+    let found = (0..=cap::CHECKPOINT_RESTORE).find(|number| cap::NAMES.name(*number) == Some(full.as_str()));
     let unknown = || Error::invalid(format!("unknown capability `{name}`")).hint("capabilities(7) lists them; `ALL` means all");
     found.map(|number| 1 << number).ok_or_else(unknown)
 }

@@ -15,8 +15,8 @@ pub struct KernelMounts {
 
 const HARMLESS: u64 = mount_attr::NOSUID | mount_attr::NODEV | mount_attr::NOEXEC;
 
-/// Writes the steps that mount `/proc`, `/dev` with what is in it, and `/sys` below `root`, and hide what must not show. With `settings` it
-/// keeps a way to change kernel settings.
+/// Writes the steps that mount `/proc`, `/dev` with what is in it, and `/sys` below `root`, and hide what must not
+/// show. With `settings` it keeps a way to change kernel settings.
 pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &Host, settings: bool) -> KernelMounts {
     program.concept(Concept::ProcessIsolation);
     let proc = program.new_mount(

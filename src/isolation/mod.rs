@@ -2,8 +2,8 @@
 //!
 //! Namespaces give it its own process ids, mounts, host name, IPC objects, network, clocks and cgroup root. Its file
 //! system is what was mounted before `pivot_root` made the rest unreachable; `/proc`, `/sys` and `/dev` are new and show
-//! only what is safe to show. It has 14 of root's 41 capabilities, and loses the rest for good; calls that a container has no use
-//! for are refused by a filter.
+//! only what is safe to show. It has 14 of root's 41 capabilities, and loses the rest for good; calls that a container has
+//! no use for are refused by a filter.
 //!
 //! The functions here write this into a program in the order in which it must happen:
 //! [`begin`], [`mount_kernel_file_systems`], [`open_terminal`], [`enter_root`], [`become_user`], [`execute`].

@@ -132,8 +132,8 @@ const GROUPS: [Group; 14] = [
 /// Calls that no capability gives back: keys belong to no namespace (add_key request_key keyctl); io_uring makes calls that no
 /// filter sees (io_uring_setup io_uring_enter io_uring_register); userfaultfd helps to exploit the kernel; others change the whole
 /// machine (swapon swapoff kexec_load kexec_file_load), look at it (sysfs ustat _sysctl), move memory of others (migrate_pages
-/// move_pages), exchange the root (pivot_root), or are obsolete (uselib create_module get_kernel_syms query_module nfsservctl getpmsg putpmsg
-/// afs_syscall tuxcall security vserver, 32-bit vm86old vm86).
+/// move_pages), exchange the root (pivot_root), or are obsolete (uselib create_module get_kernel_syms query_module nfsservctl
+/// getpmsg putpmsg afs_syscall tuxcall security vserver, 32-bit vm86old vm86).
 const NEVER: [&[u32]; 2] = [
     &[
         248, 249, 250, 425, 426, 427, 323, 167, 168, 246, 320, 139, 136, 156, 256, 279, 134, 155, 174, 177, 178, 180, 181, 182,
@@ -187,30 +187,33 @@ pub fn filter(capabilities: u64) -> Vec<Instruction> {
     filter
 }
 
-/// What becomes of a call.
-fn verdict(way: usize, number: u32, capabilities: u64) -> Verdict {
+/// What becomes of each call, by its number. The last verdict is that on all numbers from there on.
+fn verdicts(way: usize, capabilities: u64) -> Vec<Verdict> {
     let has = |list: &[u64]| list.iter().any(|capability| capabilities & (1 << capability) != 0);
     let [socket, clone, clone3, personality] = SPECIAL[way];
+    let mut verdicts = vec![Verdict::Allow; NEWEST as usize + 2];
+    let mut judge = |number: u32, verdict| verdicts[number as usize] = verdict;
+    judge(NEWEST + 1, Verdict::Refuse(libc::ENOSYS));
+    judge(socket, Verdict::Except(FAMILIES));
+    judge(personality, Verdict::Only(PERSONALITIES));
+    if !has(&[cap::SYS_ADMIN]) {
+        judge(clone, Verdict::Without(NAMESPACES));
+        // Its flags are in memory, where a filter cannot look: programs go on with clone.
+        judge(clone3, Verdict::Refuse(libc::ENOSYS));
+    }
     let refused = GROUPS
         .iter()
-        .any(|group| group.numbers[way].contains(&number) && !has(group.unless));
-    match number {
-        _ if number > NEWEST => Verdict::Refuse(libc::ENOSYS),
-        _ if refused || NEVER[way].contains(&number) => Verdict::Refuse(libc::EPERM),
-        _ if number == socket => Verdict::Except(FAMILIES),
-        _ if number == personality => Verdict::Only(PERSONALITIES),
-        _ if number == clone && !has(&[cap::SYS_ADMIN]) => Verdict::Without(NAMESPACES),
-        // Its flags are in memory, where a filter cannot look: programs go on with clone.
-        _ if number == clone3 && !has(&[cap::SYS_ADMIN]) => Verdict::Refuse(libc::ENOSYS),
-        _ => Verdict::Allow,
+        .filter(|group| !has(group.unless))
+        .map(|group| group.numbers[way]);
+    for number in refused.chain([NEVER[way]]).flatten() {
+        judge(*number, Verdict::Refuse(libc::EPERM));
     }
+    verdicts
 }
 
 /// The ranges of numbers with the same verdict, by their first numbers.
 fn ranges(way: usize, capabilities: u64) -> Vec<(u32, Verdict)> {
-    let mut ranges: Vec<_> = (0..=NEWEST + 1)
-        .map(|number| (number, verdict(way, number, capabilities)))
-        .collect();
+    let mut ranges: Vec<_> = (0..).zip(verdicts(way, capabilities)).collect();
     ranges.dedup_by_key(|(_, verdict)| *verdict);
     ranges
 }

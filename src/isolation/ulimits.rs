@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::program::Program;
 
 /// The names that Docker has, with the kernel's.
-const NAMES: [(&str, Resource); 15] = [
+static NAMES: [(&str, Resource); 15] = [
     ("core", Resource::Core),
     ("cpu", Resource::Cpu),
     ("data", Resource::Data),
@@ -31,8 +31,10 @@ const UNLIMITED: u64 = u64::MAX;
 
 /// A limit of every process of a container, in the resource's own unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Ulimit {
-    name: String,
+    /// Its name and the kernel's.
+    kind: &'static (&'static str, Resource),
     /// What is in force. Processes may raise it up to `hard`.
     soft: u64,
     hard: u64,
@@ -43,17 +45,18 @@ impl Ulimit {
     pub fn parse(text: &str) -> Result<Ulimit> {
         let invalid = |what: &str| Error::invalid(format!("invalid ulimit `{text}`: {what}"));
         let (name, values) = text.split_once('=').ok_or_else(|| invalid("it is not NAME=SOFT[:HARD]"))?;
-        if !NAMES.iter().any(|(known, _)| *known == name) {
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        let kind = known.ok_or_else(|| {
             let names = NAMES.map(|(name, _)| name).join(" ");
-            return Err(invalid(&format!("no resource is named `{name}`")).hint(format!("there are {names}")));
-        }
+            invalid(&format!("no resource is named `{name}`")).hint(format!("there are {names}"))
+        })?;
         let number = |text: &str| match text {
             "-1" | "unlimited" => Ok(UNLIMITED),
             text => text.parse().map_err(|_| invalid(&format!("`{text}` is not a number"))),
         };
         let (soft, hard) = values.split_once(':').unwrap_or((values, values));
         let limit = Ulimit {
-            name: name.into(),
+            kind,
             soft: number(soft)?,
             hard: number(hard)?,
         };
@@ -67,29 +70,42 @@ impl Ulimit {
     /// (capabilities(7), `CAP_SYS_RESOURCE`) can give no more than what it has.
     pub fn possible(self) -> (Ulimit, Option<String>) {
         let free = capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_RESOURCE));
-        let own = getrlimit(self.resource()).maximum.unwrap_or(UNLIMITED);
+        let own = getrlimit(self.kind.1).maximum.unwrap_or(UNLIMITED);
         if free || self.hard <= own {
             return (self, None);
         }
         let warning = format!(
             "this process may not raise `{}`: containers get its own limit, {own}",
-            self.name
+            self.kind.0
         );
         let (soft, hard) = (self.soft.min(own), own);
         (Ulimit { soft, hard, ..self }, Some(warning))
     }
+}
 
-    fn resource(&self) -> Resource {
-        let found = NAMES.iter().find(|(name, _)| *name == self.name);
-        found.map_or(Resource::Core, |(_, resource)| *resource)
+impl TryFrom<String> for Ulimit {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Ulimit> {
+        Ulimit::parse(&text)
+    }
+}
+
+impl From<Ulimit> for String {
+    fn from(limit: Ulimit) -> String {
+        let [soft, hard] = [limit.soft, limit.hard].map(|value| match value {
+            UNLIMITED => "unlimited".to_string(),
+            value => value.to_string(),
+        });
+        format!("{}={soft}:{hard}", limit.kind.0)
     }
 }
 
 /// Writes the steps that limit the process and all that it starts.
 pub fn set(program: &mut Program, limits: &[Ulimit]) {
     for limit in limits {
-        let why = format!("what `{}` each process may use", limit.name);
-        program.prlimit(limit.resource() as u64, limit.soft, limit.hard, why);
+        let why = format!("what `{}` each process may use", limit.kind.0);
+        program.prlimit(limit.kind.1 as u64, limit.soft, limit.hard, why);
     }
 }
 
@@ -107,6 +123,7 @@ mod tests {
         ] {
             let limit = Ulimit::parse(text).unwrap();
             assert_eq!((limit.soft, limit.hard), (soft, hard), "{text}");
+            assert_eq!(Ulimit::parse(&String::from(limit.clone())).unwrap(), limit);
         }
         for (text, what) in [
             ("nofile", "NAME=SOFT"),

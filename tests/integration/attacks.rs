@@ -6,28 +6,14 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::host::{Host, TINYDOCK};
+use crate::host::{Done, Host, TINYDOCK, until};
 
-const QUIET: [&str; 3] = ["--rm", "--network", "none"];
 /// How long a race is tried.
 const RACE: Duration = Duration::from_secs(3);
 
 /// Runs a script in a new container.
-fn attempt(host: &Host, flags: &[&str], image: &str, script: &str) -> crate::host::Done {
-    host.tinydock(&[&["run"], &QUIET[..], flags, &[image, "sh", "-c", script]].concat())
-}
-
-/// Compiles a C program into a directory that containers are shown as `/tools`.
-fn tool(host: &Host, name: &str, source: &str) {
-    fs::create_dir_all(host.path("tools")).expect("make a directory");
-    let (code, binary) = (host.path("tool.c"), host.path("tools").join(name));
-    fs::write(&code, source).expect("write the program");
-    let compiled = Command::new("gcc")
-        .args(["-O1", "-static", "-o"])
-        .arg(binary)
-        .arg(code)
-        .status();
-    assert!(compiled.expect("run gcc").success());
+fn attempt(host: &Host, flags: &[&str], image: &str, script: &str) -> Done {
+    host.inside(flags, image, &["sh", "-c", script])
 }
 
 /// Makes an image of busybox and what a script adds in the current directory.
@@ -58,8 +44,7 @@ fn state_of_the_host() -> Vec<String> {
 fn the_engine_cannot_be_overwritten() {
     let host = Host::new();
     let before = state_of_the_host();
-    tool(
-        &host,
+    let tools = host.compile(
         "overwrite",
         r#"
 #include <dirent.h>
@@ -100,7 +85,6 @@ int main(void) {
 }
 "#,
     );
-    let tools = format!("{}:/tools:ro", host.path("tools").display());
     // Without this capability, init is not even seen.
     let id = host.start(&[
         "--network",
@@ -113,14 +97,14 @@ int main(void) {
         "/tools/overwrite",
     ]);
     let start = Instant::now();
-    while start.elapsed() < RACE && host.status_of(&id).starts_with("running") {
+    while start.elapsed() < RACE && host.is_running(&id) {
         host.tinydock(&["exec", &id, "true"]);
     }
     let done = host.tinydock(&["exec", &id, "/proc/self/exe"]);
     assert_ne!(done.code, 0, "{done:?}");
-    crate::host::until("the end of the attack", || !host.status_of(&id).starts_with("running"));
+    until("the end of the attack", || !host.is_running(&id));
     assert_eq!(host.tinydock(&["logs", &id]).ok(), "seen, written 0\n");
-    let done = host.tinydock(&[&["run"], &QUIET[..], &["busybox", "/proc/self/exe"]].concat());
+    let done = host.inside(&[], "busybox", &["/proc/self/exe"]);
     assert_ne!(done.code, 0, "{done:?}");
     assert_eq!(state_of_the_host(), before);
 }
@@ -129,8 +113,7 @@ int main(void) {
 #[test]
 fn a_process_that_enters_shows_nothing_of_the_host() {
     let host = Host::new();
-    tool(
-        &host,
+    let tools = host.compile(
         "look",
         r#"
 #include <dirent.h>
@@ -160,12 +143,11 @@ int main(int count, char **words) {
 "#,
     );
     fs::write(host.path("secret"), "of the host").expect("write");
-    let tools = format!("{}:/tools:ro", host.path("tools").display());
     let secret = host.path("secret");
     let secret = secret.to_str().expect("UTF-8");
     let flags = ["--network", "none", "--cap-add", "SYS_PTRACE", "-v", &tools];
     let id = host.start(&[&flags[..], &["busybox", "/tools/look", secret]].concat());
-    while host.status_of(&id).starts_with("running") {
+    while host.is_running(&id) {
         host.tinydock(&["exec", &id, "true"]);
     }
     assert_eq!(host.tinydock(&["logs", &id]).ok(), "found 0\n");
@@ -247,8 +229,7 @@ fn a_race_for_a_volumes_place_does_not_leave_the_root() {
     fs::create_dir_all(shared.join("a")).expect("make a directory");
     fs::create_dir_all(&outside).expect("make a directory");
     symlink(&outside, shared.join("b")).expect("link");
-    tool(
-        &host,
+    let tools = host.compile(
         "exchange",
         r#"
 #define _GNU_SOURCE
@@ -259,7 +240,6 @@ int main(void) {
 }
 "#,
     );
-    let tools = format!("{}:/tools:ro", host.path("tools").display());
     let volume = format!("{}:/shared", shared.display());
     let racer = host.start(&["--network", "none", "-v", &tools, "-v", &volume, "busybox", "/tools/exchange"]);
     let (inner, start) = (format!("{}:/shared/a/inner", host.path("tools").display()), Instant::now());

@@ -125,23 +125,45 @@ impl Host {
             .expect("start tinydock")
     }
 
-    /// One column of `ls -a` for one container.
-    #[track_caller]
-    pub fn status(&self, name: &str) -> String {
-        let list = self.run("ls -a").ok();
-        let head = list.lines().next().expect("a head");
-        let (from, to) = (head.find("STATUS").expect("STATUS"), head.find("IMAGE").expect("IMAGE"));
-        let line = list.lines().find(|line| line.ends_with(&format!(" {name}")));
-        line.unwrap_or_else(|| panic!("no {name} in\n{list}"))[from..to].trim().into()
+    /// Runs a command in a new container without network, which is removed at its end.
+    pub fn inside(&self, flags: &[&str], image: &str, command: &[&str]) -> Done {
+        let before = ["run", "--rm", "--network", "none"];
+        self.tinydock(&[&before, flags, &[image], command].concat())
     }
 
-    /// The status of a container by its full ID, as `ls -a` shows it, in lower case; empty if there is none.
-    pub fn status_of(&self, id: &str) -> String {
+    /// Compiles a C program, which needs nothing of the container that it runs in, into a directory of the host's own. Returns
+    /// the value of the `-v` that shows the directory as `/tools`.
+    #[track_caller]
+    pub fn compile(&self, name: &str, source: &str) -> String {
+        let (directory, code) = (self.path("tools"), self.path("tool.c"));
+        fs::create_dir_all(&directory).expect("make a directory");
+        fs::write(&code, source).expect("write the program");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-O1", "-static", "-o"]).arg(directory.join(name)).arg(code);
+        assert!(gcc.status().expect("run gcc").success());
+        format!("{}:/tools:ro", directory.display())
+    }
+
+    /// The status in `ls -a` of one container.
+    #[track_caller]
+    pub fn status(&self, name: &str) -> String {
+        let found = self.status_where(|line| line.ends_with(&format!(" {name}")));
+        found.unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// Whether a container, by its full ID, is running.
+    pub fn is_running(&self, id: &str) -> bool {
+        let found = self.status_where(|line| line.starts_with(&id[..12]));
+        found.is_some_and(|status| status.to_lowercase().starts_with("running"))
+    }
+
+    /// The status in the first line of `ls -a` that is meant.
+    fn status_where(&self, is_meant: impl Fn(&str) -> bool) -> Option<String> {
         let list = self.run("ls -a").ok();
         let head = list.lines().next().expect("a head");
         let (from, to) = (head.find("STATUS").expect("STATUS"), head.find("IMAGE").expect("IMAGE"));
-        let line = list.lines().find(|line| line.starts_with(&id[..12]));
-        line.map_or(String::new(), |line| line[from..to].trim().to_lowercase())
+        let line = list.lines().find(|line| is_meant(line))?;
+        Some(line[from..to].trim().into())
     }
 
     /// The process that a running container began with.

@@ -7,8 +7,7 @@ use crate::host::Host;
 /// Runs a script in a new busybox container without network.
 #[track_caller]
 fn inside(host: &Host, script: &str) -> String {
-    host.tinydock(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", script])
-        .ok()
+    host.inside(&[], "busybox", &["sh", "-c", script]).ok()
 }
 
 #[test]

@@ -1,8 +1,5 @@
 //! What a container is refused, tried for real.
 
-use std::fs;
-use std::process::Command;
-
 use crate::host::Host;
 
 /// Makes calls that a container has no use for, and prints what became of each; with an argument, prints whose power it has.
@@ -53,34 +50,24 @@ int main(int count, char **words) {
 }
 "#;
 
-/// The program above, where containers can be shown it.
-fn compile(host: &Host) -> String {
-    let (source, binary) = (host.path("calls.c"), host.path("calls"));
-    fs::write(&source, CALLS).expect("write the program");
-    let compiled = Command::new("gcc").args(["-static", "-o"]).arg(&binary).arg(&source).status();
-    assert!(compiled.expect("run gcc").success());
-    format!("{}:/calls:ro", binary.display())
-}
-
 /// Runs a command in a new busybox container without network.
 #[track_caller]
 fn inside(host: &Host, flags: &[&str], command: &[&str]) -> String {
-    let before = ["run", "--rm", "--network", "none"];
-    host.tinydock(&[&before, flags, &["busybox"], command].concat()).ok()
+    host.inside(flags, "busybox", command).ok()
 }
 
 #[test]
 fn calls_that_a_container_has_no_use_for_are_refused() {
     let host = Host::new();
-    let volume = compile(&host);
+    let volume = host.compile("calls", CALLS);
     let expected = "socket done\nsocket AF_ALG EPERM\nsocket AF_VSOCK EPERM\nunshare user EPERM\nclone user EPERM\nclone3 ENOSYS\n\
          keyctl EPERM\nio_uring_setup EPERM\nuserfaultfd EPERM\nbpf EPERM\nfsopen EPERM\na call of the future ENOSYS\n\
          x32 getpid ENOSYS\n32-bit getpid done\n32-bit mount EPERM\n32-bit unshare user EPERM\n32-bit keyctl EPERM\n";
-    assert_eq!(inside(&host, &["-v", &volume], &["/calls"]), expected);
-    assert_eq!(inside(&host, &["-v", &volume, "-u", "1000"], &["/calls"]), expected);
+    assert_eq!(inside(&host, &["-v", &volume], &["/tools/calls"]), expected);
+    assert_eq!(inside(&host, &["-v", &volume, "-u", "1000"], &["/tools/calls"]), expected);
     let id = host.start(&["--network", "none", "-v", &volume, "busybox", "sleep", "1000"]);
     assert_eq!(
-        host.tinydock(&["exec", &id, "/calls"]).ok(),
+        host.tinydock(&["exec", &id, "/tools/calls"]).ok(),
         expected,
         "exec is filtered as run is"
     );
@@ -89,8 +76,12 @@ fn calls_that_a_container_has_no_use_for_are_refused() {
 #[test]
 fn the_filter_can_be_left_out() {
     let host = Host::new();
-    let volume = compile(&host);
-    let printed = inside(&host, &["-v", &volume, "--security-opt", "seccomp=unconfined"], &["/calls"]);
+    let volume = host.compile("calls", CALLS);
+    let printed = inside(
+        &host,
+        &["-v", &volume, "--security-opt", "seccomp=unconfined"],
+        &["/tools/calls"],
+    );
     assert!(
         printed.contains("\nkeyctl done\n") && printed.contains("\nunshare user done\n"),
         "{printed}"
@@ -148,8 +139,8 @@ fn what_we_have_not_got_is_said_and_not_given() {
 #[test]
 fn a_set_user_id_program_gives_nothing_if_so_asked() {
     let host = Host::new();
-    let volume = compile(&host);
-    let script = "cp /calls /tmp/id && chmod 4755 /tmp/id && exec su -s /bin/sh nobody -c '/tmp/id user'";
+    let volume = host.compile("calls", CALLS);
+    let script = "cp /tools/calls /tmp/id && chmod 4755 /tmp/id && exec su -s /bin/sh nobody -c '/tmp/id user'";
     let flags = ["-v", &volume, "--security-opt", "no-new-privileges"];
     assert_eq!(inside(&host, &flags[..2], &["sh", "-c", script]), "user 0\n");
     assert_eq!(inside(&host, &flags, &["sh", "-c", script]), "user 65534\n");

@@ -39,13 +39,14 @@ const DEFAULT: u64 = 0xa804_25fb;
 fn the_filter_decides_as_the_table_says() {
     for capabilities in [0, DEFAULT, u64::MAX] {
         let filter = filter(capabilities);
+        let verdicts = [0, 1].map(|way| verdicts(way, capabilities));
         for (way, number, argument) in (0..2).flat_map(|way| {
             let numbers = (0..600).chain([0x4000_0000, 0x4000_0000 + 39, u32::MAX]);
             numbers.flat_map(move |number| {
                 [0, 1, 8, 38, 39, 40, 41, 0x11, 0x1000_0000, u32::MAX].map(|argument| (way, number, argument))
             })
         }) {
-            let expected = match verdict(way, number, capabilities) {
+            let expected = match verdicts[way][number.min(NEWEST + 1) as usize] {
                 Verdict::Allow => RETURN_ALLOW,
                 Verdict::Refuse(errno) => RETURN_ERRNO | errno as u32,
                 Verdict::Without(bits) if argument & bits == 0 => RETURN_ALLOW,
