@@ -7,12 +7,10 @@ use super::prepare::Prepared;
 use super::wires::Wires;
 use super::{Container, Engine, Started, clock};
 use crate::cgroup::Group;
-use crate::error::{Doing, Error, Kind, Result, errno_text};
-use crate::kernel::memfd;
-use crate::kernel::process::{Child, Spawn};
-use crate::kernel::signal;
+use crate::error::Result;
+use crate::kernel::process::Child;
 use crate::network;
-use crate::program::{Image, Program, Step};
+use crate::program::Program;
 use crate::store::write;
 
 /// How long each step of a container's program took, in nanoseconds.
@@ -81,42 +79,10 @@ impl Engine {
     }
 }
 
-/// Starts init with a program, in new namespaces and in a cgroup. It inherits which signals are ignored; afterwards SIGPIPE
-/// is, here.
+/// Starts init with a program, in new namespaces and in a cgroup.
 pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
-    let image = Image::INIT.with(&program.encode(&wires.numbers));
-    let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;
     let cgroup = group.open_unified()?;
-    let spawn = Spawn {
-        namespaces,
-        cgroup: cgroup.as_ref().map(AsFd::as_fd),
-    };
-    let init = spawn.execute(&image);
-    // Init may be gone when we write to it, which is not a reason for us to end.
-    signal::ignore(libc::SIGPIPE);
+    let init = program.start(&wires.numbers, namespaces, cgroup.as_ref().map(AsFd::as_fd));
     wires.close_inits();
-    init.doing(|| "start init")
-}
-
-/// What it means that a step failed.
-pub fn failure(program: &Program, index: usize, errno: i32) -> Error {
-    let Some(step) = program.steps().get(index) else {
-        return Error::system(format!("init reports an unknown step, {index}"));
-    };
-    if step.is_execution() {
-        return execution_failure(step, errno);
-    }
-    Error::system(errno_text(errno)).doing(format!("step {}, {}", index + 1, step.show(program)))
-}
-
-/// The command could not be executed: the kind of error decides the exit status, as in shells.
-fn execution_failure(step: &Step, errno: i32) -> Error {
-    let command = step.command().unwrap_or_default();
-    let name = String::from_utf8_lossy(&command);
-    match errno {
-        libc::ENOENT | libc::ENOTDIR if command.contains(&b'/') => Error::new(Kind::CommandNotFound, errno_text(errno)),
-        libc::ENOENT | libc::ENOTDIR => Error::new(Kind::CommandNotFound, "not found in the container's PATH"),
-        _ => Error::new(Kind::CommandNotExecutable, errno_text(errno)),
-    }
-    .doing(format!("execute `{name}`"))
+    init
 }

@@ -8,11 +8,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::start::{Trace, failure};
+use super::start::Trace;
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
 use crate::kernel::process::Child;
-use crate::program::{Descriptors, Failure, Input, Program, Timing};
+use crate::program::{Descriptors, Input, Program, Report, Timing};
 
 /// The descriptors through which init is started and watched: ours, and init's own.
 pub struct Wires {
@@ -129,31 +129,23 @@ impl Wires {
         let at_once = Timespec::default();
         poll(&mut told, Some(&at_once)).doing(doing)?;
         let report = if told[0].revents().is_empty() {
-            None
+            Report::Closed
         } else {
-            self.next_report()?
+            program.read_report(&mut self.report)?
         };
         match report {
-            Some((step, pid)) if program.forks_at(step) => Child::adopt(pid).doing(doing),
-            Some((step, errno)) => Err(failure(program, step, errno)),
-            None => Err(Error::system("init ended before it was in the container").doing(doing())),
+            Report::Forked(pid) => Child::adopt(pid).doing(doing),
+            Report::Failed(step, errno) => Err(program.failure(step, errno)),
+            _ => Err(Error::system("init ended before it was in the container").doing(doing())),
         }
     }
 
     /// Waits until the user's command runs, or init reports which step failed.
     pub fn read_report(&mut self, program: &Program) -> Result<()> {
-        match self.next_report()? {
-            None => Ok(()),
-            Some((step, errno)) => Err(failure(program, step, errno)),
+        match program.read_report(&mut self.report)? {
+            Report::Failed(step, errno) => Err(program.failure(step, errno)),
+            _ => Ok(()),
         }
-    }
-
-    /// The next step that init has to tell of, with a number; none once it has become the command.
-    fn next_report(&mut self) -> Result<Option<(usize, i32)>> {
-        let mut report = [0; size_of::<Failure>()];
-        let length = self.report.read(&mut report).doing(|| "read init's report")?;
-        let word = |at: usize| u32::from_ne_bytes(report[at..at + 4].try_into().expect("4 bytes"));
-        Ok((length > 0).then(|| (word(0) as usize, word(4) as i32)))
     }
 
     pub fn read_trace(&mut self) -> Trace {

@@ -25,6 +25,7 @@ pub mod flags;
 mod image;
 #[path = "../../init/instruction.rs"]
 mod instruction;
+mod report;
 
 use std::borrow::Cow;
 
@@ -34,7 +35,9 @@ pub use argument::Argument;
 pub use data::Data;
 pub use encode::Descriptors;
 pub use image::Image;
-pub use instruction::{Failure, Timing};
+use instruction::Failure;
+pub use instruction::Timing;
+pub use report::Report;
 
 /// What a container is made of, and a step of it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,11 +145,6 @@ impl Program {
     /// The steps in the order init takes them.
     pub fn steps(&self) -> &[Step] {
         &self.steps
-    }
-
-    /// Whether a step, by its index, makes a copy of init.
-    pub fn forks_at(&self, step: usize) -> bool {
-        self.steps.get(step).is_some_and(|step| step.success == Success::Forking)
     }
 
     /// Says which concept the steps that follow belong to.

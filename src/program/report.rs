@@ -1,0 +1,86 @@
+//! Starting init with a program, and what it reports.
+
+use std::io::{self, Read};
+use std::os::fd::BorrowedFd;
+
+use super::{Descriptors, Failure, Image, Program, Step, Success};
+use crate::error::{Doing, Error, Kind, Result, errno_text};
+use crate::kernel::memfd;
+use crate::kernel::process::{Child, Spawn};
+use crate::kernel::signal;
+
+/// What init has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// A copy of init, with this process id, takes the steps that follow.
+    Forked(i32),
+    /// It has come to a step that was to be told of.
+    Reached,
+    /// A step, by its index, failed with an errno(3) number.
+    Failed(usize, i32),
+    /// It has become the command, or was killed.
+    Closed,
+}
+
+impl Program {
+    /// Starts init with this program, in new namespaces (`CLONE_NEW…` flags) and in a version 2 cgroup. It inherits which signals
+    /// are ignored; afterwards SIGPIPE is, here.
+    pub fn start(&self, descriptors: &Descriptors, namespaces: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
+        let image = Image::INIT.with(&self.encode(descriptors));
+        let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;
+        let init = Spawn { namespaces, cgroup }.execute(&image);
+        // Init may be gone when we write to it, which is not a reason for us to end.
+        signal::ignore(libc::SIGPIPE);
+        init.doing(|| "start init")
+    }
+
+    /// Waits for init's next report.
+    pub fn read_report(&self, from: &mut impl Read) -> Result<Report> {
+        let mut bytes = [0; size_of::<Failure>()];
+        let length = read_once(from, &mut bytes).doing(|| "read init's report")?;
+        if length == 0 {
+            return Ok(Report::Closed);
+        }
+        let word = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let (step, number) = (word(0) as usize, word(4) as i32);
+        let success = self.steps.get(step).map(|step| step.success);
+        Ok(match (success, number) {
+            (Some(Success::Forking), pid) => Report::Forked(pid),
+            (Some(_), 0) => Report::Reached,
+            _ => Report::Failed(step, number),
+        })
+    }
+
+    /// What it means that a step, by its index, failed.
+    pub fn failure(&self, index: usize, errno: i32) -> Error {
+        let Some(step) = self.steps.get(index) else {
+            return Error::system(format!("init reports an unknown step, {index}"));
+        };
+        if step.is_execution() {
+            return execution_failure(step, errno);
+        }
+        Error::system(errno_text(errno)).doing(format!("step {}, {}", index + 1, step.show(self)))
+    }
+}
+
+/// Reads one report: they are written, and so arrive, as a whole.
+fn read_once(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// The command could not be executed: the kind of error decides the exit status, as in shells.
+fn execution_failure(step: &Step, errno: i32) -> Error {
+    let command = step.command().unwrap_or_default();
+    let name = String::from_utf8_lossy(&command);
+    match errno {
+        libc::ENOENT | libc::ENOTDIR if command.contains(&b'/') => Error::new(Kind::CommandNotFound, errno_text(errno)),
+        libc::ENOENT | libc::ENOTDIR => Error::new(Kind::CommandNotFound, "not found in the container's PATH"),
+        _ => Error::new(Kind::CommandNotExecutable, errno_text(errno)),
+    }
+    .doing(format!("execute `{name}`"))
+}
