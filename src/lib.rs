@@ -23,6 +23,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod engine;
 pub mod error;
+pub mod flags;
 pub mod image;
 pub mod isolation;
 pub mod kernel;

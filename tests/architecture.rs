@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room, and the others it may import. `error` is for all.
+/// Each room, and the others it may import. `error` is for all, and `flags` for the front doors.
 const ROOMS: [(&str, &[&str]); 10] = [
     ("kernel", &[]),
     ("program", &["kernel"]),
@@ -91,7 +91,11 @@ fn rooms_import_only_what_they_may() {
         assert!(!found.is_empty(), "no room `{room}`");
         for file in found {
             for import in imports(&file) {
-                if import != room && import != "error" && !allowed.contains(&import.as_str()) {
+                if import != room
+                    && import != "error"
+                    && !(import == "flags" && room == "cli")
+                    && !allowed.contains(&import.as_str())
+                {
                     wrong.push(format!("{} imports {import}", file.display()));
                 }
             }

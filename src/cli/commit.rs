@@ -1,9 +1,9 @@
 //! `tinydock commit`
 
-use super::flags::{Order, Parsed};
 use super::{Command, print, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::flags::{Order, Parsed};
 use crate::image::Name;
 
 pub const COMMAND: Command = Command {

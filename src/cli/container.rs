@@ -4,10 +4,10 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::flags::{Flag, Parsed, option, switch};
 use crate::cgroup::{Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
+use crate::flags::{Flag, Parsed, option, switch};
 use crate::isolation::{Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};

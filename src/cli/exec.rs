@@ -1,9 +1,9 @@
 //! `tinydock exec`
 
-use super::flags::{Flag, Order, Parsed, option, switch};
 use super::{Command, MANY, container, tidy};
 use crate::engine::{Engine, ExecOptions, Streams};
 use crate::error::{Error, Result};
+use crate::flags::{Flag, Order, Parsed, option, switch};
 
 const FLAGS: [Flag; 6] = [
     switch("interactive", Some(b'i'), "Keep the command's standard input open"),

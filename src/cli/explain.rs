@@ -1,9 +1,9 @@
 //! `tinydock explain`
 
-use super::flags::{Flag, Order, Parsed, switch};
-use super::{Command, MANY, container, flags, print};
+use super::{Command, MANY, container, print};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::flags::{self, Flag, Order, Parsed, switch};
 use crate::program::explain;
 
 const FLAGS: [Flag; 1] = [switch("json", None, "Print JSON")];

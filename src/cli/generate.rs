@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::flags::{Order, Parsed};
 use super::{COMMANDS, Command, GLOBAL, print};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::flags::{Order, Parsed};
 
 pub const COMPLETION: Command = Command {
     name: "completion",
@@ -124,7 +124,7 @@ fn manual(_: &Engine, _: Parsed) -> Result<u8> {
     print(text).map(|()| 0)
 }
 
-fn describe(text: &mut String, flag: &super::flags::Flag) {
+fn describe(text: &mut String, flag: &crate::flags::Flag) {
     let short = flag
         .short
         .map_or(String::new(), |short| format!("\\-{}, ", char::from(short)));

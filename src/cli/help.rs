@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::flags::Flag;
 use super::{COMMANDS, Command, GLOBAL};
 use crate::error::{Error, Result};
+use crate::flags::Flag;
 
 /// Prints help about everything, about a group of commands, or about one.
 pub fn print(name: &str) -> Result<u8> {

@@ -1,10 +1,10 @@
 //! `tinydock images`
 
-use super::flags::{Order, Parsed};
 use super::table::{bytes, table};
 use super::{Command, print, tidy};
 use crate::engine::{self, Engine};
 use crate::error::Result;
+use crate::flags::{Order, Parsed};
 
 pub const COMMAND: Command = Command {
     name: "images",

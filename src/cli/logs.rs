@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use super::flags::{Flag, Order, Parsed, switch};
 use super::{Command, print, tidy};
 use crate::engine::{Engine, Stream};
 use crate::error::{Doing, Result};
+use crate::flags::{Flag, Order, Parsed, switch};
 
 const FLAGS: [Flag; 1] = [switch("follow", Some(b'f'), "Go on until the container ends")];
 

@@ -1,10 +1,10 @@
 //! `tinydock ls`
 
-use super::flags::{Flag, Order, Parsed, switch};
 use super::table::table;
 use super::{Command, print, report, tidy};
 use crate::engine::{Engine, Listed, State};
 use crate::error::Result;
+use crate::flags::{Flag, Order, Parsed, switch};
 
 const FLAGS: [Flag; 3] = [
     switch("all", Some(b'a'), "Show all containers (default shows running)"),

@@ -4,7 +4,6 @@ mod commit;
 mod container;
 mod exec;
 mod explain;
-mod flags;
 mod generate;
 mod help;
 mod images;
@@ -21,8 +20,8 @@ use std::io::Write;
 
 use crate::engine::Engine;
 use crate::error::{Doing, Error, Result};
+use crate::flags::{self, Flag, Order, Parsed};
 use crate::store::Store;
-use flags::{Flag, Order, Parsed};
 
 /// A command and all that help, completion and the manual say about it.
 pub struct Command {

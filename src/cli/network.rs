@@ -1,10 +1,10 @@
 //! `tinydock network`
 
-use super::flags::{Flag, Order, Parsed, option};
 use super::table::table;
 use super::{Command, MANY, for_each, print, tidy};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::flags::{Flag, Order, Parsed, option};
 use crate::network::Subnet;
 
 const CREATE_FLAGS: [Flag; 2] = [

@@ -1,9 +1,9 @@
 //! `tinydock rm`
 
-use super::flags::{Flag, Order, Parsed, switch};
 use super::{Command, MANY, for_each, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::flags::{Flag, Order, Parsed, switch};
 
 const FLAGS: [Flag; 1] = [switch("force", Some(b'f'), "Kill containers that are running")];
 

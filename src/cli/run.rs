@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::flags::{Order, Parsed};
 use super::{Command, MANY, container, print, warn};
 use crate::engine::{Engine, Streams};
 use crate::error::Result;
+use crate::flags::{Order, Parsed};
 use crate::network::Mode;
 use crate::program::explain;
 

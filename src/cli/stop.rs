@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::flags::{Flag, Order, Parsed, option};
 use super::{Command, MANY, for_each};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::flags::{Flag, Order, Parsed, option};
 use crate::kernel::signal;
 
 const FLAGS: [Flag; 2] = [

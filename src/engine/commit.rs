@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Container, Engine, State, clock};
+use super::{Container, Engine, State};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Error, Result};
 use crate::image::{Catalog, Image, Name};
 use crate::layer::{Draft, copy_changes};
-use crate::store::{Id, Lock, Store};
+use crate::store::{Id, Lock, Store, clock};
 
 impl Engine {
     /// Makes the image `name` of a container. One that runs is frozen while its changes are read.

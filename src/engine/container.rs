@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use super::{Spec, clock};
+use super::Spec;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
-use crate::store::{Id, Lock, Store, is_prefix, read_if_present};
+use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present};
 
 /// A container.
 #[derive(Clone, Debug)]

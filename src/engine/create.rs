@@ -6,10 +6,10 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Container, Engine, Options, Spec, check_name, clock, names, recover};
+use super::{Container, Engine, Options, Spec, check_name, names, recover};
 use crate::error::{Doing, Error, Result};
 use crate::image::Name;
-use crate::store::{Id, Lock, Store, write};
+use crate::store::{Id, Lock, Store, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
 const CLEANED_UP: Duration = Duration::from_secs(10);

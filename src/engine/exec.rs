@@ -76,8 +76,8 @@ impl Engine {
     }
 }
 
-/// Starts init, which enters the container's namespaces and has a child there: in the container, nobody sees a process that has
-/// anything of the host's (CVE-2016-9962). Returns that child.
+/// Starts init, which enters the container's namespaces, becomes what the command is to be and has a child there: in the container,
+/// nobody sees a process that has anything of the host's (CVE-2016-9962). Returns that child.
 fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     let init = spawn(program, 0, group, wires)?;
     // It has told of its child when it ends. If it was killed before it could, its child has the wires and waits for us.
@@ -94,21 +94,19 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let tied = !options.detach;
     let mut program = Program::default();
     cgroup::enter(&mut program, plan);
-    let root = isolation::join(&mut program, &facts.host, tied);
+    let root = isolation::join(&mut program, &facts.host);
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
     let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
     let terminal = options
         .terminal
         .then(|| isolation::join_terminal(&mut program, identity.user));
-    isolation::become_user(
-        &mut program,
-        &facts.host,
-        &spec.options.security,
-        &spec.options.ulimits,
-        &identity,
-        directory,
-        terminal,
-    );
+    let process = spec.options.security.process(&identity, &spec.options.ulimits);
+    isolation::open_streams(&mut program, terminal, directory);
+    isolation::become_user(&mut program, &facts.host, &process);
+    isolation::leave_nothing(&mut program, tied, 3);
+    isolation::restrict(&mut program, &facts.host, &process);
+    isolation::appear(&mut program, tied);
+    isolation::begin_session(&mut program, terminal);
     let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
     let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
     isolation::execute(
@@ -117,7 +115,6 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
             arguments: bytes(&options.command),
             environment,
         },
-        tied,
     );
     Ok(program)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::plan::{Facts, Places, Plan, plan};
 use super::start::Trace;
-use super::{Container, Engine, Options, Spec, clock};
+use super::{Container, Engine, Options, Spec};
 use crate::error::Result;
 use crate::image::Name;
 use crate::kernel::process::SPAWN_FLAGS;
@@ -12,7 +12,7 @@ use crate::layer::{self, View};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
 use crate::program::explain::Explained;
 use crate::program::{Concept, flags::clone};
-use crate::store::{Digest, Id};
+use crate::store::{Digest, Id, clock};
 
 /// The id of a container that does not exist.
 const EXAMPLE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -1,9 +1,10 @@
 //! Images: finding them, and unpacking a tarball when it is first used.
 
-use super::{Engine, clock};
+use super::Engine;
 use crate::error::{Doing, Error, Result};
 use crate::image::{self, BUSYBOX, Catalog, Found, Image, Name, Tarball};
 use crate::layer::{self, Draft};
+use crate::store::clock;
 
 impl Engine {
     /// An image whose layers are in place. If ten ask at once for one that is not unpacked, one unpacks and nine wait.

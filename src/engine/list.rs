@@ -1,8 +1,9 @@
 //! `ls`: which containers there are, and what is true of each.
 
-use super::{Container, Engine, State, clock};
+use super::{Container, Engine, State};
 use crate::error::Result;
 use crate::network::Endpoint;
+use crate::store::clock;
 
 /// A container and what is true of it.
 pub struct Listed {

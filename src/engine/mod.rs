@@ -18,7 +18,6 @@
 //! it, whoever was killed when.
 
 mod attach;
-mod clock;
 mod commit;
 mod container;
 mod create;
@@ -43,8 +42,8 @@ mod wires;
 use crate::error::Result;
 use crate::store::Store;
 
+pub use crate::store::clock::show as show_time;
 pub use attach::Streams;
-pub use clock::show as show_time;
 pub use container::{Container, Exit, Started, State};
 pub use exec::ExecOptions;
 

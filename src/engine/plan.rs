@@ -113,16 +113,13 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         isolation::set_sysctls(&mut program, settings, &options.sysctls);
     }
     isolation::enter_root(&mut program, root);
-    isolation::become_user(
-        &mut program,
-        &facts.host,
-        &options.security,
-        &options.ulimits,
-        &identity,
-        directory,
-        terminal,
-    );
-    isolation::execute(&mut program, &command(spec, &identity), true);
+    let process = options.security.process(&identity, &options.ulimits);
+    isolation::begin_session(&mut program, terminal);
+    isolation::open_streams(&mut program, terminal, directory);
+    isolation::become_user(&mut program, &facts.host, &process);
+    isolation::leave_nothing(&mut program, true, 3);
+    isolation::restrict(&mut program, &facts.host, &process);
+    isolation::execute(&mut program, &command(spec, &identity));
     let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
     Ok(Plan {
         program,

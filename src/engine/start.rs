@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::monitor::Resident;
 use super::prepare::Prepared;
 use super::wires::Wires;
-use super::{Container, Engine, Started, clock};
+use super::{Container, Engine, Started};
 use crate::cgroup::Group;
 use crate::error::Result;
 use crate::kernel::process::Child;
 use crate::network;
 use crate::program::Program;
-use crate::store::write;
+use crate::store::{clock, write};
 
 /// How long each step of a container's program took, in nanoseconds.
 pub type Trace = Vec<(usize, u32)>;

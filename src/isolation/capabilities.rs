@@ -4,8 +4,8 @@ use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
 use super::Host;
 use crate::error::{Error, Result};
-use crate::program::Program;
 use crate::program::flags::capability as cap;
+use crate::program::{CapabilitySets, Program};
 
 /// What a container may do by default: the same as Docker's (moby, `daemon/pkg/oci/caps/defaults.go`).
 pub const DEFAULT: [u64; 14] = [
@@ -24,6 +24,16 @@ pub const DEFAULT: [u64; 14] = [
     cap::KILL,
     cap::AUDIT_WRITE,
 ];
+
+/// The sets of capabilities of a process, a bit for each capability (capabilities(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    pub bounding: u64,
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
+    pub ambient: u64,
+}
 
 /// All that there are today.
 pub const ALL: u64 = (2 << cap::CHECKPOINT_RESTORE) - 1;
@@ -49,7 +59,7 @@ pub fn tweak<T: AsRef<str>>(added: &[T], dropped: &[T]) -> Result<u64> {
 }
 
 /// The bit of a capability.
-fn parse(name: &str) -> Result<u64> {
+pub fn parse(name: &str) -> Result<u64> {
     let upper = name.to_ascii_uppercase();
     let full = if upper.starts_with("CAP_") {
         upper
@@ -87,17 +97,63 @@ pub fn bound(program: &mut Program, host: &Host, kept: u64) {
     }
 }
 
-/// Writes the step that sets what the process can do now: root has what is kept, other users nothing.
-pub fn set(program: &mut Program, host: &Host, kept: u64, root: bool) {
-    let set = if root { kept & host.bounding } else { 0 };
-    let shown = match set {
-        0 => "{effective: none, permitted: none, inheritable: none}".to_string(),
-        set => format!("{{effective and permitted: {}, inheritable: none}}", names(set).join("|")),
+impl Capabilities {
+    /// What a container's root has with `kept`: all of it. Other users gain none of it but by what they execute.
+    pub fn of(kept: u64, root: bool) -> Capabilities {
+        let own = if root { kept } else { 0 };
+        Capabilities {
+            bounding: kept,
+            effective: own,
+            permitted: own,
+            ..Capabilities::default()
+        }
+    }
+
+    /// As far as the host can give them.
+    pub fn possible(self, host: &Host) -> Capabilities {
+        let known = 1u64.checked_shl(host.capabilities as u32).map_or(u64::MAX, |bit| bit - 1);
+        let [bounding, effective, permitted, inheritable, ambient] =
+            [self.bounding, self.effective, self.permitted, self.inheritable, self.ambient].map(|set| set & host.bounding & known);
+        Capabilities {
+            bounding,
+            effective,
+            permitted,
+            inheritable,
+            ambient,
+        }
+    }
+}
+
+/// Writes the step that sets what the process can do now; `more` is for a moment only.
+pub fn set(program: &mut Program, own: Capabilities, more: u64) {
+    let sets = CapabilitySets {
+        effective: own.effective | more,
+        permitted: own.permitted | more,
+        inheritable: own.inheritable,
     };
-    let why = if root {
-        "root of a container is not root of the host"
+    let show = |set: u64| match set {
+        0 => "none".to_string(),
+        set => names(set).join("|"),
+    };
+    let shown = if sets.effective == sets.permitted && sets.effective != 0 {
+        let both = show(sets.effective);
+        format!("{{effective and permitted: {both}, inheritable: {}}}", show(sets.inheritable))
     } else {
-        "an ordinary user has no capabilities"
+        let [effective, permitted, inheritable] = [sets.effective, sets.permitted, sets.inheritable].map(show);
+        format!("{{effective: {effective}, permitted: {permitted}, inheritable: {inheritable}}}")
     };
-    program.capset(set, shown, why);
+    let why = match (more, own.permitted) {
+        (0, 0) => "an ordinary user has no capabilities",
+        (0, _) => "root of a container is not root of the host",
+        _ => "what the command will have, and for now what it takes to be filtered",
+    };
+    program.capset(sets, shown, why);
+}
+
+/// Writes the steps that add what a program keeps when an ordinary user executes it.
+pub fn raise_ambient(program: &mut Program, own: Capabilities) {
+    let numbers = (0..64).filter(|number| own.ambient & own.permitted & own.inheritable & (1 << number) != 0);
+    for number in numbers {
+        program.raise_ambient(number, "the command keeps it although its user is not root");
+    }
 }

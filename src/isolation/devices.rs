@@ -40,7 +40,13 @@ pub fn mount(program: &mut Program) -> Register {
 /// Writes the steps that fill `/dev`. Returns the mount of its terminals.
 pub fn fill(program: &mut Program, dev: Register) -> Register {
     for (name, major, minor) in NODES {
-        program.mknod(dev, name, major, minor, "a device that every program expects");
+        program.mknod(
+            dev,
+            name.as_bytes(),
+            libc::S_IFCHR | 0o666,
+            (major, minor),
+            "a device that every program expects",
+        );
     }
     for (name, target) in LINKS {
         program.symlink(target, dev, name, "a name that programs expect");

@@ -6,7 +6,8 @@
 //! no use for are refused by a filter.
 //!
 //! The functions here write this into a program in the order in which it must happen:
-//! [`begin`], [`mount_kernel_file_systems`], [`open_terminal`], [`enter_root`], [`become_user`], [`execute`].
+//! [`begin`], [`mount_kernel_file_systems`], [`open_terminal`], [`enter_root`], [`begin_session`], [`open_streams`], [`become_user`],
+//! [`leave_nothing`], [`restrict`], [`execute`].
 
 mod capabilities;
 mod command;
@@ -14,7 +15,9 @@ mod devices;
 mod host;
 mod kernel_mounts;
 mod masks;
+mod process;
 mod root;
+mod scheduling;
 mod seccomp;
 mod security;
 mod sysctls;
@@ -25,14 +28,18 @@ mod user;
 use crate::program::flags::{clone, open, propagation};
 use crate::program::{Concept, Fd, Input, Program, Register};
 
+pub use capabilities::{Capabilities, known as known_capabilities, names as capability_names, parse as parse_capability};
 pub use command::{Command, environment};
 pub use host::Host;
 pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
 pub use masks::check_cover;
-pub use root::{become_user, enter_root, execute};
+pub use process::{Process, become_user, begin_session, execute, leave_nothing, open_streams, restrict};
+pub use root::enter_root;
+pub use scheduling::{Scheduling, prefer_to_kill, schedule};
 pub use security::Security;
+pub use seccomp::Filter;
 pub use sysctls::{Sysctl, set as set_sysctls};
-pub use terminal::{join_terminal, open_terminal};
+pub use terminal::{join_terminal, open_terminal, pair_terminal};
 pub use ulimits::Ulimit;
 pub use user::{Identity, Users};
 
@@ -62,13 +69,10 @@ pub fn begin(program: &mut Program, hostname: &str) {
     program.sethostname(hostname, "the UTS namespace's own host name");
 }
 
-/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given. Returns the
-/// container's root directory.
-pub fn join(program: &mut Program, host: &Host, tied: bool) -> Register {
+/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given. Its own process id
+/// is still the host's. Returns the container's root directory.
+pub fn join(program: &mut Program, host: &Host) -> Register {
     program.concept(Concept::ProcessIsolation);
-    if tied {
-        program.die_with_parent("the command ends with the `exec` that started it");
-    }
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
     let flags = namespaces(host, true) | clone::NEWCGROUP;
     program.setns(
@@ -76,17 +80,26 @@ pub fn join(program: &mut Program, host: &Host, tied: bool) -> Register {
         flags,
         "the container's namespaces; that of its processes is for children only",
     );
-    program.fork("a child that the container's processes see, now that nothing of the host can be seen through it");
-    if tied {
-        program.die_with_parent("the child does, too");
-    }
-    program.wait(Input::Release, "whoever started it knows it, and has not just ended");
     program.open(
         Fd::Cwd,
         b"/",
         open::PATH | open::DIRECTORY,
         "the container's root, which is ours now",
     )
+}
+
+/// Writes the steps with which a process that has become what it is to be has a child that the container's processes see. Nothing of
+/// the host can be seen through it, and it may do nothing that the command may not (CVE-2016-9962).
+pub fn appear(program: &mut Program, tied: bool) {
+    program.concept(Concept::ProcessIsolation);
+    program.fork(
+        0,
+        "a child that the container's processes see, which has nothing that they have not",
+    );
+    if tied {
+        program.die_with_parent("the command ends with the `exec` that started it");
+    }
+    program.wait(Input::Release, "whoever started it knows it, and has not just ended");
 }
 
 /// Writes the step that makes the cgroup that init is in the root of what the container sees.

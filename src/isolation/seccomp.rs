@@ -25,6 +25,19 @@ impl Instruction {
     }
 }
 
+/// A filter, and how it is set (seccomp(2), `SECCOMP_FILTER_FLAG_…`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    pub instructions: Vec<Instruction>,
+    pub flags: u64,
+}
+
+impl Filter {
+    pub fn bytes(&self) -> Vec<u8> {
+        self.instructions.iter().flat_map(|instruction| instruction.bytes()).collect()
+    }
+}
+
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -174,7 +187,7 @@ const RETURN_ERRNO: u32 = 0x0005_0000;
 const RETURN_KILL: u32 = 0x8000_0000;
 
 /// The filter for a container with these capabilities, a bit each.
-pub fn filter(capabilities: u64) -> Vec<Instruction> {
+pub fn filter(capabilities: u64) -> Filter {
     let [wide, narrow] = [0, 1].map(|way| search(&ranges(way, capabilities)));
     let mut filter = vec![plain(LOAD, WAY), jump(IF_EQUAL, WAYS[0], 1, 0)];
     filter.push(plain(JUMP, wide.len() as u32 + 1));
@@ -184,7 +197,10 @@ pub fn filter(capabilities: u64) -> Vec<Instruction> {
     filter.push(plain(RETURN, RETURN_KILL));
     filter.push(plain(LOAD, NUMBER));
     filter.extend(narrow);
-    filter
+    Filter {
+        instructions: filter,
+        flags: 0,
+    }
 }
 
 /// What becomes of each call, by its number. The last verdict is that on all numbers from there on.

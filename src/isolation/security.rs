@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::capabilities::{self, DEFAULT};
+use super::capabilities::{self, Capabilities, DEFAULT};
+use super::{Identity, Process, Ulimit, seccomp};
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,19 @@ impl Security {
             }
         }
         Ok(security)
+    }
+
+    /// The process that a user of the container becomes.
+    pub fn process(&self, identity: &Identity, limits: &[Ulimit]) -> Process {
+        Process {
+            identity: identity.clone(),
+            umask: 0o022,
+            capabilities: Capabilities::of(self.capabilities, identity.user == 0),
+            no_new_privileges: self.no_new_privileges,
+            filter: self.filtered.then(|| seccomp::filter(self.capabilities)),
+            limits: limits.to_vec(),
+            keeps_groups: false,
+        }
     }
 
     /// The names of capabilities that were asked for and that this process has not got to give.

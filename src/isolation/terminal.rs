@@ -35,12 +35,20 @@ fn pair(program: &mut Program, directory: Fd, ptmx: &[u8]) -> Register {
         open::RDWR | open::NOCTTY,
         "a new terminal: this is the end that sees what is written",
     );
+    pair_terminal(program, master, None)
+}
+
+/// Writes the steps that open the other end of a terminal, for the command, and send this one away.
+pub fn pair_terminal(program: &mut Program, master: Register, size: Option<(u16, u16)>) -> Register {
     program.unlock_terminal(master, "its other end may be opened");
+    if let Some((rows, columns)) = size {
+        program.resize_terminal(master, rows, columns, "how large it is");
+    }
     let terminal = program.terminal_peer(master, "the end that the command reads and writes");
     program.send_descriptor(
         Input::Console,
         master,
-        "the monitor carries what passes between the terminal and the user",
+        "what passes between the terminal and the user is carried outside",
     );
     terminal
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// A user as the kernel knows one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     pub user: u32,
     pub group: u32,

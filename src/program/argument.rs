@@ -1,5 +1,6 @@
 //! The arguments of a step: what the kernel is given, in a form that can be shown.
 
+use super::calls::{MountChange, show_change};
 use super::flags::Names;
 use super::{Fd, Program, Register};
 
@@ -25,6 +26,8 @@ pub enum Argument {
     Struct(Vec<u8>, String),
     /// A filter of system calls: its instructions, 8 bytes each.
     Filter(Vec<u8>),
+    /// How a mount is changed, as a `struct mount_attr`.
+    Mount(MountChange),
     /// Room for the kernel to write this many bytes into.
     Buffer(usize),
     /// A message without text that carries one descriptor (unix(7), `SCM_RIGHTS`).
@@ -41,8 +44,7 @@ impl Argument {
         match self {
             Argument::Int(n) => n.to_string(),
             Argument::Flags(value, names) => names.show(*value),
-            Argument::Mode(mode) if mode & libc::S_IFMT == libc::S_IFCHR => format!("S_IFCHR|0{:o}", mode & 0o7777),
-            Argument::Mode(mode) => format!("0{mode:o}"),
+            Argument::Mode(mode) => show_mode(*mode),
             Argument::Device { major, minor } => format!("makedev({major}, {minor})"),
             Argument::Fd(fd) => show_fd(*fd, program),
             Argument::Null => "NULL".into(),
@@ -50,10 +52,22 @@ impl Argument {
             Argument::List(list) => format!("[{}]", list.iter().map(|s| quote(s)).collect::<Vec<_>>().join(", ")),
             Argument::Struct(_, shown) => shown.clone(),
             Argument::Filter(bytes) => format!("{{{} instructions}}", bytes.len() / 8),
+            Argument::Mount(change) => show_change(change),
             Argument::Buffer(_) => "buffer".into(),
             Argument::Message(register) => format!("{{SCM_RIGHTS: {}}}", show_fd(Fd::Kept(*register), program)),
         }
     }
+}
+
+/// A mode in octal, after the kind of file if it has one.
+fn show_mode(mode: u32) -> String {
+    let kind = match mode & libc::S_IFMT {
+        libc::S_IFCHR => "S_IFCHR|",
+        libc::S_IFBLK => "S_IFBLK|",
+        libc::S_IFIFO => "S_IFIFO|",
+        _ => "",
+    };
+    format!("{kind}0{:o}", mode & 0o7777)
 }
 
 /// A descriptor by its name; one that a step made also by that step's number.
@@ -63,7 +77,7 @@ fn show_fd(fd: Fd, program: &Program) -> String {
         Fd::Given(input) => format!("{input:?}").to_lowercase(),
         Fd::Number(n) => n.to_string(),
         Fd::Kept(Register(index)) => {
-            let name = program.steps()[index].keeps.unwrap_or("descriptor");
+            let name = program.steps()[index].keeps.as_deref().unwrap_or("descriptor");
             format!("{name}:{}", index + 1)
         }
     }

@@ -1,5 +1,6 @@
 //! Turns a program into the bytes that init executes. `init/instruction.rs` draws the layout.
 
+use super::flags::mount_attr;
 use super::instruction::{FORGIVEN, Header, Instruction, kind};
 use super::{Argument, Data, Fd, Input, Program, Register, Step, Success};
 use crate::kernel::memory::bytes_of;
@@ -125,6 +126,11 @@ impl Encoder<'_> {
             Argument::Filter(bytes) => {
                 let instructions = self.data.put(bytes, 8);
                 self.data.put_words(&[bytes.len() as u64 / 8, instructions])
+            }
+            Argument::Mount(change) => {
+                let users = change.users.map_or(0, |users| self.descriptors.number(users) as u64);
+                let set = change.set | change.users.map_or(0, |_| mount_attr::IDMAP);
+                self.data.put_words(&[set, change.clear, change.propagation, users])
             }
             Argument::Buffer(size) => self.data.put(&vec![0; *size], 8),
             Argument::Message(Register(index)) => self.put_message(self.registers[*index]),

@@ -76,10 +76,11 @@ constants!(/** fsconfig(2). */ fsconfig, "FSCONFIG_", true, {
     SET_FLAG = 0, SET_STRING = 1, SET_FD = 5, CMD_CREATE = 6,
 });
 constants!(/** mount_setattr(2), fsmount(2). */ mount_attr, "MOUNT_ATTR_", false, {
-    RDONLY = 1, NOSUID = 2, NODEV = 4, NOEXEC = 8, STRICTATIME = 0x20,
+    RDONLY = 1, NOSUID = 2, NODEV = 4, NOEXEC = 8, NOATIME = 0x10, STRICTATIME = 0x20, NODIRATIME = 0x80, IDMAP = 0x10_0000,
+    NOSYMFOLLOW = 0x20_0000,
 });
 constants!(/** mount(2): how mounts propagate between namespaces. */ propagation, "MS_", true, {
-    PRIVATE = 1 << 18, SLAVE = 1 << 19, SHARED = 1 << 20,
+    UNBINDABLE = 1 << 17, PRIVATE = 1 << 18, SLAVE = 1 << 19, SHARED = 1 << 20,
 });
 constants!(/** open_tree(2). */ open_tree, "", false, {
     OPEN_TREE_CLONE = 1, OPEN_TREE_CLOEXEC = libc::O_CLOEXEC, AT_RECURSIVE = 0x8000, AT_EMPTY_PATH = 0x1000,
@@ -91,7 +92,7 @@ constants!(/** move_mount(2). */ move_mount, "MOVE_MOUNT_", false, { F_EMPTY_PAT
 constants!(/** umount(2). */ umount, "MNT_", false, { DETACH = 2 });
 constants!(/** close_range(2). */ close_range, "CLOSE_RANGE_", false, { CLOEXEC = 4 });
 constants!(/** prctl(2). */ prctl, "PR_", true, {
-    SET_PDEATHSIG = 1, SET_KEEPCAPS = 8, CAPBSET_DROP = 24, SET_NO_NEW_PRIVS = 38, CAP_AMBIENT = 47,
+    SET_PDEATHSIG = 1, SET_DUMPABLE = 4, SET_KEEPCAPS = 8, CAPBSET_DROP = 24, SET_NO_NEW_PRIVS = 38, CAP_AMBIENT = 47,
 });
 constants!(/** getrlimit(2). */ rlimit, "RLIMIT_", true, {
     CPU = 0, FSIZE = 1, DATA = 2, STACK = 3, CORE = 4, RSS = 5, NPROC = 6, NOFILE = 7, MEMLOCK = 8, AS = 9, LOCKS = 10,
@@ -100,8 +101,15 @@ constants!(/** getrlimit(2). */ rlimit, "RLIMIT_", true, {
 constants!(/** seccomp(2). */ seccomp, "SECCOMP_", true, {
     SET_MODE_FILTER = 1,
 });
+constants!(/** seccomp(2). */ seccomp_flag, "SECCOMP_FILTER_FLAG_", false, {
+    TSYNC = 1, LOG = 2, SPEC_ALLOW = 4, NEW_LISTENER = 8, TSYNC_ESRCH = 0x10, WAIT_KILLABLE_RECV = 0x20,
+});
+constants!(/** keyctl(2). */ keyctl, "KEYCTL_", true, { JOIN_SESSION_KEYRING = 1 });
+constants!(/** sched(7). */ schedule, "SCHED_", true, {
+    OTHER = 0, FIFO = 1, RR = 2, BATCH = 3, IDLE = 5, DEADLINE = 6,
+});
 constants!(/** ioctl_tty(2). */ tty, "TIOC", true, {
-    SCTTY = libc::TIOCSCTTY, SPTLCK = libc::TIOCSPTLCK, GPTPEER = libc::TIOCGPTPEER,
+    SCTTY = libc::TIOCSCTTY, SWINSZ = libc::TIOCSWINSZ, SPTLCK = libc::TIOCSPTLCK, GPTPEER = libc::TIOCGPTPEER,
 });
 constants!(/** netdevice(7), `linux/sockios.h`. */ interface, "SIOC", true, {
     ADDRT = 0x890b, SIFFLAGS = 0x8914, SIFADDR = 0x8916, SIFNETMASK = 0x891c,

@@ -32,6 +32,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 pub use argument::Argument;
+pub use calls::{CapabilitySets, MountChange, Schedule};
 pub use data::Data;
 pub use encode::Descriptors;
 pub use image::Image;
@@ -93,7 +94,7 @@ pub struct Step {
     pub arguments: Vec<Argument>,
     pub success: Success,
     /// The name of the descriptor the call returns, where a later step uses it.
-    pub keeps: Option<&'static str>,
+    pub keeps: Option<Cow<'static, str>>,
     /// Why the step is there, as a clause without a full stop.
     pub why: Cow<'static, str>,
 }
@@ -116,6 +117,16 @@ pub enum Input {
     Stderr,
     /// Refers to the process whose namespaces are entered.
     Target,
+    /// A namespace to enter.
+    Namespace(u8),
+    /// The user namespace whose ids the container has.
+    Users,
+    /// Takes the connection of whoever starts the command.
+    Start,
+    /// A mount that whoever started init has made, attached nowhere.
+    Mount(u16),
+    /// A file to execute.
+    Executable,
 }
 
 /// A descriptor as an argument.
@@ -166,9 +177,9 @@ impl Program {
     }
 
     /// Names the descriptor that the last step returns.
-    fn keep(&mut self, name: &'static str) -> Register {
+    fn keep(&mut self, name: impl Into<Cow<'static, str>>) -> Register {
         let index = self.steps.len() - 1;
-        self.steps[index].keeps = Some(name);
+        self.steps[index].keeps = Some(name.into());
         Register(index)
     }
 }

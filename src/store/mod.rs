@@ -25,6 +25,7 @@
 //! - Names, addresses and ports are links that name their owner, made under one lock. One whose owner is gone is free.
 //! - Deleting is renaming into the trash, then unlinking.
 
+pub mod clock;
 mod digest;
 mod id;
 mod link;

@@ -165,7 +165,9 @@ proptest! {
             prop_assert!(AT_LAST.contains(call), "{} once capabilities are given up", call);
         }
         let first = calls.iter().position(|call| *call == "execve").expect("a command");
-        prop_assert_eq!(calls[first - 1], "close_range");
+        let filter = ending("seccomp").expect("a filter");
+        prop_assert_eq!(calls[filter - 1], "close_range");
+        prop_assert!(calls[filter + 1..first].iter().all(|call| *call == "capset"), "a filtered process only gives up more");
         prop_assert!(calls[first..].iter().all(|call| *call == "execve"));
         for step in &steps[first..] {
             prop_assert_eq!(&step.arguments[1], &Argument::List(command.clone()));

@@ -55,13 +55,13 @@ fn the_filter_decides_as_the_table_says() {
                 _ => RETURN_ERRNO | libc::EPERM as u32,
             };
             assert_eq!(
-                run(&filter, WAYS[way], number, argument),
+                run(&filter.instructions, WAYS[way], number, argument),
                 expected,
                 "{way} {number} {argument:#x}"
             );
         }
         assert_eq!(
-            run(&filter, 0xc000_00b7, 0, 0),
+            run(&filter.instructions, 0xc000_00b7, 0, 0),
             RETURN_KILL,
             "a way that this machine does not have"
         );
@@ -70,7 +70,7 @@ fn the_filter_decides_as_the_table_says() {
 
 #[test]
 fn numbers_are_those_of_the_calls_that_are_meant() {
-    let errno = |number: i64, argument| run(&filter(DEFAULT), WAYS[0], number as u32, argument) & 0xffff;
+    let errno = |number: i64, argument| run(&filter(DEFAULT).instructions, WAYS[0], number as u32, argument) & 0xffff;
     for number in [
         libc::SYS_mount,
         libc::SYS_umount2,
