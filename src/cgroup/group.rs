@@ -1,71 +1,161 @@
 //! A container's cgroups on this host.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use super::{Hierarchies, Plan, device_filter};
+use super::device_filter::{set_separate, set_unified, set_usual};
+use super::devices::default_devices;
+use super::plan::{Devices, Write, clean};
+use super::write::{enable, write_all, write_file};
+use super::{Hierarchies, Plan, Resources};
 use crate::error::{Doing, Error, Result};
 
 /// The directories of one container.
 #[derive(Clone, Debug)]
 pub struct Group {
-    unified: Option<PathBuf>,
-    separate: Vec<PathBuf>,
+    pub(super) unified: Option<PathBuf>,
+    pub(super) separate: Vec<PathBuf>,
+    /// What creating it could not keep of what was asked for.
+    pub warnings: Vec<String>,
 }
 
 /// How long processes that were killed may take to be gone.
-const GONE: Duration = Duration::from_secs(10);
+pub(super) const GONE: Duration = Duration::from_secs(10);
+/// How often directories are made again that others remove at the same time.
+const ATTEMPTS: u32 = 10;
 
 impl Group {
-    /// Does what the plan says.
+    /// Does what the plan says. If it cannot, nothing is left of it.
     pub fn create(plan: &Plan) -> Result<Group> {
-        let group = Group {
+        let mut group = Group {
             unified: plan.unified.clone(),
             separate: plan.separate.clone(),
+            warnings: Vec::new(),
         };
+        let mut made = Vec::new();
+        let result = group.make(plan, &mut made);
+        if result.is_err() {
+            // One that has got something in it meanwhile is somebody else's.
+            made.iter().rev().for_each(|directory| drop(fs::remove_dir(directory)));
+        }
+        result.map(|()| group)
+    }
+
+    fn make(&mut self, plan: &Plan, made: &mut Vec<PathBuf>) -> Result<()> {
         for directory in &plan.directories {
-            group.prepare_parent(plan, directory)?;
-            fs::create_dir(directory).doing(|| format!("make cgroup `{}`", directory.display()))?;
-        }
-        for write in plan.writes.iter().filter(|write| !is_parent_write(&write.file)) {
-            match write_file(&write.file, &write.value) {
-                Err(error) if write.optional && error.kind() == ErrorKind::NotFound => {}
-                result => result.doing(|| format!("write `{}` to `{}`", write.value, write.file.display()))?,
+            let levels = plan.levels(directory);
+            let is_new = make_levels(&levels, made)?;
+            if !is_new && !plan.populated {
+                check_unused(directory)?;
+            }
+            if Some(directory) != self.unified.as_ref() && directory.join("cpuset.cpus").exists() {
+                levels.iter().try_for_each(|level| inherit_cpuset(level))?;
             }
         }
-        Ok(group)
+        let (above, own): (Vec<&Write>, Vec<&Write>) = plan.writes.iter().partition(|write| self.is_above(write));
+        self.enable(&above, &own)?;
+        self.filter_devices(plan)?;
+        self.warnings = write_all(own.into_iter())?;
+        Ok(())
     }
 
-    /// The cgroups of the container `id`, whether they exist or not.
-    pub fn find(hierarchies: &Hierarchies, parent: &str, id: &str) -> Group {
-        let directory = |mount: &PathBuf| mount.join(parent).join(id);
+    /// Whether a file belongs to the directories above a container's.
+    fn is_above(&self, write: &Write) -> bool {
+        write.file.ends_with("cgroup.subtree_control") && write.file.parent() != self.unified.as_deref()
+    }
+
+    /// Enables controllers from the top. It matters only for those that something is written for.
+    fn enable(&self, above: &[&Write], own: &[&Write]) -> Result<()> {
+        for write in above {
+            for (name, error) in enable(&write.file, &write.value)? {
+                let prefix = format!("{}.", &name[1..]);
+                let is_of = |file: &Path| {
+                    file.file_name()
+                        .is_some_and(|file| file.to_string_lossy().starts_with(&prefix))
+                };
+                let is_needed = |write: &&&Write| self.unified.as_deref() == write.file.parent() && is_of(&write.file);
+                if own.iter().any(|write| is_needed(&write)) {
+                    return Err(Error::from(error).doing(format!("write `{name}` to `{}`", write.file.display())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn filter_devices(&self, plan: &Plan) -> Result<()> {
+        let with_list = self.separate.iter().find(|directory| directory.join("devices.list").exists());
+        match (&plan.devices, &self.unified) {
+            (Devices::Inherited, _) => Ok(()),
+            (Devices::Usual, Some(directory)) => set_usual(directory.parent().expect("a container's directory is below another")),
+            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules),
+            (devices, None) => {
+                let usual = default_devices();
+                let rules = if let Devices::Listed(rules) = devices { rules } else { &usual };
+                with_list.map_or(Ok(()), |directory| set_separate(directory, rules))
+            }
+        }
+    }
+
+    /// The cgroups at a path below each tree's mount, whether they exist or not.
+    pub fn find(hierarchies: &Hierarchies, path: &Path) -> Group {
+        // No path leads out of the trees, and none to their roots.
+        let path = clean(path).unwrap_or_else(|_| "-".into());
         Group {
-            unified: hierarchies.unified.as_ref().map(|tree| directory(&tree.mount)),
-            separate: hierarchies.separate.iter().map(|tree| directory(&tree.mount)).collect(),
+            unified: hierarchies.unified.as_ref().map(|tree| tree.mount.join(&path)),
+            separate: hierarchies.separate.iter().map(|tree| tree.mount.join(&path)).collect(),
+            warnings: Vec::new(),
         }
     }
 
-    /// Makes the directory that all containers' directories in a tree are below, once.
-    fn prepare_parent(&self, plan: &Plan, directory: &Path) -> Result<()> {
-        let parent = directory.parent().expect("a container's directory is below another");
-        match fs::create_dir(parent) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(Error::from(error).doing(format!("make cgroup `{}`", parent.display())));
-            }
-            _ => {}
+    /// The cgroups that a process is in.
+    pub fn of_process(hierarchies: &Hierarchies, pid: i32) -> Result<Group> {
+        let file = format!("/proc/{pid}/cgroup");
+        let table = fs::read_to_string(&file).doing(|| format!("read `{file}`"))?;
+        Ok(Group::parse(hierarchies, &table))
+    }
+
+    /// Reads a table of a process's cgroups: a number, controllers, and a path in each line (cgroups(7)).
+    fn parse(hierarchies: &Hierarchies, table: &str) -> Group {
+        let path = |controllers: &str| {
+            let mut lines = table.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+            let (_, path) = lines.find(|(names, _)| *names == controllers)?;
+            Some(path.trim_start_matches('/').to_string())
+        };
+        let separate = hierarchies.separate.iter();
+        Group {
+            unified: hierarchies.unified.as_ref().and_then(|tree| Some(tree.mount.join(path("")?))),
+            separate: separate
+                .filter_map(|tree| Some(tree.mount.join(path(&tree.controllers.join(","))?)))
+                .collect(),
+            warnings: Vec::new(),
         }
-        if Some(directory) == self.unified.as_deref() {
-            for write in plan.writes.iter().filter(|write| is_parent_write(&write.file)) {
-                enable(&write.file, &write.value)?;
-            }
-            device_filter::set_unified(parent)?;
-        } else if self.unified.is_none() && parent.join("devices.list").exists() {
-            device_filter::set_separate(parent)?;
+    }
+
+    /// Gives a running container other limits. Returns what cannot be kept of them.
+    pub fn update(hierarchies: &Hierarchies, path: &Path, resources: &Resources) -> Result<Vec<String>> {
+        let plan = Plan::new(hierarchies, path, resources)?;
+        let group = Group::find(hierarchies, path);
+        if resources.memory.check_before_update == Some(true) {
+            group.check_memory(resources.memory.limit.unwrap_or(-1))?;
+        }
+        if let Devices::Listed(_) = plan.devices {
+            group.filter_devices(&plan)?;
+        }
+        let own = plan.writes.iter().filter(|write| !group.is_above(write));
+        let mut warnings = write_all(own)?;
+        warnings.splice(0..0, plan.warnings);
+        Ok(warnings)
+    }
+
+    fn check_memory(&self, limit: i64) -> Result<()> {
+        let usage = self.stats()?.memory.usage.usage;
+        if limit > 0 && usage > limit as u64 {
+            return Err(
+                Error::conflict(format!("{limit} is below the {usage} bytes in use")).doing("`linux.resources.memory.limit`")
+            );
         }
         Ok(())
     }
@@ -76,78 +166,14 @@ impl Group {
         self.unified.as_ref().map(open).transpose()
     }
 
-    /// The file that counts how often the kernel killed a process of the container for want of memory: in both versions
-    /// a line of it is `oom_kill N`.
-    pub fn oom_file(&self) -> Option<File> {
-        let files = self
-            .directories()
-            .flat_map(|directory| ["memory.events", "memory.oom_control"].map(|name| directory.join(name)));
-        files.filter_map(|file| File::open(file).ok()).next()
-    }
-
-    /// Stops all processes where they are until [`thaw`](Group::thaw). Returns once they have stopped.
-    pub fn freeze(&self) -> Result<()> {
-        self.set_frozen(true)
-    }
-
-    /// Lets frozen processes go on.
-    pub fn thaw(&self) -> Result<()> {
-        self.set_frozen(false)
-    }
-
-    fn set_frozen(&self, frozen: bool) -> Result<()> {
-        let v2 = self.unified.iter().map(|directory| directory.join("cgroup.freeze"));
-        let v1 = self.separate.iter().map(|directory| directory.join("freezer.state"));
-        let Some(file) = v2.chain(v1).find(|file| file.exists()) else {
-            return Err(Error::invalid("this host has no cgroup controller to freeze processes with"));
-        };
-        let value = match (file.ends_with("cgroup.freeze"), frozen) {
-            (true, true) => "1",
-            (true, false) => "0",
-            (false, true) => "FROZEN",
-            (false, false) => "THAWED",
-        };
-        let doing = || format!("write `{value}` to `{}`", file.display());
-        write_file(&file, value).doing(doing)?;
-        let deadline = Instant::now() + GONE;
-        while frozen && !is_frozen(&file).doing(doing)? {
-            if Instant::now() > deadline {
-                return Err(Error::system("its processes do not stop").doing(doing()));
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        Ok(())
-    }
-
-    /// Kills all processes.
-    pub fn kill(&self) -> Result<()> {
-        if let Some(file) = self
-            .unified
-            .as_ref()
-            .map(|directory| directory.join("cgroup.kill"))
-            .filter(|file| file.exists())
-        {
-            return write_file(&file, "1").doing(|| format!("write `1` to `{}`", file.display()));
-        }
-        for directory in self.directories() {
-            for pid in processes(directory).doing(|| format!("read `{}`", directory.display()))? {
-                // It may have ended since.
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-        Ok(())
-    }
-
-    /// Kills what is left in the cgroups and removes them. Nothing to remove is no error.
+    /// Kills what is left in the cgroups and those below them, and removes them. Nothing to remove is no error. The
+    /// directories above may be others', and stay.
     pub fn remove(&self) -> Result<()> {
-        if !self.directories().any(|directory| directory.exists()) {
-            return Ok(());
-        }
         let deadline = Instant::now() + GONE;
         for directory in self.directories() {
             let doing = || format!("remove cgroup `{}`", directory.display());
             loop {
-                match fs::remove_dir(directory) {
+                match remove_below(directory) {
                     // A process in it has not quite ended, or was never killed.
                     Err(error) if error.raw_os_error() == Some(libc::EBUSY) && Instant::now() < deadline => {
                         self.kill()?;
@@ -161,46 +187,131 @@ impl Group {
         Ok(())
     }
 
-    fn directories(&self) -> impl Iterator<Item = &PathBuf> {
+    /// Whether there is any of its directories.
+    pub fn exists(&self) -> bool {
+        self.directories().any(|directory| directory.exists())
+    }
+
+    pub(super) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
         self.unified.iter().chain(&self.separate)
     }
 }
 
-/// Whether a file of the plan belongs to the directories above a container's.
-fn is_parent_write(file: &Path) -> bool {
-    file.ends_with("cgroup.subtree_control")
-}
-
-/// Enables controllers that are not enabled yet.
-fn enable(file: &Path, value: &str) -> Result<()> {
-    let doing = || format!("write `{value}` to `{}`", file.display());
-    let enabled = fs::read_to_string(file).doing(doing)?;
-    let is_enabled = |name: &str| enabled.split_whitespace().any(|controller| controller == name);
-    if value
-        .split_whitespace()
-        .all(|controller| is_enabled(controller.trim_start_matches('+')))
-    {
-        return Ok(());
+/// Makes directories from the top. Returns whether the last one is new.
+fn make_levels(levels: &[&Path], made: &mut Vec<PathBuf>) -> Result<bool> {
+    let mut attempts = 0;
+    'again: loop {
+        let mut is_new = false;
+        for level in levels {
+            is_new = match fs::create_dir(level) {
+                Ok(()) => true,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+                Err(error) if error.kind() == ErrorKind::NotFound && attempts < ATTEMPTS => {
+                    attempts += 1;
+                    continue 'again;
+                }
+                Err(error) => return Err(Error::from(error).doing(format!("make cgroup `{}`", level.display()))),
+            };
+            if is_new {
+                made.push(level.to_path_buf());
+            }
+        }
+        return Ok(is_new);
     }
-    write_file(file, value).doing(doing)
 }
 
-/// Writes to a file that exists.
-fn write_file(file: &Path, value: &str) -> io::Result<()> {
-    io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(file)?, value.as_bytes())
-}
-
-/// Whether all processes have stopped, as the file that was written or the one beside it tells.
-fn is_frozen(file: &Path) -> io::Result<bool> {
-    if file.ends_with("cgroup.freeze") {
-        return Ok(fs::read_to_string(file.with_file_name("cgroup.events"))?.contains("frozen 1"));
+/// Refuses a directory that somebody else uses: limits would be theirs, too, and killing as well.
+fn check_unused(directory: &Path) -> Result<()> {
+    let doing = || format!("make cgroup `{}`", directory.display());
+    let processes = super::processes::listed(directory).doing(doing)?;
+    if !processes.is_empty() {
+        return Err(Error::conflict(format!("it exists, with {} processes in it", processes.len())).doing(doing()));
     }
-    Ok(fs::read_to_string(file)?.trim() == "FROZEN")
+    let is_frozen = |file: &str, value: &str| fs::read_to_string(directory.join(file)).is_ok_and(|text| text.trim() == value);
+    if is_frozen("cgroup.freeze", "1") || is_frozen("freezer.state", "FROZEN") {
+        return Err(Error::conflict("it exists, and is frozen").doing(doing()));
+    }
+    Ok(())
 }
 
-fn processes(directory: &Path) -> io::Result<Vec<Pid>> {
-    match fs::read_to_string(directory.join("cgroup.procs")) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        text => Ok(text?.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)).collect()),
+/// In version 1 a new cgroup has no processors and no memory nodes, and nobody can enter it before it has: it gets those of
+/// the one above.
+fn inherit_cpuset(directory: &Path) -> Result<()> {
+    let above = directory.parent().expect("a container's directory is below another");
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let read = |directory: &Path| {
+            let file = directory.join(name);
+            fs::read_to_string(&file).doing(|| format!("read `{}`", file.display()))
+        };
+        if read(directory)?.trim().is_empty() {
+            let file = directory.join(name);
+            let value = read(above)?;
+            let value = value.trim();
+            write_file(&file, value).doing(|| format!("write `{value}` to `{}`", file.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a directory of a cgroup tree and those in it.
+fn remove_below(directory: &Path) -> std::io::Result<()> {
+    match fs::remove_dir(directory) {
+        // That is what a cgroup with others below it says, as well as one with processes.
+        Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+        result => return result,
+    }
+    for entry in fs::read_dir(directory)?.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            match remove_below(&entry.path()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    fs::remove_dir(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::Tree;
+
+    #[test]
+    fn a_process_tells_where_it_is() {
+        let tree = |mount: &str, controllers: &[&str]| Tree {
+            mount: mount.into(),
+            controllers: controllers.iter().map(|name| name.to_string()).collect(),
+        };
+        let hierarchies = Hierarchies {
+            unified: Some(tree("/c/unified", &["hugetlb"])),
+            separate: vec![tree("/c/cpu", &["cpu", "cpuacct"]), tree("/c/systemd", &["name=systemd"])],
+        };
+        let table = "9:name=systemd:/a/b\n2:cpu,cpuacct:/d\n1:memory:/\n0::/a/b:c\n";
+        let group = Group::parse(&hierarchies, table);
+        assert_eq!(group.unified, Some("/c/unified/a/b:c".into()));
+        assert_eq!(group.separate, [PathBuf::from("/c/cpu/d"), "/c/systemd/a/b".into()]);
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_tree() {
+        let hierarchies = Hierarchies {
+            unified: None,
+            separate: vec![Tree {
+                mount: "/c".into(),
+                controllers: Vec::new(),
+            }],
+        };
+        for (path, directory) in [
+            ("/a/b", "/c/a/b"),
+            ("a//b/.", "/c/a/b"),
+            ("../../a/../b", "/c/b"),
+            ("..", "/c/-"),
+        ] {
+            assert_eq!(
+                Group::find(&hierarchies, Path::new(path)).separate,
+                [PathBuf::from(directory)],
+                "{path}"
+            );
+        }
     }
 }

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::statfs;
 
+use crate::error::{Doing, Result};
+
 /// A tree of cgroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
     /// Where it is mounted.
     pub mount: PathBuf,
-    /// Its controllers; in version 1 the options that it is mounted with.
+    /// Its controllers; in version 1 the options that it is mounted with, such as `cpu` or `name=systemd`.
     pub controllers: Vec<String>,
 }
 
@@ -30,8 +32,21 @@ const SEPARATE: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
 /// Those it needs only where there is no version 2 tree to freeze it and to decide about its devices.
 const WITHOUT_UNIFIED: [&str; 2] = ["devices", "freezer"];
 
+/// Mount options of version 1 that are no controllers.
+const NO_CONTROLLERS: [&str; 8] = [
+    "rw",
+    "ro",
+    "none",
+    "noprefix",
+    "clone_children",
+    "xattr",
+    "cpuset_v2_mode",
+    "favordynmods",
+];
+
 impl Hierarchies {
-    /// Looks where systemd and every distribution mount them (cgroups(7)).
+    /// The few trees that the limits of the engine's containers need, where systemd and every distribution mount them
+    /// (cgroups(7)). Each tree costs each container a directory and two system calls.
     pub fn find() -> Hierarchies {
         if magic(Path::new(ROOT)) == Some(libc::CGROUP2_SUPER_MAGIC) {
             return Hierarchies {
@@ -57,6 +72,44 @@ impl Hierarchies {
         Hierarchies { unified, separate }
     }
 
+    /// Every tree that is mounted, for whoever must expect any resource to be asked for.
+    pub fn all() -> Result<Hierarchies> {
+        let table = fs::read_to_string("/proc/self/mountinfo").doing(|| "read `/proc/self/mountinfo`")?;
+        let mut hierarchies = Hierarchies::parse(&table);
+        hierarchies.unified = hierarchies.unified.map(|tree| unified(&tree.mount));
+        Ok(hierarchies)
+    }
+
+    /// Reads a table of mounts (proc_pid_mountinfo(5)), which does not tell the controllers of version 2. Of a tree that is
+    /// mounted twice the first is taken.
+    fn parse(table: &str) -> Hierarchies {
+        let mut hierarchies = Hierarchies::default();
+        for line in table.lines() {
+            let Some((mount, kind)) = line.split_once(" - ") else {
+                continue;
+            };
+            let Some(mount) = mount.split(' ').nth(4).map(unescape) else {
+                continue;
+            };
+            let mut kind = kind.split(' ');
+            match (kind.next(), kind.nth(1)) {
+                (Some("cgroup2"), _) if hierarchies.unified.is_none() => {
+                    let controllers = Vec::new();
+                    hierarchies.unified = Some(Tree { mount, controllers });
+                }
+                (Some("cgroup"), Some(options)) => {
+                    let is_controller = |option: &&str| !NO_CONTROLLERS.contains(option) && !option.starts_with("release_agent=");
+                    let controllers: Vec<String> = options.split(',').filter(is_controller).map(str::to_string).collect();
+                    if !hierarchies.separate.iter().any(|tree| tree.controllers == controllers) {
+                        hierarchies.separate.push(Tree { mount, controllers });
+                    }
+                }
+                _ => {}
+            }
+        }
+        hierarchies
+    }
+
     /// The tree that has a controller, and whether it is a version 2 tree.
     pub fn tree(&self, controller: &str) -> Option<(&Tree, bool)> {
         let has = |tree: &&Tree| tree.controllers.iter().any(|name| name == controller);
@@ -76,4 +129,44 @@ fn unified(mount: &Path) -> Tree {
 /// Which type of file system is mounted at a path.
 fn magic(path: &Path) -> Option<i64> {
     statfs(path).ok().map(|statfs| statfs.f_type)
+}
+
+/// A path of a table of mounts, where a space is `\040`.
+fn unescape(path: &str) -> PathBuf {
+    let pairs = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
+    pairs
+        .iter()
+        .fold(path.to_string(), |path, (escaped, plain)| path.replace(escaped, plain))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_trees_are_in_the_table_of_mounts() {
+        let table = "\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct
+33 31 0:30 / /sys/fs/cgroup/systemd rw - cgroup systemd rw,xattr,release_agent=/lib/agent,name=systemd
+34 31 0:31 / /other\\040place rw - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+36 31 0:33 / /a\\040b rw,relatime - cgroup cgroup rw,net_cls,net_prio
+";
+        let tree = |mount: &str, controllers: &[&str]| Tree {
+            mount: mount.into(),
+            controllers: controllers.iter().map(|name| name.to_string()).collect(),
+        };
+        let found = Hierarchies::parse(table);
+        assert_eq!(found.unified, Some(tree("/sys/fs/cgroup/unified", &[])));
+        assert_eq!(
+            found.separate,
+            [
+                tree("/sys/fs/cgroup/cpu,cpuacct", &["cpu", "cpuacct"]),
+                tree("/sys/fs/cgroup/systemd", &["name=systemd"]),
+                tree("/a b", &["net_cls", "net_prio"]),
+            ]
+        );
+    }
 }

@@ -2,19 +2,43 @@
 //!
 //! The kernel keeps such limits in directories of a file system of its own: a process belongs to a directory, numbers are
 //! written to the files in it. Version 2 has one tree for all resources; version 1 has a tree for each; hybrid hosts have
-//! both, each controller in one of them. Every container gets a directory `tinydock/<id>` in each tree that matters.
+//! both, each controller in one of them. Every container gets a directory in each tree that matters: the engine's
+//! `tinydock/<id>` in the few that its limits need, the OCI runtime's where its configuration says, in all that there are.
 //!
 //! The limits are in place before init is started or, in version 1, before it goes on: init puts itself into version 1
 //! trees, as its first steps, by writing `0` to their `tasks` file. That moves a single thread, which costs nothing, where
 //! moving a process from outside waits for an RCU grace period of milliseconds.
+//!
+//! [`Resources`] is what is asked for, in the specification's words. A [`Plan`] is what that means on this host, as data. A
+//! [`Group`] is what has been made.
 
+mod check;
 mod device_filter;
+mod devices;
 mod group;
 mod hierarchy;
 mod limits;
+mod merge;
+mod oom;
 mod plan;
+mod processes;
+mod resources;
+mod settings;
+mod settings_devices;
+mod stats;
+mod stats_separate;
+mod stats_unified;
+mod steps;
+mod write;
 
+pub use devices::default_devices;
 pub use group::Group;
 pub use hierarchy::{Hierarchies, Tree};
 pub use limits::{Limits, parse_cpus, parse_memory};
-pub use plan::{Plan, Write, enter, mount};
+pub use oom::{OomEvent, OomWatch};
+pub use plan::{Devices, Missing, Plan, Write};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Priority, Rdma, Resources, Throttle, WeightDevice,
+};
+pub use stats::Stats;
+pub use steps::{enter, mount};

@@ -89,5 +89,5 @@ pub fn thaw_abandoned(store: &Store, directory: &Path, id: &Id) -> Result<()> {
 }
 
 fn group(store: &Store, id: &Id) -> Group {
-    Group::find(&Hierarchies::find(), &store.label(), id.as_str())
+    Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(id.as_str()))
 }

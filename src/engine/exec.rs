@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::attach::{Streams, User, pass_on, read_some, show, wait_for};
 use super::plan::{Facts, bytes, users};
@@ -43,13 +43,16 @@ impl Engine {
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
         let facts = Facts::gather(Some(view));
-        let plan = cgroup::Plan::new(
+        let plan = cgroup::Plan::of(
             &facts.hierarchies,
             &self.store.label(),
             container.id().as_str(),
             &Limits::default(),
         )?;
-        let group = Group::find(&facts.hierarchies, &self.store.label(), container.id().as_str());
+        let group = Group::find(
+            &facts.hierarchies,
+            &Path::new(&self.store.label()).join(container.id().as_str()),
+        );
         let program = plan_exec(&facts, &plan, container, options)?;
         let streams = Streams {
             terminal: options.terminal,

@@ -94,7 +94,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let identity = users(facts.view.as_ref())?
         .find(&options.user)
         .doing(|| format!("user `{}`", options.user))?;
-    let cgroup = cgroup::Plan::new(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    let cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
     let mut program = Program::default();
     isolation::begin(&mut program, &spec.hostname);
     cgroup::enter(&mut program, &cgroup);

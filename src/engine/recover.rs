@@ -6,6 +6,7 @@
 //! Undoing is the same for one that was killed and one that ended, and doing it twice does nothing twice.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub fn is_alive(store: &Store, id: &Id) -> bool {
 
 /// Undoes what starting and running a container has made outside its directories. The container's lock is held.
 pub fn clean(store: &Store, id: &Id) -> Result<()> {
-    Group::find(&Hierarchies::find(), &store.label(), id.as_str()).remove()?;
+    Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(id.as_str())).remove()?;
     if store.container_run(id).join("endpoint").exists() {
         let _lock = store.lock()?;
         clean_network(store, id)?;
@@ -102,7 +103,7 @@ pub fn sweep(store: &Store) -> Result<()> {
 }
 
 /// Takes a lock that is free. A directory that has just been removed has none to take.
-pub fn try_lock(path: &std::path::Path) -> Result<Option<Lock>> {
+pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
     match Lock::try_acquire(path) {
         Err(_) if path.parent().is_some_and(|directory| !directory.exists()) => Ok(None),
         result => result,

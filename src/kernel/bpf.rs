@@ -71,10 +71,15 @@ impl Instruction {
 
 const PROG_LOAD: i32 = 5;
 const PROG_ATTACH: i32 = 8;
+const PROG_GET_FD_BY_ID: i32 = 13;
 const PROG_QUERY: i32 = 16;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const CGROUP_DEVICE: u32 = 6;
+const ALLOW_OVERRIDE: u32 = 1;
 const ALLOW_MULTI: u32 = 2;
+const REPLACE: u32 = 4;
+/// How many programs of one cgroup are told of: the kernel allows no more.
+const MOST: usize = 64;
 
 /// The head of the `bpf_attr` for `BPF_PROG_LOAD`.
 #[repr(C)]
@@ -99,6 +104,16 @@ struct Attach {
     program: u32,
     kind: u32,
     flags: u32,
+    replaced: u32,
+}
+
+/// The head of the `bpf_attr` for `BPF_PROG_GET_FD_BY_ID`.
+#[repr(C)]
+#[derive(Default)]
+struct ById {
+    id: u32,
+    next: u32,
+    flags: u32,
 }
 
 /// The head of the `bpf_attr` for `BPF_PROG_QUERY`.
@@ -114,8 +129,41 @@ struct Query {
     padding: u32,
 }
 
-/// Loads a program that decides about devices and attaches it to a cgroup, beside what others have attached.
-pub fn attach_to_cgroup(cgroup: &impl AsFd, program: &[Instruction]) -> io::Result<()> {
+/// Attaches a program that decides about devices for a cgroup and those below it, unless one of them has a program of its
+/// own, which decides instead.
+pub fn attach_default(cgroup: &impl AsFd, program: &[Instruction]) -> io::Result<()> {
+    attach_with(cgroup, program, ALLOW_OVERRIDE, None)
+}
+
+/// Attaches a program that decides about devices to a cgroup, in the place of the one that is attached, or as the first.
+/// Others may attach theirs beside it: then all must agree.
+pub fn attach(cgroup: &impl AsFd, program: &[Instruction], old: Option<OwnedFd>) -> io::Result<()> {
+    attach_with(cgroup, program, ALLOW_MULTI, old)
+}
+
+/// The programs that decide about devices and are attached to a cgroup itself.
+pub fn attached(cgroup: &impl AsFd) -> io::Result<Vec<u32>> {
+    let mut ids = [0u32; MOST];
+    let mut query = Query {
+        target: cgroup.as_fd().as_raw_fd() as u32,
+        kind: CGROUP_DEVICE,
+        ids: ids.as_mut_ptr() as u64,
+        count: MOST as u32,
+        ..Query::default()
+    };
+    bpf(PROG_QUERY, &mut query)?;
+    Ok(ids[..MOST.min(query.count as usize)].to_vec())
+}
+
+/// A descriptor of a program that is loaded.
+pub fn open(id: u32) -> io::Result<OwnedFd> {
+    let mut by_id = ById { id, ..ById::default() };
+    let fd = bpf(PROG_GET_FD_BY_ID, &mut by_id)?;
+    // SAFETY: the call made the descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn load(program: &[Instruction]) -> io::Result<OwnedFd> {
     let mut load = Load {
         kind: PROG_TYPE_CGROUP_DEVICE,
         count: program.len() as u32,
@@ -125,26 +173,19 @@ pub fn attach_to_cgroup(cgroup: &impl AsFd, program: &[Instruction]) -> io::Resu
     };
     let fd = bpf(PROG_LOAD, &mut load)?;
     // SAFETY: the call made the descriptor.
-    let loaded = unsafe { OwnedFd::from_raw_fd(fd) };
-    let target = cgroup.as_fd().as_raw_fd() as u32;
-    let mut attach = Attach {
-        target,
-        program: loaded.as_raw_fd() as u32,
-        kind: CGROUP_DEVICE,
-        flags: ALLOW_MULTI,
-    };
-    bpf(PROG_ATTACH, &mut attach).map(|_| ())
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// How many programs that decide about devices are attached to a cgroup itself.
-pub fn attached_to_cgroup(cgroup: &impl AsFd) -> io::Result<u32> {
-    let mut query = Query {
+fn attach_with(cgroup: &impl AsFd, program: &[Instruction], flags: u32, old: Option<OwnedFd>) -> io::Result<()> {
+    let loaded = load(program)?;
+    let mut attach = Attach {
         target: cgroup.as_fd().as_raw_fd() as u32,
+        program: loaded.as_raw_fd() as u32,
         kind: CGROUP_DEVICE,
-        ..Query::default()
+        flags: flags | if old.is_some() { REPLACE } else { 0 },
+        replaced: old.as_ref().map_or(0, |old| old.as_raw_fd() as u32),
     };
-    bpf(PROG_QUERY, &mut query)?;
-    Ok(query.count)
+    bpf(PROG_ATTACH, &mut attach).map(|_| ())
 }
 
 fn bpf<T>(command: i32, attributes: &mut T) -> io::Result<i32> {
@@ -154,3 +195,37 @@ fn bpf<T>(command: i32, attributes: &mut T) -> io::Result<i32> {
         result => Ok(result as i32),
     }
 }
+
+/// What a program returns for a context of three words, as the kernel's machine would.
+#[cfg(test)]
+pub fn interpret(program: &[Instruction], context: [u32; 3]) -> u64 {
+    const CONTEXT: u64 = 0x1000;
+    let mut registers = [0u64; 11];
+    registers[1] = CONTEXT;
+    let mut at = 0;
+    loop {
+        let I {
+            code,
+            registers: pair,
+            offset,
+            immediate,
+        } = program[at];
+        let (to, from, value) = (usize::from(pair & 15), usize::from(pair >> 4), immediate as i64 as u64);
+        at += 1;
+        match code {
+            LOAD_WORD => registers[to] = context[((registers[from] - CONTEXT) as usize + offset as usize) / 4].into(),
+            COPY => registers[to] = registers[from],
+            SET => registers[to] = value,
+            AND => registers[to] &= value,
+            SHIFT_RIGHT => registers[to] >>= value,
+            JUMP_EQUAL if registers[to] == value => at += offset as usize,
+            JUMP_UNEQUAL if registers[to] != value => at += offset as usize,
+            JUMP_EQUAL | JUMP_UNEQUAL => {}
+            EXIT => return registers[0],
+            code => panic!("no instruction {code:#x}"),
+        }
+    }
+}
+
+#[cfg(test)]
+use Instruction as I;

@@ -1,6 +1,7 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod attacks;
+mod cgroups;
 mod documents;
 mod host;
 mod images;
