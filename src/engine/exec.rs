@@ -108,7 +108,7 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
         &identity,
         directory,
         terminal,
-    );
+    )?;
     let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
     let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
     isolation::execute(

@@ -121,7 +121,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         &identity,
         directory,
         terminal,
-    );
+    )?;
     isolation::execute(&mut program, &command(spec, &identity), true);
     let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
     Ok(Plan {

@@ -30,6 +30,7 @@ pub use host::Host;
 pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
 pub use masks::check_cover;
 pub use root::{become_user, enter_root, execute};
+pub use seccomp::Seccomp;
 pub use security::Security;
 pub use sysctls::{Sysctl, set as set_sysctls};
 pub use terminal::{join_terminal, open_terminal};

@@ -1,6 +1,7 @@
 //! The last part of the way: the container's root becomes the root, the process becomes the user, init becomes the command.
 
-use super::{Command, Host, Identity, Security, Ulimit, capabilities, seccomp, ulimits};
+use super::{Command, Host, Identity, Seccomp, Security, Ulimit, capabilities, ulimits};
+use crate::error::Result;
 use crate::program::flags::prctl;
 use crate::program::{Concept, Fd, Input, Program, Register};
 
@@ -25,7 +26,7 @@ pub fn become_user(
     identity: &Identity,
     directory: Register,
     terminal: Option<Register>,
-) {
+) -> Result<()> {
     program.concept(Concept::ProcessIsolation);
     program.setsid("a session of its own, so that the terminal can be its controlling one");
     if let Some(terminal) = terminal {
@@ -39,7 +40,7 @@ pub fn become_user(
     program.umask(0o022, "the usual mode of new files");
     ulimits::set(program, limits);
     capabilities::bound(program, host, security.capabilities);
-    restrict(program, security);
+    restrict(program, security)?;
     program.prctl(
         prctl::SET_KEEPCAPS,
         1,
@@ -49,19 +50,23 @@ pub fn become_user(
     program.setresgid(identity.group, "the user's group");
     program.setresuid(identity.user, "the user");
     capabilities::set(program, host, security.capabilities, identity.user == 0);
+    Ok(())
 }
 
 /// Writes the steps after which the kernel refuses what the container is not trusted with. A filter needs `CAP_SYS_ADMIN`, so it
 /// comes before the user is changed.
-fn restrict(program: &mut Program, security: &Security) {
+fn restrict(program: &mut Program, security: &Security) -> Result<()> {
     if security.no_new_privileges {
         program.prctl(prctl::SET_NO_NEW_PRIVS, 1, "no file that is executed gives privileges");
     }
-    if security.filtered {
-        let filter = seccomp::filter(security.capabilities);
-        let why = "calls that a container has no use for are refused before any code of theirs runs";
-        program.filter_calls(filter.into_iter().flat_map(|instruction| instruction.bytes()).collect(), why);
+    if let Some(filter) = security.seccomp.filter(security.capabilities)? {
+        let why = match security.seccomp {
+            Seccomp::Profile(_) => "what the container's profile says becomes of calls, before any code of theirs runs",
+            _ => "calls that a container has no use for are refused before any code of theirs runs",
+        };
+        program.filter_calls(filter.flags.into(), filter.bytes(), why);
     }
+    Ok(())
 }
 
 /// Writes the steps that execute the user's command. One that is `tied` dies with whoever started it.

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::flags::{
     Names, at, capability, clone, close_range, family, fsconfig, fsmount, fsopen, interface, mount_attr, move_mount, open,
-    open_tree, prctl, propagation, resolve, rlimit, seccomp, sigmask, signal, socket, tty, umount,
+    open_tree, prctl, propagation, resolve, rlimit, seccomp, seccomp_filter, sigmask, signal, socket, tty, umount,
 };
 use super::{Argument as Arg, Call, Fd, Input, Program, Register, Success};
 
@@ -116,8 +116,8 @@ calls! {
     fn drop_capability(number: u64) = "prctl" SYS_prctl
         [flags(prctl::CAPBSET_DROP, prctl::NAMES), flags(number, capability::NAMES), Arg::Int(0), Arg::Int(0), Arg::Int(0)];
     /// Has the kernel run a filter before each system call from now on, as `struct sock_filter` instructions of 8 bytes.
-    fn filter_calls(instructions: Vec<u8>) = "seccomp" SYS_seccomp
-        [flags(seccomp::SET_MODE_FILTER, seccomp::NAMES), Arg::Int(0), Arg::Filter(instructions)];
+    fn filter_calls(options: u64, instructions: Vec<u8>) = "seccomp" SYS_seccomp
+        [flags(seccomp::SET_MODE_FILTER, seccomp::NAMES), flags(options, seccomp_filter::NAMES), Arg::Filter(instructions)];
     /// Limits a resource of this process (getrlimit(2)).
     fn prlimit(resource: u64, soft: u64, hard: u64) = "prlimit64" SYS_prlimit64
         [Arg::Int(0), flags(resource, rlimit::NAMES), resource_limit(soft, hard), Arg::Null];

@@ -100,6 +100,9 @@ constants!(/** getrlimit(2). */ rlimit, "RLIMIT_", true, {
 constants!(/** seccomp(2). */ seccomp, "SECCOMP_", true, {
     SET_MODE_FILTER = 1,
 });
+constants!(/** seccomp(2), of `SECCOMP_SET_MODE_FILTER`. */ seccomp_filter, "SECCOMP_FILTER_FLAG_", false, {
+    TSYNC = 1, LOG = 2, SPEC_ALLOW = 4, NEW_LISTENER = 8, TSYNC_ESRCH = 16, WAIT_KILLABLE_RECV = 32,
+});
 constants!(/** ioctl_tty(2). */ tty, "TIOC", true, {
     SCTTY = libc::TIOCSCTTY, SPTLCK = libc::TIOCSPTLCK, GPTPEER = libc::TIOCGPTPEER,
 });
