@@ -9,11 +9,27 @@ use std::process::Command;
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
+// What makes the filter of system calls, of which the usual one is made here.
+#[allow(dead_code)]
+#[path = "src/isolation/seccomp/assemble.rs"]
+mod assemble;
+#[allow(dead_code)]
+#[path = "src/isolation/seccomp/builtin.rs"]
+mod builtin;
+#[allow(dead_code)]
+#[path = "src/isolation/seccomp/decision.rs"]
+mod decision;
+#[allow(dead_code)]
+#[path = "src/program/flags.rs"]
+mod flags;
+use flags::capability;
+
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     freestanding("init", &out);
     freestanding("monitor", &out);
     busybox_image(&out);
+    usual_filter(&out);
     println!("cargo::rerun-if-changed=build.rs");
 }
 
@@ -57,6 +73,15 @@ fn freestanding(name: &str, out: &Path) {
     assert!(status.success(), "cannot compile {name}: {rustc:?}");
     println!("cargo::rerun-if-changed=init");
     println!("cargo::rerun-if-changed={name}");
+}
+
+/// Makes the filter of system calls for containers with the usual capabilities: `filter`, as the kernel takes it.
+fn usual_filter(out: &Path) {
+    let filter = assemble::assemble(&builtin::ways(builtin::USUAL));
+    let bytes: Vec<u8> = filter.into_iter().flat_map(|instruction| instruction.bytes()).collect();
+    fs::write(out.join("filter"), bytes).expect("write to OUT_DIR");
+    println!("cargo::rerun-if-changed=src/isolation/seccomp");
+    println!("cargo::rerun-if-changed=src/program/flags.rs");
 }
 
 /// Packs this machine's static busybox as the image `busybox`: `busybox.tar.zst`, and `busybox.digest` of the tarball.

@@ -58,7 +58,7 @@ pub const FLAGS: [Flag; 21] = [
         "security-opt",
         None,
         "OPTION",
-        "`no-new-privileges`, or `seccomp=unconfined` to filter no system calls",
+        "`no-new-privileges`, or `seccomp=` with a profile's path or `unconfined`",
     ),
 ];
 

@@ -103,7 +103,7 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let terminal = options
         .terminal
         .then(|| isolation::join_terminal(&mut program, identity.user));
-    let process = spec.options.security.process(&identity, &spec.options.ulimits);
+    let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
     isolation::open_streams(&mut program, terminal, directory);
     isolation::become_user(&mut program, &facts.host, &process);
     isolation::leave_nothing(&mut program, tied, 3);

@@ -113,7 +113,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         isolation::set_sysctls(&mut program, settings, &options.sysctls);
     }
     isolation::enter_root(&mut program, root);
-    let process = options.security.process(&identity, &options.ulimits);
+    let process = options.security.process(&identity, &options.ulimits)?;
     isolation::begin_session(&mut program, terminal);
     isolation::open_streams(&mut program, terminal, directory);
     isolation::become_user(&mut program, &facts.host, &process);

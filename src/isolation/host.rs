@@ -40,7 +40,7 @@ impl Host {
 }
 
 /// The first two numbers of the kernel's release.
-fn release() -> (u32, u32) {
+pub fn release() -> (u32, u32) {
     let name = rustix::system::uname();
     let text = name.release().to_string_lossy();
     let mut numbers = text

@@ -36,6 +36,7 @@ pub use masks::check_cover;
 pub use process::{Process, become_user, begin_session, execute, leave_nothing, open_streams, restrict};
 pub use root::enter_root;
 pub use scheduling::{Scheduling, prefer_to_kill, schedule};
+pub use seccomp::Seccomp;
 pub use security::Security;
 pub use seccomp::Filter;
 pub use sysctls::{Sysctl, set as set_sysctls};

@@ -81,7 +81,7 @@ pub fn restrict(program: &mut Program, host: &Host, process: &Process) {
     program.concept(Concept::ProcessIsolation);
     let Some(filter) = &process.filter else { return };
     let why = "calls that a container has no use for are refused before any code of theirs runs";
-    program.filter_calls(filter.flags, filter.bytes(), why);
+    program.filter_calls(filter.flags.into(), filter.bytes(), why);
     if process.for_filter() != 0 {
         capabilities::set(program, process.capabilities.possible(host), 0);
     }

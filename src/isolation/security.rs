@@ -3,15 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::capabilities::{self, Capabilities, DEFAULT};
-use super::{Identity, Process, Ulimit, seccomp};
+use super::seccomp::{self, Seccomp};
+use super::{Identity, Process, Ulimit};
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Security {
     /// The capabilities of the container's root, a bit each.
     pub capabilities: u64,
-    /// Whether system calls are filtered.
-    pub filtered: bool,
+    /// Which system calls are filtered.
+    pub seccomp: Seccomp,
     /// Whether executing a file can give no privileges: set-user-ID bits and file capabilities have no effect.
     pub no_new_privileges: bool,
 }
@@ -20,7 +21,7 @@ impl Default for Security {
     fn default() -> Security {
         Security {
             capabilities: capabilities::set_of(&DEFAULT),
-            filtered: true,
+            seccomp: Seccomp::Builtin,
             no_new_privileges: false,
         }
     }
@@ -36,12 +37,13 @@ impl Security {
         for option in options.iter().map(AsRef::as_ref) {
             let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
             match (name, value) {
-                ("seccomp", "builtin") => security.filtered = true,
-                ("seccomp", "unconfined") => security.filtered = false,
+                ("seccomp", "builtin") => security.seccomp = Seccomp::Builtin,
+                ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
+                ("seccomp", file) if !file.is_empty() => security.seccomp = seccomp::read(file, security.capabilities)?,
                 ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
                 ("no-new-privileges", "false") => security.no_new_privileges = false,
                 _ => {
-                    let hint = "there are `seccomp=unconfined`, `seccomp=builtin` and `no-new-privileges`";
+                    let hint = "there are `seccomp=FILE`, `seccomp=builtin`, `seccomp=unconfined` and `no-new-privileges`";
                     return Err(Error::invalid(format!("unknown security option `{option}`")).hint(hint));
                 }
             }
@@ -50,16 +52,16 @@ impl Security {
     }
 
     /// The process that a user of the container becomes.
-    pub fn process(&self, identity: &Identity, limits: &[Ulimit]) -> Process {
-        Process {
+    pub fn process(&self, identity: &Identity, limits: &[Ulimit]) -> Result<Process> {
+        Ok(Process {
             identity: identity.clone(),
             umask: 0o022,
             capabilities: Capabilities::of(self.capabilities, identity.user == 0),
             no_new_privileges: self.no_new_privileges,
-            filter: self.filtered.then(|| seccomp::filter(self.capabilities)),
+            filter: self.seccomp.filter(self.capabilities)?,
             limits: limits.to_vec(),
             keeps_groups: false,
-        }
+        })
     }
 
     /// The names of capabilities that were asked for and that this process has not got to give.
@@ -103,20 +105,27 @@ mod tests {
 
     #[test]
     fn options_are_read_as_docker_reads_them() {
-        for (options, filtered, no_new_privileges) in [
-            (vec![], true, false),
-            (vec!["no-new-privileges"], true, true),
-            (vec!["no-new-privileges=true", "no-new-privileges:false"], true, false),
-            (vec!["seccomp=unconfined"], false, false),
-            (vec!["seccomp:unconfined", "seccomp=builtin"], true, false),
+        for (options, seccomp, no_new_privileges) in [
+            (vec![], Seccomp::Builtin, false),
+            (vec!["no-new-privileges"], Seccomp::Builtin, true),
+            (
+                vec!["no-new-privileges=true", "no-new-privileges:false"],
+                Seccomp::Builtin,
+                false,
+            ),
+            (vec!["seccomp=unconfined"], Seccomp::Unconfined, false),
+            (vec!["seccomp:unconfined", "seccomp=builtin"], Seccomp::Builtin, false),
         ] {
             let found = Security::parse(&[], &[], &options).unwrap();
             assert_eq!(
-                (found.filtered, found.no_new_privileges),
-                (filtered, no_new_privileges),
+                (found.seccomp, found.no_new_privileges),
+                (seccomp, no_new_privileges),
                 "{options:?}"
             );
         }
-        assert!(Security::parse(&[], &[], &["seccomp=/profile.json"]).is_err());
+        let error = Security::parse(&[], &[], &["seccomp=/no/profile.json"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("seccomp profile `/no/profile.json`: "), "{error}");
     }
 }

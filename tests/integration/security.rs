@@ -94,6 +94,119 @@ fn the_filter_can_be_left_out() {
     assert_eq!(status, "Seccomp:\t0\n");
 }
 
+/// Makes calls that a profile says something about, and prints what became of each.
+const JUDGED: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void trapped(int signal, siginfo_t *info, void *context) {
+    printf("trapped %d\n", info->si_syscall);
+}
+
+static void tell(const char *what, long result) {
+    printf("%s %s\n", what, result < 0 ? strerrorname_np(errno) : "done");
+}
+
+int main(int count, char **words) {
+    struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+    sigaction(SIGSYS, &action, 0);
+    setvbuf(stdout, 0, _IONBF, 0);
+    tell("getpgid 0", syscall(SYS_getpgid, 0L));
+    tell("getpgid 1 << 32", syscall(SYS_getpgid, 1L << 32));
+    tell("lseek and", syscall(SYS_lseek, -1L, 1L, 2L));
+    tell("lseek not and", syscall(SYS_lseek, -1L, 1L, 1L));
+    tell("umask masked", syscall(SYS_umask, 0x72L));
+    tell("umask other", syscall(SYS_umask, 0x62L));
+    tell("getppid", syscall(SYS_getppid));
+    tell("getsid", syscall(SYS_getsid, 0L));
+    tell("traced", syscall(SYS_sync));
+    tell("chroot", chroot("/"));
+    tell("a call of the future", syscall(600));
+    syscall(SYS_getuid);
+    if (count > 1) {
+        syscall(SYS_getgid);
+        printf("alive\n");
+    }
+    return 0;
+}
+"#;
+
+const PROFILE: &str = r#"{
+  "defaultAction": "SCMP_ACT_ALLOW",
+  "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]}],
+  "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+  "syscalls": [
+    {"names": ["getpgid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95,
+     "args": [{"index": 0, "value": 4294967296, "op": "SCMP_CMP_GE"}]},
+    {"names": ["lseek"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28,
+     "args": [{"index": 1, "value": 1, "op": "SCMP_CMP_EQ"}, {"index": 2, "value": 1, "op": "SCMP_CMP_NE"}]},
+    {"names": ["umask"], "action": "SCMP_ACT_ERRNO",
+     "args": [{"index": 0, "value": 240, "valueTwo": 112, "op": "SCMP_CMP_MASKED_EQ"}]},
+    {"names": ["getppid"], "action": "SCMP_ACT_LOG"},
+    {"names": ["getsid"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "excludes": {"caps": ["CAP_CHOWN"]}},
+    {"names": ["chroot"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13, "includes": {"caps": ["CAP_CHOWN"]}},
+    {"names": ["sync"], "action": "SCMP_ACT_TRACE"},
+    {"names": ["getuid"], "action": "SCMP_ACT_TRAP"},
+    {"names": ["getgid"], "action": "SCMP_ACT_KILL_PROCESS"}
+  ]
+}"#;
+
+#[test]
+fn calls_are_judged_as_a_profile_says() {
+    let host = Host::new();
+    let volume = host.compile("judged", JUDGED);
+    let profile = host.path("profile.json");
+    std::fs::write(&profile, PROFILE).unwrap();
+    let option = format!("seccomp={}", profile.display());
+    let flags = ["-v", &volume, "--security-opt", &option];
+    let expected = "getpgid 0 done\ngetpgid 1 << 32 EOPNOTSUPP\nlseek and ENOSPC\nlseek not and EBADF\numask masked EPERM\n\
+         umask other done\ngetppid done\ngetsid done\ntraced ENOSYS\nchroot EACCES\na call of the future ENOSYS\ntrapped 102\n";
+    assert_eq!(inside(&host, &flags, &["/tools/judged"]), expected);
+    assert_eq!(host.inside(&flags, "busybox", &["/tools/judged", "killed"]).fails(159), "");
+    let dropped = inside(&host, &[&flags[..], &["--cap-drop", "CHOWN"]].concat(), &["/tools/judged"]);
+    assert!(
+        dropped.contains("\ngetsid EACCES\n") && dropped.contains("\nchroot done\n"),
+        "{dropped}"
+    );
+    let id = host.start(&[&flags[..], &["--network", "none", "busybox", "sleep", "1000"]].concat());
+    std::fs::remove_file(&profile).unwrap();
+    let exec = host.tinydock(&["exec", &id, "/tools/judged"]).ok();
+    assert_eq!(exec, expected, "the container keeps its profile");
+}
+
+#[test]
+fn a_profile_that_makes_no_sense_is_refused() {
+    let host = Host::new();
+    let path = host.path("profile.json");
+    let allow = r#"{"names": ["prctl"], "action": "SCMP_ACT_ALLOW"}"#;
+    let wrong = r#"{"names": ["read"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 7, "value": 0, "op": "SCMP_CMP_EQ"}]}"#;
+    let profile = |rules: &[&str]| format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{}]}}"#, rules.join(","));
+    for (text, what) in [
+        ("{".into(), "EOF while parsing an object"),
+        (
+            profile(&[allow, wrong]),
+            "`syscalls[1].args[0].index`: a system call has six arguments",
+        ),
+        (
+            profile(&[allow]),
+            "`setgroups` is not allowed, and starting a container takes it",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let line = format!("run --rm --security-opt seccomp={} busybox true", path.display());
+        let error = host.run(&line).fails(125);
+        assert!(
+            error.contains(&format!("seccomp profile `{}`: ", path.display())) && error.contains(what),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn capabilities_are_added_and_dropped() {
     let host = Host::new();
