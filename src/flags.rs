@@ -167,6 +167,24 @@ impl Parsed {
     }
 }
 
+/// The lines that help has about flags.
+pub fn list(flags: &[Flag]) -> String {
+    let names: Vec<String> = flags.iter().map(spell).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let lines = names
+        .iter()
+        .zip(flags)
+        .map(|(name, flag)| format!("  {name:width$}   {}\n", flag.help));
+    lines.collect()
+}
+
+/// A flag's names and what its value stands for.
+fn spell(flag: &Flag) -> String {
+    let short = flag.short.map_or("    ".into(), |short| format!("-{}, ", char::from(short)));
+    let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
+    format!("{short}--{}{value}", flag.long)
+}
+
 fn unknown(token: &[u8]) -> Error {
     Error::invalid(format!("unknown flag: `{}`", String::from_utf8_lossy(token)))
 }

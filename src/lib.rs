@@ -6,6 +6,7 @@
 //! | room          | what it is about                                                          | imports               |
 //! |---------------|---------------------------------------------------------------------------|-----------------------|
 //! | [`cli`]       | the command line                                                          | all below             |
+//! | [`oci`]         | the OCI runtime's command line                                            | all below but engine, image |
 //! | [`engine`]    | the verbs; the only room that knows several concepts                      | all below             |
 //! | [`isolation`] | process isolation: namespaces, mounts, devices, users, capabilities       | program, kernel       |
 //! | [`cgroup`]    | resource limits                                                           | program, kernel       |
@@ -29,5 +30,6 @@ pub mod isolation;
 pub mod kernel;
 pub mod layer;
 pub mod network;
+pub mod oci;
 pub mod program;
 pub mod store;

@@ -1,4 +1,4 @@
-//! Which role this process has: a command, or the monitor's last act.
+//! Which role this process has: a command, the OCI runtime, or the monitor's last act.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,6 +19,15 @@ fn main() -> ExitCode {
         } else {
             ExitCode::FAILURE
         };
+    }
+    if std::path::Path::new(&name)
+        .file_name()
+        .is_some_and(|name| name == tinydock::oci::NAME)
+    {
+        return ExitCode::from(tinydock::oci::main(arguments));
+    }
+    if arguments.first().is_some_and(|word| word == "runtime") {
+        return ExitCode::from(tinydock::oci::main(arguments[1..].to_vec()));
     }
     ExitCode::from(tinydock::cli::main(arguments))
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room, and the others it may import. `error` is for all, and `flags` for the front doors.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("kernel", &[]),
     ("program", &["kernel"]),
     ("store", &["kernel"]),
@@ -26,6 +26,10 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "network",
             "image",
         ],
+    ),
+    (
+        "oci",
+        &["kernel", "program", "store", "isolation", "cgroup", "layer", "network"],
     ),
     (
         "cli",

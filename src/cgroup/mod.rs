@@ -41,4 +41,4 @@ pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Priority, Rdma, Resources, Throttle, WeightDevice,
 };
 pub use stats::Stats;
-pub use steps::{enter, mount};
+pub use steps::{enter, mount, mount_at};

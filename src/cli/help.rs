@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{COMMANDS, Command, GLOBAL};
 use crate::error::{Error, Result};
-use crate::flags::Flag;
+use crate::flags::list;
 
 /// Prints help about everything, about a group of commands, or about one.
 pub fn print(name: &str) -> Result<u8> {
@@ -41,23 +41,6 @@ fn about(command: &Command) -> String {
         let _ = write!(text, "\nFlags:\n{}", list(command.flags));
     }
     text
-}
-
-fn list(flags: &[Flag]) -> String {
-    let names: Vec<String> = flags.iter().map(spell).collect();
-    let width = names.iter().map(String::len).max().unwrap_or(0);
-    let lines = names
-        .iter()
-        .zip(flags)
-        .map(|(name, flag)| format!("  {name:width$}   {}\n", flag.help));
-    lines.collect()
-}
-
-/// A flag's names and what its value stands for.
-fn spell(flag: &Flag) -> String {
-    let short = flag.short.map_or("    ".into(), |short| format!("-{}, ", char::from(short)));
-    let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
-    format!("{short}--{}{value}", flag.long)
 }
 
 /// The command whose name is nearest to a mistyped one, if any is near.

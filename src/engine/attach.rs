@@ -3,13 +3,13 @@
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{SendFlags, send};
 
 use super::monitor::Attached;
 use super::monitor::protocol::{MESSAGE, ask, tell};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
+use crate::kernel::descriptor::wait_for;
 use crate::kernel::signal::{self, Signals};
 use crate::kernel::terminal::{self, Raw};
 
@@ -90,18 +90,6 @@ impl User {
     pub fn leave(&mut self) {
         self.raw = None;
     }
-}
-
-/// Which of several descriptors are ready. Those that are none are not waited for.
-pub fn wait_for<const N: usize>(fds: [Option<BorrowedFd>; N]) -> Result<[bool; N]> {
-    let mut set: Vec<PollFd> = fds
-        .iter()
-        .flatten()
-        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
-        .collect();
-    rustix::io::retry_on_intr(|| poll(&mut set, None)).doing(|| "wait for input")?;
-    let mut ready = set.iter().map(|fd| !fd.revents().is_empty());
-    Ok(fds.map(|fd| fd.is_some() && ready.next() == Some(true)))
 }
 
 /// Writes what a container wrote to the same stream of ours. A reader that has gone ends us, as it ends any writer.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::attach::{Streams, User, pass_on, read_some, show, wait_for};
+use super::attach::{Streams, User, pass_on, read_some, show};
 use super::plan::{Facts, bytes, users};
 use super::start::spawn;
 use super::wires::Wires;
@@ -14,6 +14,7 @@ use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command};
+use crate::kernel::descriptor::wait_for;
 use crate::kernel::process::Child;
 use crate::kernel::{signal, terminal};
 use crate::layer::{MountPoint, View};
@@ -60,7 +61,6 @@ impl Engine {
         };
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
-        wires.add_release()?;
         wires.give(Input::Target, init)?;
         // The command starts with the default action for every signal, whatever was ignored when we were started.
         signal::set_all_default();

@@ -29,9 +29,8 @@ impl Engine {
         let group = Group::create(&prepared.plan.cgroup)?;
         let options = &container.spec.options;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
-        wires.add_release()?;
         if trace {
-            wires.add_trace()?;
+            wires.trace()?;
         }
         let init = spawn(&prepared.plan.program, prepared.plan.namespaces, &group, &mut wires)?;
         let started = self.finish_start(container, prepared, &init, &mut wires);
@@ -82,7 +81,5 @@ impl Engine {
 /// Starts init with a program, in new namespaces and in a cgroup.
 pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
     let cgroup = group.open_unified()?;
-    let init = program.start(&wires.numbers, namespaces, cgroup.as_ref().map(AsFd::as_fd));
-    wires.close_inits();
-    init
+    wires.start(program, namespaces, cgroup.as_ref().map(AsFd::as_fd))
 }

@@ -1,48 +1,53 @@
-//! The wires between init and whoever starts it.
+//! The wires between a container and its monitor: those of its init, and its standard streams.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::start::Trace;
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
-use crate::kernel::process::Child;
-use crate::program::{Descriptors, Input, Program, Report, Timing};
+use crate::program::{self, Input, Program, Timing, pipe};
 
-/// The descriptors through which init is started and watched: ours, and init's own.
+/// The descriptors through which init is started and watched, with our ends of the streams.
 pub struct Wires {
-    report: File,
-    release: Option<File>,
+    init: program::Wires,
     trace: Option<File>,
     console: Option<OwnedFd>,
     pub stdin: Option<OwnedFd>,
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
-    init: Vec<OwnedFd>,
-    pub numbers: Descriptors,
+}
+
+impl Deref for Wires {
+    type Target = program::Wires;
+
+    fn deref(&self) -> &program::Wires {
+        &self.init
+    }
+}
+
+impl DerefMut for Wires {
+    fn deref_mut(&mut self) -> &mut program::Wires {
+        &mut self.init
+    }
 }
 
 impl Wires {
     /// The wires that every init has, and the standard streams: a terminal, or pipes.
     pub fn new(terminal: bool, interactive: bool) -> Result<Wires> {
-        let (report, init_report) = pipe()?;
         let mut wires = Wires {
-            report: report.into(),
-            release: None,
+            init: program::Wires::new()?,
             trace: None,
             console: None,
             stdin: None,
             stdout: None,
             stderr: None,
-            init: Vec::new(),
-            numbers: Descriptors::default(),
         };
-        wires.give(Input::Report, init_report)?;
+        wires.add_release()?;
         if terminal {
             wires.add_console()?
         } else {
@@ -51,26 +56,9 @@ impl Wires {
         Ok(wires)
     }
 
-    /// Adds the wire on which init waits to be released.
-    pub fn add_release(&mut self) -> Result<()> {
-        let (theirs, ours) = pipe()?;
-        self.release = Some(ours.into());
-        self.give(Input::Release, theirs)
-    }
-
     /// Adds the wire on which init tells how long each step took.
-    pub fn add_trace(&mut self) -> Result<()> {
-        let (read, write) = pipe()?;
-        self.trace = Some(read.into());
-        self.numbers.trace = Some(descriptor::keep_on_exec(&write)?);
-        self.init.push(write);
-        Ok(())
-    }
-
-    /// Gives init a descriptor.
-    pub fn give(&mut self, input: Input, fd: OwnedFd) -> Result<()> {
-        self.numbers.give(input, descriptor::keep_on_exec(&fd)?);
-        self.init.push(fd);
+    pub fn trace(&mut self) -> Result<()> {
+        self.trace = Some(self.init.add_trace()?);
         Ok(())
     }
 
@@ -97,18 +85,6 @@ impl Wires {
         Ok(())
     }
 
-    /// Closes our copies of init's ends, so that we notice when init closes them.
-    pub fn close_inits(&mut self) {
-        self.init.clear();
-    }
-
-    /// Lets init go on. If it is gone, its report says why.
-    pub fn release(&mut self) {
-        if let Some(mut release) = self.release.take() {
-            let _ = release.write_all(&[1]);
-        }
-    }
-
     /// Receives the other end of the container's terminal, if it has one.
     pub fn receive_terminal(&mut self, program: &Program) -> Result<Option<OwnedFd>> {
         let Some(console) = self.console.take() else { return Ok(None) };
@@ -122,32 +98,6 @@ impl Wires {
             .ok_or_else(|| Error::system("init ended before it had a terminal"))
     }
 
-    /// The child that init has told of; init has ended.
-    pub fn receive_child(&mut self, program: &Program) -> Result<Child> {
-        let doing = || "receive the process";
-        let mut told = [PollFd::new(&self.report, PollFlags::IN)];
-        let at_once = Timespec::default();
-        poll(&mut told, Some(&at_once)).doing(doing)?;
-        let report = if told[0].revents().is_empty() {
-            Report::Closed
-        } else {
-            program.read_report(&mut self.report)?
-        };
-        match report {
-            Report::Forked(pid) => Child::adopt(pid).doing(doing),
-            Report::Failed(step, errno) => Err(program.failure(step, errno)),
-            _ => Err(Error::system("init ended before it was in the container").doing(doing())),
-        }
-    }
-
-    /// Waits until the user's command runs, or init reports which step failed.
-    pub fn read_report(&mut self, program: &Program) -> Result<()> {
-        match program.read_report(&mut self.report)? {
-            Report::Failed(step, errno) => Err(program.failure(step, errno)),
-            _ => Ok(()),
-        }
-    }
-
     pub fn read_trace(&mut self) -> Trace {
         let mut bytes = Vec::new();
         if let Some(trace) = &mut self.trace {
@@ -159,8 +109,4 @@ impl Wires {
             .map(|record| (word(record, 0) as usize, word(record, 4)))
             .collect()
     }
-}
-
-fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    pipe_with(PipeFlags::CLOEXEC).doing(|| "make a pipe")
 }

@@ -90,6 +90,11 @@ pub fn known() -> (u64, u64) {
     (64, bounding)
 }
 
+/// Whether this process has a capability now.
+pub fn may(number: u64) -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.bits() & (1 << number) != 0)
+}
+
 /// Writes the steps that remove all other capabilities from what the process could ever gain.
 pub fn bound(program: &mut Program, host: &Host, kept: u64) {
     for number in (0..host.capabilities).filter(|number| host.bounding & !kept & (1 << number) != 0) {

@@ -24,8 +24,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// Looks at this host.
-    pub fn read() -> Host {
+    /// Looks at this host, but not for paths to hide.
+    pub fn bare() -> Host {
         let release = release();
         let (capabilities, bounding) = capabilities::known();
         Host {
@@ -33,8 +33,17 @@ impl Host {
             release,
             capabilities,
             bounding,
+            masks: Vec::new(),
+            read_only: Vec::new(),
+        }
+    }
+
+    /// Looks at this host.
+    pub fn read() -> Host {
+        Host {
             masks: PATHS.iter().flat_map(|path| Mask::find(path)).collect(),
             read_only: READ_ONLY.iter().copied().filter(|path| fs::metadata(path).is_ok()).collect(),
+            ..Host::bare()
         }
     }
 }

@@ -82,6 +82,10 @@ pub fn restrict(program: &mut Program, host: &Host, process: &Process) {
     let Some(filter) = &process.filter else { return };
     let why = "calls that a container has no use for are refused before any code of theirs runs";
     program.filter_calls(filter.flags.into(), filter.bytes(), why);
+    if filter.notifies {
+        program.tell("some calls are left to another program: it needs the descriptor that the filter has");
+        program.wait(Input::Release, "it has the descriptor");
+    }
     if process.for_filter() != 0 {
         capabilities::set(program, process.capabilities.possible(host), 0);
     }

@@ -40,7 +40,12 @@ pub fn schedule(program: &mut Program, scheduling: &Scheduling) {
 /// Writes the steps that say how soon the process is killed when memory is short (proc_pid_oom_score_adj(5)).
 pub fn prefer_to_kill(program: &mut Program, adjustment: i32) {
     program.concept(Concept::ResourceLimits);
-    let file = program.open(Fd::Cwd, b"/proc/self/oom_score_adj", open::WRONLY, "how soon it is killed when memory is short");
+    let file = program.open(
+        Fd::Cwd,
+        b"/proc/self/oom_score_adj",
+        open::WRONLY,
+        "how soon it is killed when memory is short",
+    );
     program.write(file, &adjustment.to_string(), "as the user asked");
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::program::flags::open;
+use crate::program::flags::{clone, open};
 use crate::program::{Concept, Fd, Program, Register};
 
 /// The settings of an IPC namespace. All others below `kernel.` are the host's.
@@ -18,6 +18,9 @@ const IPC: [&str; 8] = [
     "kernel.shm_rmid_forced",
 ];
 
+/// The settings of a UTS namespace.
+const UTS: [&str; 2] = ["kernel.hostname", "kernel.domainname"];
+
 /// A setting and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sysctl {
@@ -31,7 +34,20 @@ impl Sysctl {
     pub fn parse(text: &str) -> Result<Sysctl> {
         let invalid = |what: &str| Error::invalid(format!("invalid sysctl `{text}`: {what}"));
         let (name, value) = text.split_once('=').ok_or_else(|| invalid("it is not NAME=VALUE"))?;
-        let own = IPC.contains(&name) || name.starts_with("fs.mqueue.") || name.starts_with("net.");
+        if UTS.contains(&name) {
+            return Err(invalid("that is the container's host name").hint("`--hostname` sets it"));
+        }
+        Sysctl::of(name, value).map_err(|error| error.doing(format!("invalid sysctl `{text}`")))
+    }
+
+    /// A setting by its name, with dots or slashes between its parts (sysctl(8)), and its value.
+    pub fn of(name: &str, value: &str) -> Result<Sysctl> {
+        let invalid = |what: &str| Error::invalid(what);
+        let exchanged = name.find(['.', '/']).is_some_and(|at| name.as_bytes()[at] == b'/');
+        let name = if exchanged { exchange(name) } else { name.to_string() };
+        let name = name.as_str();
+        let own =
+            [&IPC[..], &UTS].iter().any(|list| list.contains(&name)) || name.starts_with("fs.mqueue.") || name.starts_with("net.");
         if !own {
             let hint = "a container has `net.…`, `fs.mqueue.…`, `kernel.msg…`, `kernel.sem` and `kernel.shm…` of its own";
             return Err(invalid("it is a setting of the whole host").hint(hint));
@@ -42,7 +58,7 @@ impl Sysctl {
         };
         // `net.//.kernel` would be the path `net/../kernel`.
         let leads_elsewhere = sysctl.path().split('/').any(|part| ["", ".", ".."].contains(&part));
-        if leads_elsewhere || text.contains('\0') {
+        if leads_elsewhere || name.contains('\0') || value.contains('\0') {
             return Err(invalid("that is no name of a setting"));
         }
         Ok(sysctl)
@@ -53,15 +69,34 @@ impl Sysctl {
         self.name.starts_with("net.")
     }
 
+    /// The namespace whose setting it is, as a `CLONE_NEW…` flag.
+    pub fn namespace(&self) -> u64 {
+        match self.name.as_str() {
+            name if UTS.contains(&name) => clone::NEWUTS,
+            name if name.starts_with("net.") => clone::NEWNET,
+            _ => clone::NEWIPC,
+        }
+    }
+
+    /// Whether it is the host name by another way.
+    pub fn is_host_name(&self) -> bool {
+        self.name == "kernel.hostname"
+    }
+
     /// Its file below `/proc/sys`. In the name of an interface a dot is written as a slash, and the other way around.
     fn path(&self) -> String {
-        let exchange = |c| match c {
-            '.' => '/',
-            '/' => '.',
-            c => c,
-        };
-        self.name.chars().map(exchange).collect()
+        exchange(&self.name)
     }
+}
+
+/// Dots for slashes, and slashes for dots.
+fn exchange(name: &str) -> String {
+    let exchange = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    name.chars().map(exchange).collect()
 }
 
 /// Writes the step that opens the settings while they can still be written.

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -79,4 +80,16 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Optio
         }
     }
     Ok((received.bytes, fd))
+}
+
+/// Which of several descriptors are ready. Those that are none are not waited for.
+pub fn wait_for<const N: usize>(fds: [Option<BorrowedFd>; N]) -> io::Result<[bool; N]> {
+    let mut set: Vec<PollFd> = fds
+        .iter()
+        .flatten()
+        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .collect();
+    rustix::io::retry_on_intr(|| poll(&mut set, None))?;
+    let mut ready = set.iter().map(|fd| !fd.revents().is_empty());
+    Ok(fds.map(|fd| fd.is_some() && ready.next() == Some(true)))
 }

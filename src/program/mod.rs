@@ -26,6 +26,7 @@ mod image;
 #[path = "../../init/instruction.rs"]
 mod instruction;
 mod report;
+mod wires;
 
 use std::borrow::Cow;
 
@@ -38,7 +39,8 @@ pub use encode::Descriptors;
 pub use image::Image;
 use instruction::Failure;
 pub use instruction::Timing;
-pub use report::Report;
+pub use report::{Report, Tail};
+pub use wires::{Wires, pipe};
 
 /// What a container is made of, and a step of it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -96,10 +96,14 @@ impl Program {
         let cloexec = flags(super::flags::socket::CLOEXEC, super::flags::socket::NAMES);
         let accept = vec![fd(Fd::Given(Input::Start)), Arg::Null, Arg::Null, cloexec];
         let starter = self.keeping(call!("accept4", SYS_accept4), "starter", accept, why);
-        let cloexec = flags(super::flags::open::CLOEXEC, super::flags::open::NAMES);
-        let redirect = vec![fd(starter), fd(Fd::Given(Input::Report)), cloexec];
-        let why = "whoever starts the command learns what becomes of it";
-        self.push(call!("dup3", SYS_dup3), redirect, Success::Required, why);
+        for (input, why) in [
+            (Input::Report, "whoever starts the command learns what becomes of it"),
+            (Input::Release, "and can hold it up once more"),
+        ] {
+            let cloexec = flags(super::flags::open::CLOEXEC, super::flags::open::NAMES);
+            let redirect = vec![fd(starter), fd(Fd::Given(input)), cloexec];
+            self.push(call!("dup3", SYS_dup3), redirect, Success::Required, why);
+        }
     }
 
     /// Executes the first of `candidates` that exists and can be executed. Nothing follows it.

@@ -1,0 +1,94 @@
+//! How init comes to be in the container's namespaces.
+//!
+//! Most containers' init is simply born in new ones. Where users are another's, or processes another container's, init stays
+//! outside as long as it needs the host's power, and then has a child that is born in all of them at once.
+
+use super::config::Config;
+use super::namespaces::Namespaces;
+use super::plan::Facts;
+use crate::program::flags::{clone, open, propagation};
+use crate::program::{Concept, Fd, Input, Program, Register};
+
+impl Namespaces {
+    /// Whether init has a child that becomes the container's.
+    pub fn forks(&self) -> bool {
+        self.has(clone::NEWUSER) || self.joins(clone::NEWPID)
+    }
+
+    /// What a process is born in. The cgroup namespace begins where a process is when it is made, and the clocks of a time
+    /// namespace can only be set before anybody is in it.
+    pub fn born(&self, config: &Config) -> u64 {
+        let later = clone::NEWUSER
+            | clone::NEWCGROUP
+            | if config.linux.time_offsets.is_empty() && !self.forks() {
+                0
+            } else {
+                clone::NEWTIME
+            };
+        self.new & !later
+    }
+}
+
+/// Writes the steps that join the namespaces which exist, but for users.
+pub fn join(program: &mut Program, namespaces: &Namespaces) {
+    program.concept(Concept::ProcessIsolation);
+    for (n, (flag, path, _)) in namespaces.joined.iter().enumerate() {
+        if *flag != clone::NEWUSER {
+            let why = format!("the namespace `{}`, which others are in", path.display());
+            program.setns(Fd::Given(Input::Namespace(n as u8)), *flag, why);
+        }
+    }
+}
+
+/// Opens the file that says by how much clocks differ, if they do.
+pub fn open_clocks(program: &mut Program, config: &Config) -> Option<Register> {
+    program.concept(Concept::ProcessIsolation);
+    let differ = !config.linux.time_offsets.is_empty();
+    differ.then(|| program.open(Fd::Cwd, b"/proc/self/timens_offsets", open::WRONLY, "where clocks are set"))
+}
+
+/// Writes the steps that make a time namespace whose clocks differ from the host's.
+pub fn set_clocks(program: &mut Program, config: &Config, namespaces: &Namespaces, file: Option<Register>) {
+    if namespaces.makes(clone::NEWTIME) && namespaces.born(config) & clone::NEWTIME == 0 {
+        program.unshare(clone::NEWTIME, "clocks of its own, for what is started from now on");
+        let offsets = config.linux.time_offsets.iter();
+        let lines: String = offsets
+            .map(|(clock, by)| format!("{clock} {} {}\n", by.secs, by.nanosecs))
+            .collect();
+        if let Some(file) = file {
+            program.write(file, &lines, "by how much they differ, in seconds and nanoseconds");
+        }
+    }
+}
+
+/// Writes the steps with which init, still outside, prepares its own view of the host's mounts.
+pub fn prepare(program: &mut Program, namespaces: &Namespaces) {
+    if namespaces.makes(clone::NEWNS) {
+        program.unshare(clone::NEWNS, "mounts of its own to take parts from");
+        program.propagate(propagation::SLAVE, "nothing mounted here shows on the host");
+    }
+}
+
+/// Writes the steps with which init becomes the container's root: who it was means nothing there.
+pub fn become_root(program: &mut Program, facts: &Facts) {
+    program.concept(Concept::ProcessIsolation);
+    program.setns(
+        Fd::Given(Input::Users),
+        clone::NEWUSER,
+        "the container's users: what they may do, they may do in the container",
+    );
+    if facts.privileged {
+        program.setgroups(&[], "the host's groups mean nothing there");
+    }
+    program.setresgid(0, "root's group");
+    program.setresuid(0, "root, of the container");
+}
+
+/// Writes the steps with which init has its child, which takes all other steps.
+pub fn fork(program: &mut Program, config: &Config, namespaces: &Namespaces) {
+    program.concept(Concept::ProcessIsolation);
+    let flags = (namespaces.born(config) | namespaces.new & clone::NEWPID) & !clone::NEWUSER;
+    let why = "a child that is born in the container's namespaces";
+    program.fork(flags, why);
+    program.wait(Input::Release, "whoever started it knows it, and has not just ended");
+}

@@ -1,0 +1,327 @@
+//! `create`: everything of a container but its command.
+//!
+//! ```text
+//! create                           init                              start
+//! ──────                           ────                              ─────
+//! records, cgroups
+//! start init ────────────────────▶ namespaces
+//! record its process               … mounts, devices
+//!   ◀──────────────────────────── everything is made
+//! hooks
+//!   ─────────────────────────────▶ root, user
+//!   ◀──────────────────────────── created
+//! end                              waits at the socket ◀──────────── connect
+//!                                  filter, command ─── end of file ─▶ end
+//! ```
+//!
+//! What is left if `create` is killed: init ends as long as it waits for `create`, and the records tell `delete` what there is.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+
+use super::config::{Config, wrong};
+use super::container::{Container, Origin, Process, Root, Status};
+use super::plan::{Asked, Facts, Plan, plan};
+use super::{hooks, settings, tmpfs, users};
+use crate::cgroup::{Group, Hierarchies};
+use crate::error::{Doing, Error, Result};
+use crate::isolation::{self, Host};
+use crate::kernel::process::Child;
+use crate::kernel::signal;
+use crate::program::flags::clone;
+use crate::program::{Input, Program, Report, Wires};
+use crate::store::{Lock, clock, write};
+
+/// What `create` and `run` are given beside the bundle.
+#[derive(Debug, Default)]
+pub struct Request {
+    pub id: String,
+    pub bundle: PathBuf,
+    pub console_socket: Option<PathBuf>,
+    pub pid_file: Option<PathBuf>,
+    pub asked: Asked,
+}
+
+/// A container that was created, whose init is our child.
+pub struct Created {
+    pub container: Container,
+    pub init: Child,
+    pub program: Program,
+    pub wires: Wires,
+    /// Nobody else does anything to the container until this is dropped.
+    pub lock: Lock,
+}
+
+/// Creates a container. `console` takes the other end of its terminal, if it has one.
+pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &dyn Fn(&str)) -> Result<Created> {
+    let bundle = std::fs::canonicalize(&request.bundle).doing(|| format!("find the bundle `{}`", request.bundle.display()))?;
+    let config = Config::read(&bundle)?;
+    check_console(&config, console.is_some())?;
+    let cgroup = cgroup_path(&config, &request.id, root.systemd_cgroup)?;
+    let facts = Facts {
+        host: Host::bare(),
+        hierarchies: Hierarchies::all()?,
+        bundle: bundle.clone(),
+        cgroup: cgroup.clone(),
+        id: request.id.clone(),
+        privileged: isolation::may(crate::program::flags::capability::SYS_ADMIN),
+    };
+    let plan = plan(&config, &facts, request.asked)?;
+    plan.warnings.iter().for_each(|warning| warn(warning));
+    let lock = root.claim(&request.id)?;
+    let origin = Origin {
+        bundle,
+        created: clock::now(),
+        cgroup,
+        systemd_cgroup: root.systemd_cgroup,
+        owner: rustix::process::getuid().as_raw(),
+        tail: plan.program.tail(),
+    };
+    let container = Container::record(root, &request.id, origin, config)?;
+    let made = make(&container, &facts, &plan, console, request);
+    let (init, wires) = made.inspect_err(|_| undo(&container))?;
+    Ok(Created {
+        container,
+        init,
+        program: plan.program,
+        wires,
+        lock,
+    })
+}
+
+/// Takes away what a creation that failed has made. The error that it failed with is what the user wants to know.
+fn undo(container: &Container) {
+    let _ = container.group().and_then(|group| group.remove());
+    let _ = container.forget();
+}
+
+fn make(container: &Container, facts: &Facts, plan: &Plan, console: Option<OwnedFd>, request: &Request) -> Result<(Child, Wires)> {
+    let group = Group::create(&plan.cgroup)?;
+    let mut wires = Wires::new()?;
+    wires.add_release()?;
+    give_all(&mut wires, container, facts, plan, console)?;
+    if request.asked.waits {
+        wires.give(Input::Start, listen_at(&container.file("start"))?)?;
+    }
+    let waiting = Lock::try_acquire(&container.file("waiting"))?.ok_or_else(|| Error::conflict("somebody holds its lock"))?;
+    wires.leave(waiting.as_fd().try_clone_to_owned()?)?;
+    // The command starts with the default action for every signal, whatever was ignored when we were started.
+    signal::set_all_default();
+    let cgroup = group.open_unified()?;
+    let init = wires.start(
+        &plan.program,
+        if plan.namespaces.forks() {
+            0
+        } else {
+            plan.namespaces.born(&container.config)
+        },
+        cgroup.as_ref().map(AsFd::as_fd),
+    )?;
+    drop(waiting);
+    let init = adopt(init, &plan.program, plan.namespaces.forks(), &mut wires)?;
+    let met = meet(container, &plan.program, &init, &mut wires, request);
+    if met.is_err() {
+        let _ = signal::send(&init.pidfd, libc::SIGKILL);
+        let _ = init.wait();
+    }
+    met.map(|()| (init, wires))
+}
+
+/// The process that becomes the container's: init, or the child that it has told of.
+fn adopt(init: Child, program: &Program, forks: bool, wires: &mut Wires) -> Result<Child> {
+    if !forks {
+        return Ok(init);
+    }
+    let _ = init.wait();
+    wires.receive_child(program)
+}
+
+/// Does for init what it waits for, until the container is created.
+fn meet(container: &Container, program: &Program, init: &Child, wires: &mut Wires, request: &Request) -> Result<()> {
+    let pid = init.pid.as_raw_nonzero().get();
+    let process = Process::find(pid)?;
+    write(&container.file("process"), &process)?;
+    let config = &container.config;
+    if super::namespaces::Namespaces::of(&config.linux).forks() {
+        wires.release();
+    }
+    if config.hooks.run_at_creation() {
+        reach(program, wires)?;
+        hooks::run(container, "prestart", &config.hooks.prestart, Status::Creating)?;
+        hooks::run(container, "createRuntime", &config.hooks.create_runtime, Status::Creating)?;
+        hooks::run_inside(container, "createContainer", &config.hooks.create_container, Status::Creating)?;
+    }
+    if let Some(file) = &request.pid_file {
+        write_pid(file, pid)?;
+    }
+    wires.release();
+    if request.asked.waits {
+        reach(program, wires)?;
+    }
+    Ok(())
+}
+
+/// Waits until init has come to where it tells so.
+fn reach(program: &Program, wires: &mut Wires) -> Result<()> {
+    match wires.read_report(program)? {
+        Report::Reached => Ok(()),
+        _ => Err(Error::system("init was killed")),
+    }
+}
+
+/// Gives init all that its program uses.
+fn give_all(wires: &mut Wires, container: &Container, facts: &Facts, plan: &Plan, console: Option<OwnedFd>) -> Result<()> {
+    let config = &container.config;
+    let terminal = config.process()?.terminal;
+    match console.filter(|_| terminal) {
+        Some(console) => wires.give(Input::Console, console)?,
+        None => give_streams(wires)?,
+    }
+    for (n, (fd, (flag, ..))) in plan.namespaces.open()?.into_iter().zip(&plan.namespaces.joined).enumerate() {
+        let input = if *flag == clone::NEWUSER {
+            Input::Users
+        } else {
+            Input::Namespace(n as u8)
+        };
+        wires.give(input, fd)?;
+    }
+    if plan.namespaces.makes(clone::NEWUSER) {
+        let linux = &config.linux;
+        wires.give(
+            Input::Users,
+            users::make(&linux.uid_mappings, &linux.gid_mappings, facts.privileged)?,
+        )?;
+    }
+    for (n, (uids, gids)) in settings::mappings(config).into_iter().enumerate() {
+        let input = Input::Namespace(settings::FIRST_MAPPING + n as u8);
+        wires.give(input, users::make(uids, gids, facts.privileged)?)?;
+    }
+    for mount in &plan.mounts {
+        if let Some(input) = mount.made {
+            wires.give(
+                input,
+                tmpfs::copy_up(&config.root(&facts.bundle), mount).doing(|| format!("`mounts[{}]`", mount.n))?,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives init our standard streams, or nothing where we have none. They stay ours: nobody's owner is changed.
+pub fn give_streams(wires: &mut Wires) -> Result<()> {
+    let streams: [(Input, &dyn AsFdDyn); 3] = [
+        (Input::Stdin, &std::io::stdin()),
+        (Input::Stdout, &std::io::stdout()),
+        (Input::Stderr, &std::io::stderr()),
+    ];
+    for (input, stream) in streams {
+        let copy = match fcntl_dupfd_cloexec(stream.fd(), 3) {
+            Ok(copy) => copy,
+            Err(_) => File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .doing(|| "open `/dev/null`")?
+                .into(),
+        };
+        wires.give(input, copy)?;
+    }
+    Ok(())
+}
+
+trait AsFdDyn {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
+}
+
+impl<T: AsFd> AsFdDyn for T {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+fn check_console(config: &Config, given: bool) -> Result<()> {
+    match (config.process()?.terminal, given) {
+        (true, false) => Err(wrong(
+            "process.terminal",
+            "needs `--console-socket`, which takes the terminal's other end",
+        )),
+        (false, true) => Err(Error::invalid(
+            "`--console-socket` is for a process with `terminal`, and this one has none",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Where the container's cgroups are. A relative path is below a directory of our own.
+fn cgroup_path(config: &Config, id: &str, systemd: bool) -> Result<String> {
+    let path = &config.linux.cgroups_path;
+    if systemd {
+        let name = if path.is_empty() {
+            format!("system.slice:tinydock:{id}")
+        } else {
+            path.clone()
+        };
+        return match name.split(':').count() {
+            3 => Ok(name),
+            _ => Err(wrong(
+                "linux.cgroupsPath",
+                format!("`{path}` is not `slice:prefix:name`, as systemd has it"),
+            )),
+        };
+    }
+    if path.split('/').any(|part| part == "..") {
+        return Err(wrong("linux.cgroupsPath", "leads upwards"));
+    }
+    Ok(match path.strip_prefix('/') {
+        _ if path.is_empty() => id.to_string(),
+        Some(below) => below.to_string(),
+        None => path.clone(),
+    })
+}
+
+fn listen_at(path: &Path) -> Result<OwnedFd> {
+    let doing = || format!("listen at `{}`", path.display());
+    // A longer path than an address can hold is reached through its directory.
+    let directory = File::open(path.parent().unwrap_or(Path::new("/"))).doing(doing)?;
+    let address = short_address(&directory, path)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(doing)?;
+    bind(&socket, &address).doing(doing)?;
+    listen(&socket, 1).doing(doing)?;
+    Ok(socket)
+}
+
+/// The address of a socket in an open directory.
+pub fn short_address(directory: &File, path: &Path) -> Result<SocketAddrUnix> {
+    use std::os::fd::AsRawFd;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let short = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
+    SocketAddrUnix::new(short).doing(|| format!("address of `{}`", path.display()))
+}
+
+/// Connects to a socket.
+pub fn connect_to(path: &Path) -> Result<OwnedFd> {
+    let doing = || format!("connect to `{}`", path.display());
+    let directory = File::open(
+        path.parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new(".")),
+    )
+    .doing(doing)?;
+    let address = short_address(&directory, path)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(doing)?;
+    connect(&socket, &address).doing(doing)?;
+    Ok(socket)
+}
+
+/// Writes a process id to a file, which is there with all of it or not at all.
+pub fn write_pid(file: &Path, pid: i32) -> Result<()> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let beside = file.with_file_name(format!(".{name}"));
+    std::fs::write(&beside, pid.to_string())
+        .and_then(|()| std::fs::rename(&beside, file))
+        .doing(|| format!("write `{}`", file.display()))
+}

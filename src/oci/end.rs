@@ -1,0 +1,96 @@
+//! `kill` and `delete`: how containers end.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use rustix::process::Signal;
+
+use super::container::{Container, Root, Status};
+use super::hooks;
+use super::namespaces::Namespaces;
+use crate::error::{Doing, Error, Result};
+use crate::kernel::signal;
+use crate::program::flags::clone;
+
+/// How long a container that was killed may take to be gone.
+const GONE: Duration = Duration::from_secs(10);
+
+/// Sends a signal to a container's init, or to all its processes.
+pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
+    let shares_processes = !Namespaces::of(&container.config.linux).makes(clone::NEWPID);
+    if all {
+        // Processes that share others' namespace outlive their init.
+        if container.living()?.is_none() && !shares_processes {
+            return Ok(());
+        }
+        let number = Signal::from_named_raw(number).ok_or_else(|| Error::invalid(format!("there is no signal {number}")))?;
+        return container.group()?.signal(number);
+    }
+    let (init, _) = container.open_init()?;
+    signal::send(&init, number).doing(|| format!("send signal {number} to container `{}`", container.id))?;
+    if number == libc::SIGKILL {
+        // A frozen process of version 1 does not even die.
+        let _ = container.group()?.thaw();
+    }
+    Ok(())
+}
+
+/// Removes a container that has stopped; with `force`, one that has not is killed first.
+pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
+    let container = match root.find(id) {
+        Ok(container) => container,
+        Err(error) => return clean_half_made(root, id, force, error),
+    };
+    let status = container.status()?;
+    match status {
+        Status::Stopped => {}
+        Status::Created => {}
+        _ if force => {}
+        _ => {
+            let hint = "`kill` it first, or give `--force`";
+            return Err(Error::conflict(format!("cannot delete container `{id}`: it is {}", super::word(status))).hint(hint));
+        }
+    }
+    let _lock = container.lock()?;
+    end(&container)?;
+    container.group()?.remove()?;
+    for (n, hook) in container.config.hooks.poststop.iter().enumerate() {
+        // The container is gone whatever they say.
+        if let Err(error) = hooks::run(&container, "poststop", std::slice::from_ref(hook), Status::Stopped) {
+            warn(&format!("poststop hook {n}: {error}"));
+        }
+    }
+    container.forget()
+}
+
+/// Whoever made the directory was killed before it wrote down what it would do, and so before it did anything.
+fn clean_half_made(root: &Root, id: &str, force: bool, error: Error) -> Result<()> {
+    let directory = root.directory(id)?;
+    if directory.exists() && crate::store::Lock::try_acquire(&directory.join("lock"))?.is_some() {
+        return std::fs::remove_dir_all(&directory).doing(|| format!("remove `{}`", directory.display()));
+    }
+    if force { Ok(()) } else { Err(error) }
+}
+
+/// Kills what still lives of a container, and waits until its init is gone.
+fn end(container: &Container) -> Result<()> {
+    let Ok((init, process)) = container.open_init() else {
+        let _ = container.group()?.kill();
+        return Ok(());
+    };
+    let _ = signal::send(&init, libc::SIGKILL);
+    let _ = container.group()?.kill();
+    let _ = container.group()?.thaw();
+    let limit = Timespec::try_from(GONE).unwrap_or_default();
+    let _ = poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&limit));
+    let deadline = Instant::now() + GONE;
+    while process.lives() {
+        if Instant::now() > deadline {
+            return Err(Error::system(format!("process {} does not end", process.pid)));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Entering a container that exists: the beginning of what `exec` and hooks run in it.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::container::Container;
+use super::namespaces::Namespaces;
+use crate::error::{Doing, Error, Result};
+use crate::kernel::process::Child;
+use crate::program::flags::{clone, open};
+use crate::program::{Concept, Fd, Input, Program, Register, Report, Wires};
+
+/// Writes the steps that join the namespaces of the container, whose init is given. Returns its root.
+pub fn join(program: &mut Program, container: &Container) -> Register {
+    program.concept(Concept::ProcessIsolation);
+    program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
+    let namespaces = Namespaces::of(&container.config.linux);
+    let flags = namespaces.all();
+    program.setns(Fd::Given(Input::Target), flags, "the container's namespaces");
+    if namespaces.has(clone::NEWUSER) {
+        program.setresgid(0, "root's group, of the container");
+        program.setresuid(0, "root, of the container");
+    }
+    program.open(
+        Fd::Cwd,
+        b"/",
+        open::PATH | open::DIRECTORY,
+        "the container's root, which is ours now",
+    )
+}
+
+/// Writes the step that has a child in the container's process namespace.
+pub fn appear(program: &mut Program) {
+    program.concept(Concept::ProcessIsolation);
+    program.fork(
+        0,
+        "a child that the container's processes see, which has nothing that they have not",
+    );
+    program.wait(Input::Release, "whoever started it knows it, and has not just ended");
+}
+
+/// Starts a program that has a child in the container, and returns the child, which waits.
+pub fn start(program: &Program, wires: &mut Wires, cgroup: Option<OwnedFd>) -> Result<Child> {
+    let init = wires.start(program, 0, cgroup.as_ref().map(AsFd::as_fd))?;
+    let _ = init.wait().doing(|| "wait for init")?;
+    wires.receive_child(program)
+}
+
+/// Lets the child go on until it has executed the command.
+pub fn release(program: &Program, wires: &mut Wires) -> Result<()> {
+    wires.release();
+    match wires.read_report(program)? {
+        Report::Closed => Ok(()),
+        other => Err(Error::system(format!("init reports {other:?} instead of its end"))),
+    }
+}

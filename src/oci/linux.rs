@@ -1,0 +1,205 @@
+//! The part of `config.json` that is about Linux (`config-linux.md`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::config::wrong;
+use crate::cgroup::Resources;
+use crate::error::Result;
+use crate::isolation;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Linux {
+    pub namespaces: Vec<Namespace>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
+    pub devices: Vec<Device>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cgroups_path: String,
+    pub resources: Resources,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rootfs_propagation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp: Option<isolation::Profile>,
+    pub sysctl: BTreeMap<String, String>,
+    pub masked_paths: Vec<String>,
+    pub readonly_paths: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mount_label: String,
+    /// By how much the clocks of a new time namespace differ from the host's: `monotonic`, `boottime`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<Personality>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
+    /// Not kept: see [`Linux::check`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intel_rdt: Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub net_devices: BTreeMap<String, Value>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TimeOffset {
+    pub secs: i64,
+    pub nanosecs: u32,
+}
+
+/// How the kernel appears to programs (personality(2)).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Personality {
+    pub domain: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+/// Which nodes memory comes from (set_mempolicy(2)).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryPolicy {
+    /// `MPOL_…`
+    pub mode: String,
+    /// A list such as `0-1,3`.
+    pub nodes: String,
+    /// `MPOL_F_…`
+    pub flags: Vec<String>,
+}
+
+/// A namespace: a new one, or the one that a path refers to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Namespace {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdMapping {
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    pub size: u32,
+}
+
+/// A device node of the container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Device {
+    /// `c`, `u`, `b` or `p`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub path: String,
+    pub major: i64,
+    pub minor: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_mode: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
+}
+
+impl Linux {
+    /// Whether the container has a namespace that is not the runtime's.
+    pub fn has(&self, kind: &str) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind)
+    }
+
+    pub fn check(&self) -> Result<()> {
+        for (n, namespace) in self.namespaces.iter().enumerate() {
+            let field = |name: &str| format!("linux.namespaces[{n}].{name}");
+            if !KINDS.contains(&namespace.kind.as_str()) {
+                return Err(wrong(&field("type"), format!("there is no namespace `{}`", namespace.kind)));
+            }
+            if self.namespaces[..n].iter().any(|other| other.kind == namespace.kind) {
+                return Err(wrong(&field("type"), format!("`{}` is there twice", namespace.kind)));
+            }
+            if namespace.path.as_ref().is_some_and(|path| !path.starts_with('/')) {
+                return Err(wrong(&field("path"), "is no absolute path"));
+            }
+        }
+        for (field, namespace, used) in [
+            (
+                "linux.sysctl",
+                "network or ipc",
+                !self.sysctl.is_empty() && !self.has("network") && !self.has("ipc") && !self.has("uts"),
+            ),
+            (
+                "linux.uidMappings",
+                "user",
+                !self.uid_mappings.is_empty() && !self.has("user"),
+            ),
+            (
+                "linux.gidMappings",
+                "user",
+                !self.gid_mappings.is_empty() && !self.has("user"),
+            ),
+        ] {
+            if used {
+                return Err(wrong(field, format!("needs a {namespace} namespace")));
+            }
+        }
+        if ![
+            "",
+            "private",
+            "rprivate",
+            "slave",
+            "rslave",
+            "shared",
+            "rshared",
+            "unbindable",
+            "runbindable",
+        ]
+        .contains(&self.rootfs_propagation.as_str())
+        {
+            return Err(wrong(
+                "linux.rootfsPropagation",
+                format!("there is no `{}`", self.rootfs_propagation),
+            ));
+        }
+        for (n, device) in self.devices.iter().enumerate() {
+            let field = |name: &str| format!("linux.devices[{n}].{name}");
+            if !["c", "u", "b", "p"].contains(&device.kind.as_str()) {
+                return Err(wrong(&field("type"), format!("there is no kind of device `{}`", device.kind)));
+            }
+            if !device.path.starts_with('/') {
+                return Err(wrong(&field("path"), format!("`{}` is no absolute path", device.path)));
+            }
+        }
+        self.check_unsupported()?;
+        self.resources.check()?;
+        self.seccomp
+            .as_ref()
+            .map_or(Ok(()), |profile| profile.check("linux.seccomp."))
+    }
+
+    /// What cannot be left out without a word, and is not there.
+    fn check_unsupported(&self) -> Result<()> {
+        if self.intel_rdt.is_some() {
+            return Err(wrong("linux.intelRdt", "is not supported"));
+        }
+        if !self.net_devices.is_empty() {
+            return Err(wrong("linux.netDevices", "is not supported"));
+        }
+        for clock in self.time_offsets.keys() {
+            if !["monotonic", "boottime"].contains(&clock.as_str()) {
+                return Err(wrong("linux.timeOffsets", format!("there is no clock `{clock}`")));
+            }
+        }
+        Ok(())
+    }
+}
+
+const KINDS: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];

@@ -1,0 +1,96 @@
+//! Kernel settings of the container's namespaces, and the numbers of what its mounts need.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::config::{Config, wrong};
+use super::linux::IdMapping;
+use super::namespaces::Namespaces;
+use super::sources::Planned;
+use crate::error::{Error, Result};
+use crate::isolation::{self, Sysctl};
+use crate::program::flags::{clone, open};
+use crate::program::{Concept, Fd, Input, Program, Register};
+
+/// Writes the step that opens the settings of the host's `/proc`, which are those of whoever writes them.
+pub fn open(program: &mut Program) -> Register {
+    program.concept(Concept::ProcessIsolation);
+    program.open(
+        Fd::Cwd,
+        b"/proc/sys",
+        open::PATH | open::DIRECTORY,
+        "the settings, which nothing in a container can replace",
+    )
+}
+
+/// Writes the steps that change settings. Only those of a namespace that the container has for itself are taken.
+pub fn set(program: &mut Program, settings: Register, config: &Config) -> Result<()> {
+    let sysctls = read(config)?;
+    isolation::set_sysctls(program, settings, &sysctls);
+    Ok(())
+}
+
+/// Reads `linux.sysctl`.
+pub fn read(config: &Config) -> Result<Vec<Sysctl>> {
+    let namespaces = Namespaces::of(&config.linux);
+    let mut sysctls = Vec::new();
+    for (name, value) in &config.linux.sysctl {
+        let field = || format!("linux.sysctl.{name}");
+        let sysctl = Sysctl::of(name, value).map_err(|error| wrong(&field(), error))?;
+        if !namespaces.has(sysctl.namespace()) {
+            return Err(wrong(
+                &field(),
+                Error::invalid("the container has no namespace of its own that it is a setting of"),
+            ));
+        }
+        if sysctl.is_host_name() && namespaces.makes(clone::NEWUTS) && !config.hostname.is_empty() && value != &config.hostname {
+            return Err(wrong(&field(), Error::invalid("is not the same as `hostname`")));
+        }
+        sysctls.push(sysctl);
+    }
+    Ok(sysctls)
+}
+
+/// The mount that a path is on.
+pub fn mount_point(path: &Path) -> PathBuf {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    let covering = points.filter(|point| path.starts_with(point));
+    covering
+        .max_by_key(|point| point.as_os_str().len())
+        .unwrap_or_else(|| "/".into())
+}
+
+/// The mappings of ids that the configuration asks for, in the order of the inputs that have them: first the container's own.
+pub fn mappings(config: &Config) -> Vec<(&[IdMapping], &[IdMapping])> {
+    let mut all: Vec<(&[IdMapping], &[IdMapping])> = Vec::new();
+    for mount in &config.mounts {
+        let mapping = (&mount.uid_mappings[..], &mount.gid_mappings[..]);
+        if !mount.uid_mappings.is_empty() && !all.contains(&mapping) {
+            all.push(mapping);
+        }
+    }
+    all
+}
+
+/// The first input that has a mapping of a mount; those before it are namespaces that are joined.
+pub const FIRST_MAPPING: u8 = 16;
+
+/// Gives mounts the inputs with which they exchange ids, and those that are made before init is started.
+pub fn number_mounts(mounts: &mut [Planned], config: &Config) {
+    let mappings = mappings(config);
+    let mut made = 0;
+    for planned in mounts {
+        let mount = &config.mounts[planned.n];
+        if planned.options.id_mapped.is_some() || !mount.uid_mappings.is_empty() {
+            let mapping = (&mount.uid_mappings[..], &mount.gid_mappings[..]);
+            let own = mappings.iter().position(|known| *known == mapping);
+            planned.users = Some(own.map_or(Input::Users, |n| Input::Namespace(FIRST_MAPPING + n as u8)));
+        }
+        if planned.options.copy_up && planned.kind == "tmpfs" {
+            planned.made = Some(Input::Mount(made));
+            made += 1;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `start`: the command of a container that was created.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use super::become_process::explain;
+use super::container::{Container, Status};
+use super::create::connect_to;
+use super::hooks;
+use super::notify;
+use crate::error::{Error, Result};
+use crate::program::Report;
+
+/// Lets the command of a created container run.
+pub fn start(container: &Container) -> Result<()> {
+    let _lock = container.lock()?;
+    let status = container.status()?;
+    if status != Status::Created {
+        let hint = "only a created container can be started, and only once";
+        return Err(Error::conflict(format!("cannot start a container that is {}", super::word(status))).hint(hint));
+    }
+    let config = &container.config;
+    hooks::run_inside(container, "startContainer", &config.hooks.start_container, Status::Created)?;
+    let init = connect_to(&container.file("start"))?;
+    await_command(container, init)?;
+    let _ = fs::remove_file(container.file("start"));
+    after_start(container)
+}
+
+/// Runs the hooks that are told of a command which runs. They cannot hold it up any more.
+pub fn after_start(container: &Container) -> Result<()> {
+    hooks::run(container, "poststart", &container.config.hooks.poststart, Status::Running)
+}
+
+/// Waits until the command is executed, or learns why it cannot be.
+fn await_command(container: &Container, init: OwnedFd) -> Result<()> {
+    let mut init = File::from(init);
+    loop {
+        match container.origin.tail.read_report(&mut init)? {
+            Report::Reached => {
+                notify::hand_over(container)?;
+                let _ = init.write_all(&[1]);
+            }
+            Report::Closed => return Ok(()),
+            Report::Failed(step, errno) => return Err(explain(container.origin.tail.failure(step, errno))),
+            Report::Forked(_) => return Err(Error::system("init reports a child where it has none")),
+        }
+    }
+}

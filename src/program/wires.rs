@@ -1,0 +1,116 @@
+//! The wires between init and whoever starts it: what init reports, and what it waits for.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::{Descriptors, Input, Program, Report};
+use crate::error::{Doing, Error, Result};
+use crate::kernel::descriptor;
+use crate::kernel::process::Child;
+
+/// The descriptors through which init is started and watched: our ends, and until it is started also its own.
+pub struct Wires {
+    report: File,
+    release: Option<File>,
+    init: Vec<OwnedFd>,
+    numbers: Descriptors,
+}
+
+impl Wires {
+    /// The wires that every init has.
+    pub fn new() -> Result<Wires> {
+        let (report, theirs) = pipe()?;
+        let mut wires = Wires {
+            report: report.into(),
+            release: None,
+            init: Vec::new(),
+            numbers: Descriptors::default(),
+        };
+        wires.give(Input::Report, theirs)?;
+        Ok(wires)
+    }
+
+    /// Adds the wire on which init waits to be released.
+    pub fn add_release(&mut self) -> Result<()> {
+        let (theirs, ours) = pipe()?;
+        self.release = Some(ours.into());
+        self.give(Input::Release, theirs)
+    }
+
+    /// Adds a wire on which init tells how long each step took. Returns our end.
+    pub fn add_trace(&mut self) -> Result<File> {
+        let (read, write) = pipe()?;
+        self.numbers.trace = Some(descriptor::keep_on_exec(&write)?);
+        self.init.push(write);
+        Ok(read.into())
+    }
+
+    /// Gives init a descriptor.
+    pub fn give(&mut self, input: Input, fd: OwnedFd) -> Result<()> {
+        self.numbers.give(input, descriptor::keep_on_exec(&fd)?);
+        self.init.push(fd);
+        Ok(())
+    }
+
+    /// Has init inherit a descriptor that no step uses.
+    pub fn leave(&mut self, fd: OwnedFd) -> Result<()> {
+        descriptor::keep_on_exec(&fd)?;
+        self.init.push(fd);
+        Ok(())
+    }
+
+    /// Starts init. Our copies of its ends are closed, so that we notice when it closes them.
+    pub fn start(&mut self, program: &Program, namespaces: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
+        let init = program.start(&self.numbers, namespaces, cgroup);
+        self.init.clear();
+        init
+    }
+
+    /// Lets init go on, once more if it waits more than once. If it is gone, its report says why.
+    pub fn release(&mut self) {
+        if let Some(release) = &mut self.release {
+            let _ = release.write_all(&[1]);
+        }
+    }
+
+    /// The child that init has told of; init has ended.
+    pub fn receive_child(&mut self, program: &Program) -> Result<Child> {
+        let doing = || "receive the process";
+        let mut told = [PollFd::new(&self.report, PollFlags::IN)];
+        let at_once = Timespec::default();
+        poll(&mut told, Some(&at_once)).doing(doing)?;
+        let report = if told[0].revents().is_empty() {
+            Report::Closed
+        } else {
+            program.read_report(&mut self.report)?
+        };
+        match report {
+            Report::Forked(pid) => Child::adopt(pid).doing(doing),
+            Report::Failed(step, errno) => Err(program.failure(step, errno)),
+            _ => Err(Error::system("init ended before it was in the container").doing(doing())),
+        }
+    }
+
+    /// Waits until the user's command runs, or init has come to where it tells so, or reports which step failed.
+    pub fn read_report(&mut self, program: &Program) -> Result<Report> {
+        match program.read_report(&mut self.report)? {
+            Report::Failed(step, errno) => Err(program.failure(step, errno)),
+            report => Ok(report),
+        }
+    }
+}
+
+impl AsFd for Wires {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.report.as_fd()
+    }
+}
+
+/// A pipe: what reads, what writes.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    pipe_with(PipeFlags::CLOEXEC).doing(|| "make a pipe")
+}
