@@ -29,7 +29,7 @@ use assemble::{AND, IF_ABOVE, IF_ANY, IF_AT_LEAST, IF_EQUAL, Instruction, JUMP, 
 
 pub use compile::compile;
 pub use docker::read;
-pub use profile::{Argument, Profile, Syscall};
+pub use profile::Profile;
 
 /// Which calls of a container are filtered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
