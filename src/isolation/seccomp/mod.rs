@@ -30,8 +30,6 @@ use assemble::{AND, IF_ABOVE, IF_ANY, IF_AT_LEAST, IF_EQUAL, Instruction, JUMP, 
 pub use compile::compile;
 pub use docker::read;
 pub use profile::Profile;
-#[cfg(test)]
-pub use profile::{Argument, Syscall};
 
 /// Which calls of a container are filtered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

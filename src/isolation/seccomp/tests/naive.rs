@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::profile::action_of;
+use super::super::profile::{Argument, Syscall, action_of};
 use super::super::{compile, names};
 use super::*;
 
