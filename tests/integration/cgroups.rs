@@ -276,14 +276,7 @@ fn devices_are_those_of_the_list() {
     let mut answer = [0; 28];
     let out = shell.stdout.as_mut().expect("a pipe");
     out.read_exact(&mut answer[..25]).expect("an answer");
-    assert_eq!(
-        &answer[..25],
-        b"made\nrefused\nwritten\none\n"[..]
-            .iter()
-            .copied()
-            .collect::<Vec<u8>>()
-            .as_slice()
-    );
+    assert_eq!(&answer[..25], b"made\nrefused\nwritten\none\n");
     let all = r#"{"devices":[{"allow":true}]}"#;
     assert_eq!(container.update(all), Ok(Vec::new()));
     say(&mut shell, "word");
