@@ -81,12 +81,13 @@ impl Connection {
         stream.set_write_timeout(Some(PATIENCE))?;
         let user = rustix::process::geteuid().as_raw().to_string();
         let hex: String = user.bytes().map(|byte| format!("{byte:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes())?;
+        // `BEGIN` goes along, as systemd's own client does it: systemd does not look at a call that comes in the same packet as
+        // the end of the greeting before there is something else to read. Once it answers, the greeting is over.
+        stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes())?;
         let answer = read_line(&mut stream)?;
         if !answer.starts_with("OK ") {
             return Err(Error::system(format!("it does not let us in: {answer}")));
         }
-        stream.write_all(b"BEGIN\r\n")?;
         let mut connection = Connection {
             stream,
             serial: 0,
