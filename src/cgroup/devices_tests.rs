@@ -34,8 +34,8 @@ fn meant(rules: &[DeviceRule], kind: i32, major: u32, minor: u32, access: i32) -
             && entry.minor.is_none_or(|other| other == minor)
     };
     [MKNOD, READ, WRITE].iter().filter(|bit| access & *bit != 0).all(|bit| {
-        let entries = rules.iter().map(Entry::new);
-        let last = entries.filter(|entry| fits(entry) && entry.access & bit != 0).last();
+        let mut entries = rules.iter().rev().map(Entry::new);
+        let last = entries.find(|entry| fits(entry) && entry.access & *bit != 0);
         last.is_some_and(|entry| entry.allow)
     })
 }

@@ -10,7 +10,7 @@ use super::device_filter::{set_separate, set_unified, set_usual};
 use super::devices::default_devices;
 use super::plan::{Devices, Write, clean};
 use super::write::{enable, write_all, write_file};
-use super::{Hierarchies, Plan, Resources};
+use super::{Hierarchies, Plan, Resources, Tree};
 use crate::error::{Doing, Error, Result};
 
 /// The directories of one container.
@@ -86,7 +86,6 @@ impl Group {
     }
 
     fn filter_devices(&self, plan: &Plan) -> Result<()> {
-        let with_list = self.separate.iter().find(|directory| directory.join("devices.list").exists());
         match (&plan.devices, &self.unified) {
             (Devices::Inherited, _) => Ok(()),
             (Devices::Usual, Some(directory)) => set_usual(directory.parent().expect("a container's directory is below another")),
@@ -94,6 +93,8 @@ impl Group {
             (devices, None) => {
                 let usual = default_devices();
                 let rules = if let Devices::Listed(rules) = devices { rules } else { &usual };
+                let mut directories = self.separate.iter();
+                let with_list = directories.find(|directory| directory.join("devices.list").exists());
                 with_list.map_or(Ok(()), |directory| set_separate(directory, rules))
             }
         }
@@ -101,11 +102,12 @@ impl Group {
 
     /// The cgroups at a path below each tree's mount, whether they exist or not.
     pub fn find(hierarchies: &Hierarchies, path: &Path) -> Group {
-        // No path leads out of the trees, and none to their roots.
-        let path = clean(path).unwrap_or_else(|_| "-".into());
+        // No path leads out of the trees, and at their roots is no container.
+        let path = clean(path).ok();
+        let directory = |tree: &Tree| Some(tree.mount.join(path.as_ref()?));
         Group {
-            unified: hierarchies.unified.as_ref().map(|tree| tree.mount.join(&path)),
-            separate: hierarchies.separate.iter().map(|tree| tree.mount.join(&path)).collect(),
+            unified: hierarchies.unified.as_ref().and_then(directory),
+            separate: hierarchies.separate.iter().filter_map(directory).collect(),
             warnings: Vec::new(),
         }
     }
@@ -274,7 +276,6 @@ fn remove_below(directory: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cgroup::Tree;
 
     #[test]
     fn a_process_tells_where_it_is() {
@@ -301,17 +302,14 @@ mod tests {
                 controllers: Vec::new(),
             }],
         };
-        for (path, directory) in [
-            ("/a/b", "/c/a/b"),
-            ("a//b/.", "/c/a/b"),
-            ("../../a/../b", "/c/b"),
-            ("..", "/c/-"),
+        for (path, directories) in [
+            ("/a/b", &["/c/a/b"][..]),
+            ("a//b/.", &["/c/a/b"]),
+            ("../../a/../b", &["/c/b"]),
+            ("..", &[]),
         ] {
-            assert_eq!(
-                Group::find(&hierarchies, Path::new(path)).separate,
-                [PathBuf::from(directory)],
-                "{path}"
-            );
+            let found = Group::find(&hierarchies, Path::new(path)).separate;
+            assert_eq!(found, directories.iter().map(PathBuf::from).collect::<Vec<_>>(), "{path}");
         }
     }
 }

@@ -29,6 +29,7 @@ mod stats;
 mod stats_separate;
 mod stats_unified;
 mod steps;
+pub mod systemd;
 mod write;
 
 pub use devices::default_devices;
@@ -42,3 +43,4 @@ pub use resources::{
 };
 pub use stats::Stats;
 pub use steps::{enter, mount, mount_at};
+pub use systemd::Scope;

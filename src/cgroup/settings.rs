@@ -309,7 +309,7 @@ fn maximum(value: i64) -> String {
 
 /// The weight of version 2 for shares of version 1. A curve through the smallest, the usual and the largest of both: 2, 1024
 /// and 262144 shares are weights of 1, 100 and 10000 (runc and crun have the same since 2025).
-fn weight_of_shares(shares: u64) -> u64 {
+pub fn weight_of_shares(shares: u64) -> u64 {
     let power = (shares.clamp(2, 262_144) as f64).log2();
     let exponent = (power * power + 125.0 * power) / 612.0 - 7.0 / 34.0;
     (10f64.powf(exponent).ceil() as u64).clamp(1, 10_000)

@@ -167,7 +167,7 @@ impl Settings<'_> {
 }
 
 /// The weight of version 2 for one of version 1: 10 to 1000 become 1 to 10000.
-fn io_weight(weight: u16) -> u64 {
+pub fn io_weight(weight: u16) -> u64 {
     1 + (u64::from(weight).clamp(10, 1000) - 10) * 9999 / 990
 }
 

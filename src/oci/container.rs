@@ -22,7 +22,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use crate::cgroup::{Group, Hierarchies};
+use crate::cgroup::{Group, Hierarchies, Scope};
 use crate::error::{Doing, Error, Result};
 use crate::program::Tail;
 use crate::store::{Lock, read_if_present, write};
@@ -41,7 +41,7 @@ pub struct Origin {
     pub bundle: PathBuf,
     /// In RFC 3339.
     pub created: String,
-    /// Where its cgroups are, below each tree's mount; or the name of its systemd unit with its slice.
+    /// Where its cgroups are, below each tree's mount.
     pub cgroup: String,
     pub systemd_cgroup: bool,
     /// The user who created it.
@@ -229,6 +229,12 @@ impl Container {
     /// The container's cgroups.
     pub fn group(&self) -> Result<Group> {
         Ok(Group::find(&Hierarchies::all()?, Path::new(&self.origin.cgroup)))
+    }
+
+    /// The unit of systemd's that has its cgroups, if systemd made them.
+    pub fn scope(&self) -> Result<Option<Scope>> {
+        let scope = || Scope::parse(&self.config.linux.cgroups_path, &self.id);
+        self.origin.systemd_cgroup.then(scope).transpose()
     }
 
     /// Opens its init, which must live.

@@ -1,5 +1,7 @@
 //! `linux.maskedPaths` and `linux.readonlyPaths`: what a container must not see, and what it must not change.
 
+use std::path::Path;
+
 use rustix::fs::FileType;
 
 use super::linux::Linux;
@@ -21,6 +23,9 @@ impl Covers {
     pub fn find(tree: &Tree, linux: &Linux) -> Result<Covers> {
         let mut covers = Covers::default();
         for path in &linux.masked_paths {
+            if covers.hide(path) {
+                continue;
+            }
             match tree.kind(path.as_bytes())? {
                 None => {}
                 Some(FileType::Directory) => covers.directories.push(path.clone()),
@@ -28,11 +33,18 @@ impl Covers {
             }
         }
         for path in &linux.readonly_paths {
-            if tree.kind(path.as_bytes())?.is_some() {
+            if !covers.hide(path) && tree.kind(path.as_bytes())?.is_some() {
                 covers.read_only.push(path.clone());
             }
         }
         Ok(covers)
+    }
+
+    /// Whether a path is in a directory that is hidden already.
+    fn hide(&self, path: &str) -> bool {
+        self.directories
+            .iter()
+            .any(|directory| Path::new(path).starts_with(directory))
     }
 
     /// Writes the steps that clone what files are hidden with.

@@ -27,7 +27,7 @@ use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::plan::{Asked, Facts, Plan, plan};
 use super::{hooks, settings, tmpfs, users};
-use crate::cgroup::{Group, Hierarchies};
+use crate::cgroup::{Group, Hierarchies, Scope};
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Host};
 use crate::kernel::process::Child;
@@ -68,6 +68,7 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
         bundle: bundle.clone(),
         cgroup: cgroup.clone(),
         id: request.id.clone(),
+        systemd: root.systemd_cgroup,
         privileged: isolation::may(crate::program::flags::capability::SYS_ADMIN),
     };
     let plan = plan(&config, &facts, request.asked)?;
@@ -82,7 +83,7 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
         tail: plan.program.tail(),
     };
     let container = Container::record(root, &request.id, origin, config)?;
-    let made = make(&container, &facts, &plan, console, request);
+    let made = make(&container, &facts, &plan, console, request, warn);
     let (init, wires) = made.inspect_err(|_| undo(&container))?;
     Ok(Created {
         container,
@@ -95,12 +96,28 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
 
 /// Takes away what a creation that failed has made. The error that it failed with is what the user wants to know.
 fn undo(container: &Container) {
+    if let Ok(Some(scope)) = container.scope() {
+        let _ = scope.stop();
+    }
     let _ = container.group().and_then(|group| group.remove());
     let _ = container.forget();
 }
 
-fn make(container: &Container, facts: &Facts, plan: &Plan, console: Option<OwnedFd>, request: &Request) -> Result<(Child, Wires)> {
-    let group = Group::create(&plan.cgroup)?;
+fn make(
+    container: &Container,
+    facts: &Facts,
+    plan: &Plan,
+    console: Option<OwnedFd>,
+    request: &Request,
+    warn: &dyn Fn(&str),
+) -> Result<(Child, Wires)> {
+    let scope = container.scope()?;
+    // systemd takes a process in: then the cgroups are made around init, which waits for them.
+    let group = if scope.is_none() {
+        Some(create_group(plan, warn)?)
+    } else {
+        None
+    };
     let mut wires = Wires::new()?;
     wires.add_release()?;
     give_all(&mut wires, container, facts, plan, console)?;
@@ -111,7 +128,7 @@ fn make(container: &Container, facts: &Facts, plan: &Plan, console: Option<Owned
     wires.leave(waiting.as_fd().try_clone_to_owned()?)?;
     // The command starts with the default action for every signal, whatever was ignored when we were started.
     signal::set_all_default();
-    let cgroup = group.open_unified()?;
+    let cgroup = group.map(|group| group.open_unified()).transpose()?.flatten();
     let init = wires.start(
         &plan.program,
         if plan.namespaces.forks() {
@@ -122,6 +139,15 @@ fn make(container: &Container, facts: &Facts, plan: &Plan, console: Option<Owned
         cgroup.as_ref().map(AsFd::as_fd),
     )?;
     drop(waiting);
+    if let Some(scope) = scope {
+        let taken = take_in(&scope, &init, container, facts, plan, warn);
+        if taken.is_err() {
+            let _ = signal::send(&init.pidfd, libc::SIGKILL);
+            let _ = init.wait();
+        }
+        taken?;
+        wires.release();
+    }
     let init = adopt(init, &plan.program, plan.namespaces.forks(), &mut wires)?;
     let met = meet(container, &plan.program, &init, &mut wires, request);
     if met.is_err() {
@@ -129,6 +155,21 @@ fn make(container: &Container, facts: &Facts, plan: &Plan, console: Option<Owned
         let _ = init.wait();
     }
     met.map(|()| (init, wires))
+}
+
+fn create_group(plan: &Plan, warn: &dyn Fn(&str)) -> Result<Group> {
+    let group = Group::create(&plan.cgroup)?;
+    group.warnings.iter().for_each(|warning| warn(warning));
+    Ok(group)
+}
+
+/// Has systemd make a scope with init in it, and makes of its cgroups what else they are to be.
+fn take_in(scope: &Scope, init: &Child, container: &Container, facts: &Facts, plan: &Plan, warn: &dyn Fn(&str)) -> Result<()> {
+    let resources = container.config.resources();
+    scope.start(init.pid.as_raw_nonzero().get() as u32, &resources, &facts.hierarchies)?;
+    let mut plan = plan.clone();
+    plan.cgroup.populated = true;
+    create_group(&plan, warn).map(|_| ())
 }
 
 /// The process that becomes the container's: init, or the child that it has told of.
@@ -256,31 +297,18 @@ fn check_console(config: &Config, given: bool) -> Result<()> {
     }
 }
 
-/// Where the container's cgroups are. A relative path is below a directory of our own.
+/// Where the container's cgroups are. Nothing said is a directory of its own.
 fn cgroup_path(config: &Config, id: &str, systemd: bool) -> Result<String> {
     let path = &config.linux.cgroups_path;
     if systemd {
-        let name = if path.is_empty() {
-            format!("system.slice:tinydock:{id}")
-        } else {
-            path.clone()
-        };
-        return match name.split(':').count() {
-            3 => Ok(name),
-            _ => Err(wrong(
-                "linux.cgroupsPath",
-                format!("`{path}` is not `slice:prefix:name`, as systemd has it"),
-            )),
-        };
+        let scope = Scope::parse(path, id).map_err(|error| wrong("linux.cgroupsPath", error))?;
+        return Ok(scope.path().to_string_lossy().into_owned());
     }
     if path.split('/').any(|part| part == "..") {
         return Err(wrong("linux.cgroupsPath", "leads upwards"));
     }
-    Ok(match path.strip_prefix('/') {
-        _ if path.is_empty() => id.to_string(),
-        Some(below) => below.to_string(),
-        None => path.clone(),
-    })
+    let below = path.trim_matches('/');
+    Ok(if below.is_empty() { id } else { below }.to_string())
 }
 
 fn listen_at(path: &Path) -> Result<OwnedFd> {

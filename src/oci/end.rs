@@ -46,7 +46,6 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
     let status = container.status()?;
     match status {
         Status::Stopped => {}
-        Status::Created => {}
         _ if force => {}
         _ => {
             let hint = "`kill` it first, or give `--force`";
@@ -55,6 +54,9 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
     }
     let _lock = container.lock()?;
     end(&container)?;
+    if let Some(scope) = container.scope()? {
+        scope.stop()?;
+    }
     container.group()?.remove()?;
     for (n, hook) in container.config.hooks.poststop.iter().enumerate() {
         // The container is gone whatever they say.

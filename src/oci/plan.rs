@@ -35,6 +35,8 @@ pub struct Facts {
     pub bundle: PathBuf,
     pub cgroup: String,
     pub id: String,
+    /// Whether systemd makes the cgroups, for a process that is there.
+    pub systemd: bool,
     /// Whether mounts and namespaces can be made with the power of the host's root.
     pub privileged: bool,
 }
@@ -135,6 +137,9 @@ impl<'a> Planner<'a> {
         self.program.umask(0, "modes are what they are said to be");
         if let Some(adjustment) = become_process::oom_score(self.config, &mut self.warnings) {
             isolation::prefer_to_kill(&mut self.program, adjustment);
+        }
+        if self.facts.systemd {
+            self.program.wait(Input::Release, "systemd has made the cgroups around it");
         }
         cgroup::enter(&mut self.program, cgroup);
         Ok(())

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal};
-use tinydock::cgroup::{Group, Hierarchies, OomEvent, Plan, Resources, default_devices};
+use tinydock::cgroup::{Group, Hierarchies, OomEvent, Plan, Resources, Scope, default_devices, systemd};
 
 use crate::host::{PATIENCE, until};
 
@@ -276,14 +276,7 @@ fn devices_are_those_of_the_list() {
     let mut answer = [0; 28];
     let out = shell.stdout.as_mut().expect("a pipe");
     out.read_exact(&mut answer[..25]).expect("an answer");
-    assert_eq!(
-        &answer[..25],
-        b"made\nrefused\nwritten\none\n"[..]
-            .iter()
-            .copied()
-            .collect::<Vec<u8>>()
-            .as_slice()
-    );
+    assert_eq!(&answer[..25], b"made\nrefused\nwritten\none\n");
     let all = r#"{"devices":[{"allow":true}]}"#;
     assert_eq!(container.update(all), Ok(Vec::new()));
     say(&mut shell, "word");
@@ -361,4 +354,53 @@ fn another_process_finds_where_it_is() {
     assert_eq!(own.processes().expect("processes"), [pid(&shell)]);
     own.kill().expect("kill");
     end(shell);
+}
+
+/// Where systemd is the service manager it makes the cgroup. Elsewhere that is said.
+#[test]
+fn a_scope_of_systemd() {
+    let hierarchies = Hierarchies::all().expect("read the mounts");
+    let scope = Scope::parse("tinydock-test.slice:try:scope", "id").expect("a scope");
+    let limits = resources(r#"{"memory":{"limit":67108864},"cpu":{"quota":20000,"period":50000},"pids":{"limit":50}}"#);
+    let child = Command::new("sleep").arg("1000").spawn().expect("start a process");
+    if !systemd::is_running() {
+        let error = scope.start(child.id(), &limits, &hierarchies).unwrap_err().to_string();
+        assert!(error.starts_with("systemd does not run on this host: "), "{error}");
+        rustix::process::kill_process(pid(&child), Signal::KILL).expect("kill");
+        end(child);
+        return;
+    }
+    scope.start(child.id(), &limits, &hierarchies).expect("start");
+    let group = Group::of_process(&hierarchies, child.id() as i32).expect("read");
+    let found = Group::find(&hierarchies, &scope.path());
+    assert_eq!(group.processes().expect("processes"), [pid(&child)]);
+    assert_eq!(found.processes().expect("processes"), [pid(&child)]);
+    let mut plan = Plan::new(&hierarchies, &scope.path(), &limits).expect("plan");
+    plan.populated = true;
+    Group::create(&plan).expect("write what systemd does not");
+    let told = |name: &str| {
+        let mut show = Command::new("systemctl");
+        let output = show
+            .args(["show", "--value", "-p", name, scope.unit()])
+            .output()
+            .expect("run systemctl");
+        String::from_utf8_lossy(&output.stdout).trim().to_string()
+    };
+    assert_eq!(
+        (told("MemoryMax"), told("TasksMax"), told("Delegate")),
+        ("67108864".into(), "50".into(), "yes".into())
+    );
+    let error = scope.start(child.id(), &limits, &hierarchies).unwrap_err();
+    assert_eq!(error.kind, tinydock::error::Kind::Conflict, "{error}");
+    let more = resources(r#"{"memory":{"limit":134217728},"pids":{"limit":-1}}"#);
+    scope.update(&more, &hierarchies).expect("update");
+    Group::update(&hierarchies, &scope.path(), &more).expect("update");
+    assert_eq!((told("MemoryMax"), told("TasksMax")), ("134217728".into(), "infinity".into()));
+    assert_eq!(found.stats().expect("stats").memory.usage.limit, 134_217_728);
+    found.kill().expect("kill");
+    assert_eq!(end(child).1, None);
+    scope.stop().expect("stop");
+    found.remove().expect("remove");
+    assert!(!found.exists());
+    scope.stop().expect("stopping twice");
 }

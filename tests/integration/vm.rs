@@ -7,7 +7,9 @@ use crate::host::{Done, TINYDOCK};
 #[test]
 fn a_kernel_with_cgroups_of_version_2_only() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm/run.sh");
-    let done: Done = Command::new(script).arg(TINYDOCK).output().expect("start the machine").into();
+    let tests = std::env::current_exe().expect("this executable");
+    let mut machine = Command::new(script);
+    let done: Done = machine.arg(TINYDOCK).arg(tests).output().expect("start the machine").into();
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
     assert_eq!(done.stdout.matches(" passed; 0 failed").count(), 2, "{}", done.stdout);
 }

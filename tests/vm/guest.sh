@@ -94,6 +94,12 @@ tinydock run --name said busybox echo said >/dev/null
 check "logs" said tinydock logs said
 tinydock rm said >/dev/null
 
+if tests cgroups:: --test-threads 1 >/tmp/tests 2>&1; then
+    check "the cgroups that an OCI runtime makes" "10 passed" grep -o "[0-9]* passed" /tmp/tests
+else
+    check "the cgroups that an OCI runtime makes" "" cat /tmp/tests
+fi
+
 # The last container's processes and interfaces may take a moment.
 sleep 1
 check "nothing is left" "0

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Boots a Debian kernel whose only cgroups are those of version 2, and tests tinydock there.
-# usage: tests/vm/run.sh TINYDOCK
+# usage: tests/vm/run.sh TINYDOCK TESTS
+# TESTS is the executable of the integration tests: those of cgroups are the same there as here.
 # Needs Debian's packages qemu-system-x86, kmod, cpio and busybox-static. The kernel is downloaded once, from the mirror
 # that this machine uses, and kept in TINYDOCK_VM_CACHE.
 set -euo pipefail
 tinydock=$(realpath "$1")
+tests=$(realpath "$2")
 here=$(realpath "$(dirname "$0")")
 cache=${TINYDOCK_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tinydock-vm}
 modules=(overlay bridge veth nf_tables nft_chain_nat nft_nat nft_masq nft_fib_ipv4 nft_ct)
@@ -36,6 +38,8 @@ make_root() {
     mkdir -p "$root"/{bin,proc,sys,dev,run,tmp,new,lib/modules/"$release"}
     cp "$(command -v busybox)" "$root/bin/busybox"
     cp "$tinydock" "$root/bin/tinydock"
+    # What is for debuggers would not fit into its memory.
+    strip -o "$root/bin/tests" "$tests"
     cp "$here/guest.sh" "$root/guest.sh"
     cp "$here/boot.sh" "$root/init"
     depmod -b "$cache" "$release"

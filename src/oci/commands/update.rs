@@ -91,12 +91,23 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
     apply(context, &container, &change).map(|()| 0)
 }
 
+/// Applies a change to what is known so far, since some limits only mean something together.
 fn apply(context: &Context, container: &Container, change: &Resources) -> Result<()> {
     let _lock = container.lock()?;
-    let warnings = Group::update(&Hierarchies::all()?, Path::new(&container.origin.cgroup), change)?;
-    warnings.iter().for_each(|warning| context.warn(warning));
+    let hierarchies = Hierarchies::all()?;
     let mut config = container.config.clone();
     config.linux.resources.merge(change);
+    let mut resources = config.linux.resources.clone();
+    // Devices are what they were, unless something is said about them.
+    resources.devices = match change.devices.is_empty() {
+        true => Vec::new(),
+        false => config.resources().devices,
+    };
+    if let Some(scope) = container.scope()? {
+        scope.update(&resources, &hierarchies)?;
+    }
+    let warnings = Group::update(&hierarchies, Path::new(&container.origin.cgroup), &resources)?;
+    warnings.iter().for_each(|warning| context.warn(warning));
     container.record_config(&config)
 }
 
