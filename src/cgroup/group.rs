@@ -10,7 +10,7 @@ use super::device_filter::{set_separate, set_unified, set_usual};
 use super::devices::default_devices;
 use super::plan::{Devices, Write, clean};
 use super::write::{enable, write_all, write_file};
-use super::{Hierarchies, Plan, Resources, Tree};
+use super::{DeviceRule, Hierarchies, Plan, Resources, Tree};
 use crate::error::{Doing, Error, Result};
 
 /// The directories of one container.
@@ -89,15 +89,17 @@ impl Group {
         match (&plan.devices, &self.unified) {
             (Devices::Inherited, _) => Ok(()),
             (Devices::Usual, Some(directory)) => set_usual(directory.parent().expect("a container's directory is below another")),
-            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules),
-            (devices, None) => {
-                let usual = default_devices();
-                let rules = if let Devices::Listed(rules) = devices { rules } else { &usual };
-                let mut directories = self.separate.iter();
-                let with_list = directories.find(|directory| directory.join("devices.list").exists());
-                with_list.map_or(Ok(()), |directory| set_separate(directory, rules))
-            }
+            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules).and_then(|()| self.list_devices(rules)),
+            (Devices::Listed(rules), None) => self.list_devices(rules),
+            (Devices::Usual, None) => self.list_devices(&default_devices()),
         }
+    }
+
+    /// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.
+    fn list_devices(&self, rules: &[DeviceRule]) -> Result<()> {
+        let mut directories = self.separate.iter();
+        let with_list = directories.find(|directory| directory.join("devices.list").exists());
+        with_list.map_or(Ok(()), |directory| set_separate(directory, rules))
     }
 
     /// The cgroups at a path below each tree's mount, whether they exist or not.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::program::Program;
 
-/// The names that Docker has, with the kernel's.
-static NAMES: [(&str, Resource); 15] = [
+/// The names that Docker has, and `as`, with the kernel's.
+static NAMES: [(&str, Resource); 16] = [
+    ("as", Resource::As),
     ("core", Resource::Core),
     ("cpu", Resource::Cpu),
     ("data", Resource::Data),

@@ -254,6 +254,14 @@ impl Container {
         }
     }
 
+    /// Takes the root, and what is mounted in it, out of the host's mounts, where a container that has no mount namespace has it.
+    pub fn detach_root(&self) {
+        if !self.config.linux.has("mount") {
+            // What is not mounted need not be unmounted.
+            let _ = rustix::mount::unmount(self.config.root(&self.origin.bundle), rustix::mount::UnmountFlags::DETACH);
+        }
+    }
+
     /// Takes away all that is written down of it.
     pub fn forget(&self) -> Result<()> {
         let gone = self.directory.with_file_name(format!(".{}.gone", self.id));

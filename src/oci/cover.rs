@@ -23,7 +23,7 @@ impl Covers {
     pub fn find(tree: &Tree, linux: &Linux) -> Result<Covers> {
         let mut covers = Covers::default();
         for path in &linux.masked_paths {
-            if covers.hide(path) {
+            if covers.is_hidden(path) {
                 continue;
             }
             match tree.kind(path.as_bytes())? {
@@ -33,7 +33,7 @@ impl Covers {
             }
         }
         for path in &linux.readonly_paths {
-            if !covers.hide(path) && tree.kind(path.as_bytes())?.is_some() {
+            if !covers.is_hidden(path) && tree.kind(path.as_bytes())?.is_some() {
                 covers.read_only.push(path.clone());
             }
         }
@@ -41,7 +41,7 @@ impl Covers {
     }
 
     /// Whether a path is in a directory that is hidden already.
-    fn hide(&self, path: &str) -> bool {
+    fn is_hidden(&self, path: &str) -> bool {
         self.directories
             .iter()
             .any(|directory| Path::new(path).starts_with(directory))

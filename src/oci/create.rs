@@ -63,7 +63,7 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
     check_console(&config, console.is_some())?;
     let cgroup = cgroup_path(&config, &request.id, root.systemd_cgroup)?;
     let facts = Facts {
-        host: Host::bare(),
+        host: host_of(&config),
         hierarchies: Hierarchies::all()?,
         bundle: bundle.clone(),
         cgroup: cgroup.clone(),
@@ -94,12 +94,25 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
     })
 }
 
+/// What the host can give to a container with this configuration: whoever is in a user namespace of its own may have any power there.
+pub fn host_of(config: &Config) -> Host {
+    let host = Host::bare();
+    match config.linux.has("user") {
+        true => Host {
+            bounding: u64::MAX,
+            ..host
+        },
+        false => host,
+    }
+}
+
 /// Takes away what a creation that failed has made. The error that it failed with is what the user wants to know.
 fn undo(container: &Container) {
     if let Ok(Some(scope)) = container.scope() {
         let _ = scope.stop();
     }
     let _ = container.group().and_then(|group| group.remove());
+    container.detach_root();
     let _ = container.forget();
 }
 
@@ -192,9 +205,9 @@ fn meet(container: &Container, program: &Program, init: &Child, wires: &mut Wire
     }
     if config.hooks.run_at_creation() {
         reach(program, wires)?;
-        hooks::run(container, "prestart", &config.hooks.prestart, Status::Creating)?;
-        hooks::run(container, "createRuntime", &config.hooks.create_runtime, Status::Creating)?;
-        hooks::run_inside(container, "createContainer", &config.hooks.create_container, Status::Creating)?;
+        hooks::run(container, "prestart", &config.hooks.prestart, Status::Created)?;
+        hooks::run(container, "createRuntime", &config.hooks.create_runtime, Status::Created)?;
+        hooks::run_inside(container, "createContainer", &config.hooks.create_container, Status::Created)?;
     }
     if let Some(file) = &request.pid_file {
         write_pid(file, pid)?;

@@ -58,6 +58,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
         scope.stop()?;
     }
     container.group()?.remove()?;
+    container.detach_root();
     for (n, hook) in container.config.hooks.poststop.iter().enumerate() {
         // The container is gone whatever they say.
         if let Err(error) = hooks::run(&container, "poststop", std::slice::from_ref(hook), Status::Stopped) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::become_process::{self, Becoming};
 use super::container::{Container, Status};
-use super::create::{give_streams, write_pid};
+use super::create::{give_streams, host_of, write_pid};
 use super::process::Process;
 use super::{enter, notify};
 use crate::cgroup::{self, Hierarchies};
@@ -38,7 +38,7 @@ pub fn exec(
     check(container, request)?;
     let (init, known) = container.open_init()?;
     let root = View::new(&[PathBuf::from(format!("/proc/{}/root/.", known.pid))])?;
-    let host = Host::bare();
+    let host = host_of(&container.config);
     let mut warnings = Vec::new();
     let mut becoming = become_process::read(process, &container.config, &host, &mut warnings)?;
     become_process::add_home(&mut becoming.command, &root, process.user.uid)?;

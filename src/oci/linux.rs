@@ -178,12 +178,6 @@ impl Linux {
                 return Err(wrong(&field("path"), format!("`{}` is no absolute path", device.path)));
             }
         }
-        if !self.has("mount") {
-            return Err(wrong(
-                "linux.namespaces",
-                "has no mount namespace: the host's own root would be exchanged",
-            ));
-        }
         self.check_unsupported()?;
         self.resources.check()?;
         self.seccomp

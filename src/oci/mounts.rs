@@ -16,8 +16,7 @@ pub struct Cgroups<'a> {
 pub fn mount(program: &mut Program, sources: &Sources, cgroups: &Cgroups, planned: &Planned) {
     let root = sources.root();
     program.concept(Concept::FileSystemLayering);
-    if planned.is_bind() || planned.made.is_some() {
-        let clone = sources.bind(planned.n);
+    if let Some(clone) = sources.bind(program, planned) {
         for change in planned.options.changes() {
             program.change_mount(clone, change, "as the mount's options say");
         }

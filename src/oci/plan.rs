@@ -103,7 +103,7 @@ impl<'a> Planner<'a> {
 
         self.begin(cgroup)?;
         let early = self.open_early();
-        let mut sources = Sources::open(&mut self.program, &root_path, &mounts);
+        let mut sources = Sources::open(&mut self.program, &root_path, &mounts, self.namespaces.forks());
         devices.open(&mut self.program, &mut sources);
         covers.open(&mut self.program, &mut sources)?;
         self.be_born(&early);
@@ -220,6 +220,15 @@ impl<'a> Planner<'a> {
             () if self.namespaces.has(clone::NEWUSER) => b"/proc",
             () => path.as_os_str().as_encoded_bytes(),
         };
+        if !self.namespaces.has(clone::NEWNS) {
+            let change = MountChange {
+                propagation: propagation::PRIVATE,
+                recursive: true,
+                ..MountChange::default()
+            };
+            self.program
+                .change_mount(Fd::Kept(sources.root()), change, "what is mounted in it shows nowhere else");
+        }
         self.program
             .move_mount(sources.root(), Fd::Cwd, at, "attached in this mount namespace only");
         sources.root()
@@ -261,7 +270,7 @@ impl<'a> Planner<'a> {
         if self.config.root.as_ref().is_some_and(|root| root.readonly) {
             program.change_mount(Fd::Kept(root), mounts::read_only(), "nothing in the root can be changed");
         }
-        if self.asked.no_pivot {
+        if self.asked.no_pivot || !self.namespaces.has(clone::NEWNS) {
             program.fchdir(root, "the container's root, which is mounted on the host's");
             program.chroot(".", "becomes the root");
         } else {

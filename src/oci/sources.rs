@@ -109,36 +109,19 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Writes the steps that clone the root and all binds.
-    pub fn open(program: &mut Program, root: &Path, mounts: &[Planned]) -> Sources {
+    /// Writes the steps that clone the root; and all binds, where they cannot be cloned later. Otherwise each is cloned when it is
+    /// mounted, so that tables of mounts have them in the order of the configuration.
+    pub fn open(program: &mut Program, root: &Path, mounts: &[Planned], now_or_never: bool) -> Sources {
         program.concept(Concept::FileSystemLayering);
         let path = root.as_os_str().as_encoded_bytes();
         let mut sources = Sources {
             root: Some(program.open_tree(Fd::Cwd, path, true, "the container's root: a directory of the host")),
             ..Sources::default()
         };
-        for mount in mounts.iter() {
-            let fd = match (mount.made, mount.options.bind) {
-                (Some(made), _) => Fd::Given(made),
-                (None, Some(recursive)) => {
-                    let why = "a part of the host's file system";
-                    Fd::Kept(program.open_tree(Fd::Cwd, mount.source.as_bytes(), recursive, why))
-                }
-                (None, None) => continue,
-            };
-            if let Some(users) = mount.users {
-                let change = MountChange {
-                    users: Some(users),
-                    recursive: mount.options.id_mapped == Some(true),
-                    ..MountChange::default()
-                };
-                program.change_mount(
-                    fd,
-                    change,
-                    "files belong to the container's users, whatever they have on disk",
-                );
+        for mount in mounts.iter().filter(|_| now_or_never) {
+            if let Some(clone) = clone(program, mount) {
+                sources.binds.insert(mount.n, clone);
             }
-            sources.binds.insert(mount.n, fd);
         }
         sources
     }
@@ -155,8 +138,9 @@ impl Sources {
         self.root.expect("opened first")
     }
 
-    pub fn bind(&self, n: usize) -> Fd {
-        self.binds[&n]
+    /// The clone for a mount that is one, which is made now if it was not made before.
+    pub fn bind(&self, program: &mut Program, mount: &Planned) -> Option<Fd> {
+        self.binds.get(&mount.n).copied().or_else(|| clone(program, mount))
     }
 
     /// One more clone of a file.
@@ -164,6 +148,31 @@ impl Sources {
         let file = self.files.iter_mut().find(|(known, _)| known == path);
         file.and_then(|(_, clones)| clones.pop()).expect("as many were counted")
     }
+}
+
+/// Writes the steps that clone what a mount shows of the host, and give it the container's ids.
+fn clone(program: &mut Program, mount: &Planned) -> Option<Fd> {
+    let fd = match (mount.made, mount.options.bind) {
+        (Some(made), _) => Fd::Given(made),
+        (None, Some(recursive)) => {
+            let why = "a part of the host's file system";
+            Fd::Kept(program.open_tree(Fd::Cwd, mount.source.as_bytes(), recursive, why))
+        }
+        (None, None) => return None,
+    };
+    if let Some(users) = mount.users {
+        let change = MountChange {
+            users: Some(users),
+            recursive: mount.options.id_mapped == Some(true),
+            ..MountChange::default()
+        };
+        program.change_mount(
+            fd,
+            change,
+            "files belong to the container's users, whatever they have on disk",
+        );
+    }
+    Some(fd)
 }
 
 /// The host's `/dev/null`, with which files are hidden. It must be what it says it is (CVE-2025-31133).

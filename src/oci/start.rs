@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::program::Report;
 
 /// Lets the command of a created container run.
-pub fn start(container: &Container) -> Result<()> {
+pub fn start(container: &Container, warn: &dyn Fn(&str)) -> Result<()> {
     let _lock = container.lock()?;
     let status = container.status()?;
     if status != Status::Created {
@@ -25,12 +25,17 @@ pub fn start(container: &Container) -> Result<()> {
     let init = connect_to(&container.file("start"))?;
     await_command(container, init)?;
     let _ = fs::remove_file(container.file("start"));
-    after_start(container)
+    after_start(container, warn);
+    Ok(())
 }
 
-/// Runs the hooks that are told of a command which runs. They cannot hold it up any more.
-pub fn after_start(container: &Container) -> Result<()> {
-    hooks::run(container, "poststart", &container.config.hooks.poststart, Status::Running)
+/// Runs the hooks that are told of a command which runs. They cannot hold it up any more: one that fails is a warning.
+pub fn after_start(container: &Container, warn: &dyn Fn(&str)) {
+    for (n, hook) in container.config.hooks.poststart.iter().enumerate() {
+        if let Err(error) = hooks::run(container, "poststart", std::slice::from_ref(hook), Status::Running) {
+            warn(&format!("poststart hook {n}: {error}"));
+        }
+    }
 }
 
 /// Waits until the command is executed, or learns why it cannot be.

@@ -54,7 +54,7 @@ pub const START: Command = Command {
     order: Order::Mixed,
     arguments: (1, 1),
     failure: 1,
-    run: |context, parsed| start::start(&container(context, &parsed)?).map(|()| 0),
+    run: |context, parsed| start::start(&container(context, &parsed)?, &|text| context.warn(text)).map(|()| 0),
 };
 
 pub const RUN: Command = Command {
@@ -199,7 +199,7 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
         (own, console) = (Some(ours), Some(theirs));
     }
     let mut created = create(&context.root, &request, console, &|text| context.warn(text))?;
-    let started = run_command(&mut created);
+    let started = run_command(&mut created, &|text| context.warn(text));
     let Created {
         container, init, lock, ..
     } = created;
@@ -224,7 +224,7 @@ fn has_terminal(request: &Request) -> Result<bool> {
 }
 
 /// Waits until the command is executed, after the hooks that come right before it.
-fn run_command(created: &mut Created) -> Result<()> {
+fn run_command(created: &mut Created, warn: &dyn Fn(&str)) -> Result<()> {
     loop {
         let report = created.wires.read_report(&created.program).map_err(become_process::explain)?;
         match report {
@@ -232,7 +232,10 @@ fn run_command(created: &mut Created) -> Result<()> {
                 notify::hand_over(&created.container)?;
                 created.wires.release();
             }
-            _ => return start::after_start(&created.container),
+            _ => {
+                start::after_start(&created.container, warn);
+                return Ok(());
+            }
         }
     }
 }
