@@ -45,9 +45,17 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
         scheduling: read_scheduling(process, config)?,
         command: Command {
             arguments: bytes(&process.args),
-            environment: bytes(&process.env),
+            environment: environment(&process.env),
         },
     })
+}
+
+/// The lines of an environment, of which the last counts where a name is there twice.
+fn environment(lines: &[String]) -> Vec<Vec<u8>> {
+    let name = |line: &str| line.split('=').next().unwrap_or_default().to_string();
+    let is_last = |(n, line): &(usize, &String)| lines[n + 1..].iter().all(|later| name(later) != name(line));
+    let kept = lines.iter().enumerate().filter(is_last);
+    kept.map(|(_, line)| line.as_bytes().to_vec()).collect()
 }
 
 /// Gives the command `HOME`, if its environment does not, as the root's own user database knows it.
@@ -87,7 +95,10 @@ fn read_capabilities(names: Option<&Names>, host: &Host, warnings: &mut Vec<Stri
         ambient: read(&names.ambient),
     };
     if !unknown.is_empty() {
-        warnings.push(format!("there are no capabilities {}", unknown.join(", ")));
+        warnings.push(format!(
+            "ignoring unknown or unavailable capabilities: [{}]",
+            unknown.join(" ")
+        ));
     }
     let missing = isolation::capability_names((sets.bounding | sets.permitted) & !host.bounding & ((1 << host.capabilities) - 1));
     if !missing.is_empty() {

@@ -26,7 +26,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::plan::{Asked, Facts, Plan, plan};
-use super::{hooks, settings, tmpfs, users};
+use super::{hooks, notify, settings, tmpfs, users};
 use crate::cgroup::{Group, Hierarchies, Scope};
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Host};
@@ -131,7 +131,7 @@ fn make(
     } else {
         None
     };
-    let mut wires = Wires::new()?;
+    let mut wires = Wires::above(3 + request.asked.preserve_fds)?;
     wires.add_release()?;
     give_all(&mut wires, container, facts, plan, console)?;
     if request.asked.waits {
@@ -213,6 +213,11 @@ fn meet(container: &Container, program: &Program, init: &Child, wires: &mut Wire
         write_pid(file, pid)?;
     }
     wires.release();
+    if config.linux.seccomp.as_ref().is_some_and(|profile| profile.notifies()) {
+        reach(program, wires)?;
+        notify::hand_over(container, pid)?;
+        wires.release();
+    }
     if request.asked.waits {
         reach(program, wires)?;
     }

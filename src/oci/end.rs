@@ -16,6 +16,8 @@ use crate::program::flags::clone;
 
 /// How long a container that was killed may take to be gone.
 const GONE: Duration = Duration::from_secs(10);
+/// How long a command that still runs is given before it is said so.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Sends a signal to a container's init, or to all its processes.
 pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
@@ -43,7 +45,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
         Ok(container) => container,
         Err(error) => return clean_half_made(root, id, force, error),
     };
-    let status = container.status()?;
+    let status = status_soon(&container, force)?;
     match status {
         Status::Stopped => {}
         _ if force => {}
@@ -66,6 +68,18 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
         }
     }
     container.forget()
+}
+
+/// What is true of the container, once a command that has only just been started had a moment to end.
+fn status_soon(container: &Container, force: bool) -> Result<Status> {
+    if container.status()? == Status::Running
+        && !force
+        && let Ok((init, _)) = container.open_init()
+    {
+        let limit = Timespec::try_from(MOMENT).unwrap_or_default();
+        let _ = poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&limit));
+    }
+    container.status()
 }
 
 /// Whoever made the directory was killed before it wrote down what it would do, and so before it did anything.

@@ -47,7 +47,7 @@ pub fn exec(
     let path = Path::new(&container.origin.cgroup).join(request.cgroup.as_deref().unwrap_or("").trim_start_matches('/'));
     let group = cgroup::Group::find(&hierarchies, &path);
     let program = plan(container, process, &becoming, &host, &group, request);
-    let mut wires = Wires::new()?;
+    let mut wires = Wires::above(3 + request.preserve_fds)?;
     wires.add_release()?;
     wires.give(Input::Target, init)?;
     match console.filter(|_| process.terminal) {
@@ -83,7 +83,7 @@ fn run(container: &Container, program: &Program, child: &Child, wires: &mut Wire
     loop {
         match wires.read_report(program).map_err(become_process::explain)? {
             Report::Reached => {
-                notify::hand_over_of(container, pid)?;
+                notify::hand_over(container, pid)?;
                 wires.release();
             }
             Report::Closed => return Ok(()),

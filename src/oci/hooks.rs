@@ -46,7 +46,8 @@ pub fn run(container: &Container, point: &str, hooks: &[Hook], status: Status) -
     })
 }
 
-/// Runs the hooks of a point in the container's namespaces. Its init is at a place where it waits.
+/// Runs the hooks of a point in the container's namespaces. Its init is at a place where it waits. Hooks right before the command have its
+/// environment, unless they have their own.
 pub fn run_inside(container: &Container, point: &str, hooks: &[Hook], status: Status) -> Result<()> {
     each(container, point, hooks, status, |hook, state| {
         let (init, _) = container.open_init()?;
@@ -64,7 +65,14 @@ pub fn run_inside(container: &Container, point: &str, hooks: &[Hook], status: St
         } else {
             bytes(&hook.args)
         };
-        program.execute(&[hook.path.as_bytes().to_vec()], &arguments, &bytes(&hook.env));
+        let own = container
+            .config
+            .process
+            .as_ref()
+            .map(|process| &process.env)
+            .filter(|_| point == "startContainer");
+        let environment = own.filter(|_| hook.env.is_empty()).unwrap_or(&hook.env);
+        program.execute(&[hook.path.as_bytes().to_vec()], &arguments, &bytes(environment));
         let mut wires = Wires::new()?;
         wires.add_release()?;
         wires.give(Input::Target, init)?;

@@ -57,7 +57,7 @@ impl Log {
 
     pub fn error(mut self, error: &Error) {
         self.write("error", &error.to_string());
-        let _ = writeln!(std::io::stderr(), "{}: {error}", super::NAME);
+        let _ = writeln!(std::io::stderr(), "{}: error: {error}", super::NAME);
     }
 
     fn write(&mut self, level: &str, text: &str) {

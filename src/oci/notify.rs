@@ -27,14 +27,8 @@ struct ProcessState<'a> {
 /// How the kernel names such a descriptor.
 const LISTENER: &str = "anon_inode:seccomp notify";
 
-/// Sends the listener of the container's init to where the configuration says.
-pub fn hand_over(container: &Container) -> Result<()> {
-    let (_, process) = container.open_init()?;
-    hand_over_of(container, process.pid)
-}
-
 /// Sends the listener of a process that has just set a filter, and waits.
-pub fn hand_over_of(container: &Container, pid: i32) -> Result<()> {
+pub fn hand_over(container: &Container, pid: i32) -> Result<()> {
     let Some(seccomp) = &container.config.linux.seccomp else {
         return Ok(());
     };

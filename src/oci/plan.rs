@@ -298,11 +298,18 @@ impl<'a> Planner<'a> {
         isolation::schedule(program, &becoming.scheduling);
         isolation::become_user(program, &self.facts.host, &becoming.process);
         isolation::leave_nothing(program, false, 3 + self.asked.preserve_fds);
+        // Whoever answers for calls must have the descriptor before the container is created; any other filter can come last.
+        let asks = becoming.process.filter.as_ref().is_some_and(|filter| filter.notifies);
+        if asks {
+            isolation::restrict(program, &self.facts.host, &becoming.process);
+        }
         if self.asked.waits {
             program.tell("the container is created");
             program.wait_for_start("the command is executed when it is started");
         }
-        isolation::restrict(program, &self.facts.host, &becoming.process);
+        if !asks {
+            isolation::restrict(program, &self.facts.host, &becoming.process);
+        }
         isolation::execute(program, &becoming.command);
         Ok(())
     }

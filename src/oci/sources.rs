@@ -88,6 +88,14 @@ pub fn read_mounts(config: &Config, bundle: &Path, tree: &mut Tree) -> Result<Ve
 fn place(tree: &Tree, planned: &Planned) -> Result<MountPoint> {
     let at = tree.place(&planned.target, planned.directory)?;
     let path = at.path();
+    let literal = String::from_utf8_lossy(&planned.target).trim_matches('/').to_string();
+    if ["proc", "sysfs"].contains(&planned.kind.as_str()) && path != literal.as_bytes() {
+        // A link would lead the mount elsewhere, and leave something else in its place (CVE-2019-19921, CVE-2023-27561).
+        return Err(Error::invalid(format!(
+            "`{}` must be mounted on ordinary directory, and this is a link",
+            planned.kind
+        )));
+    }
     let is_proc = path == b"proc" && (planned.kind == "proc" || is_kernels(planned));
     if !is_proc {
         isolation::check_cover(&path)?;
@@ -145,7 +153,10 @@ impl Sources {
 
     /// One more clone of a file.
     pub fn take_file(&mut self, path: &Path) -> Register {
-        let file = self.files.iter_mut().find(|(known, _)| known == path);
+        let file = self
+            .files
+            .iter_mut()
+            .find(|(known, clones)| known == path && !clones.is_empty());
         file.and_then(|(_, clones)| clones.pop()).expect("as many were counted")
     }
 }

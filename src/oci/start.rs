@@ -1,14 +1,12 @@
 //! `start`: the command of a container that was created.
 
 use std::fs::{self, File};
-use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use super::become_process::explain;
 use super::container::{Container, Status};
 use super::create::connect_to;
 use super::hooks;
-use super::notify;
 use crate::error::{Error, Result};
 use crate::program::Report;
 
@@ -40,16 +38,9 @@ pub fn after_start(container: &Container, warn: &dyn Fn(&str)) {
 
 /// Waits until the command is executed, or learns why it cannot be.
 fn await_command(container: &Container, init: OwnedFd) -> Result<()> {
-    let mut init = File::from(init);
-    loop {
-        match container.origin.tail.read_report(&mut init)? {
-            Report::Reached => {
-                notify::hand_over(container)?;
-                let _ = init.write_all(&[1]);
-            }
-            Report::Closed => return Ok(()),
-            Report::Failed(step, errno) => return Err(explain(container.origin.tail.failure(step, errno))),
-            Report::Forked(_) => return Err(Error::system("init reports a child where it has none")),
-        }
+    match container.origin.tail.read_report(&mut File::from(init))? {
+        Report::Closed => Ok(()),
+        Report::Failed(step, errno) => Err(explain(container.origin.tail.failure(step, errno))),
+        report => Err(Error::system(format!("init reports {report:?} instead of its end"))),
     }
 }

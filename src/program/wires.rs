@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Descriptors, Input, Program, Report};
@@ -18,17 +19,25 @@ pub struct Wires {
     release: Option<File>,
     init: Vec<OwnedFd>,
     numbers: Descriptors,
+    /// The lowest number of a descriptor that is init's.
+    lowest: i32,
 }
 
 impl Wires {
     /// The wires that every init has.
     pub fn new() -> Result<Wires> {
+        Wires::above(0)
+    }
+
+    /// The same, with numbers from `lowest` on: those below are for what the command inherits.
+    pub fn above(lowest: u32) -> Result<Wires> {
         let (report, theirs) = pipe()?;
         let mut wires = Wires {
             report: report.into(),
             release: None,
             init: Vec::new(),
             numbers: Descriptors::default(),
+            lowest: lowest as i32,
         };
         wires.give(Input::Report, theirs)?;
         Ok(wires)
@@ -51,6 +60,7 @@ impl Wires {
 
     /// Gives init a descriptor.
     pub fn give(&mut self, input: Input, fd: OwnedFd) -> Result<()> {
+        let fd = self.lift(fd)?;
         self.numbers.give(input, descriptor::keep_on_exec(&fd)?);
         self.init.push(fd);
         Ok(())
@@ -58,9 +68,17 @@ impl Wires {
 
     /// Has init inherit a descriptor that no step uses.
     pub fn leave(&mut self, fd: OwnedFd) -> Result<()> {
+        let fd = self.lift(fd)?;
         descriptor::keep_on_exec(&fd)?;
         self.init.push(fd);
         Ok(())
+    }
+
+    fn lift(&self, fd: OwnedFd) -> Result<OwnedFd> {
+        if fd.as_raw_fd() >= self.lowest {
+            return Ok(fd);
+        }
+        fcntl_dupfd_cloexec(&fd, self.lowest).doing(|| "copy a descriptor")
     }
 
     /// Starts init. Our copies of its ends are closed, so that we notice when it closes them.

@@ -8,7 +8,7 @@ use super::super::config::Config;
 use super::super::container::Status;
 use super::super::create::{Created, Request, connect_to, create};
 use super::super::plan::Asked;
-use super::super::{Command, Context, become_process, end, notify, start};
+use super::super::{Command, Context, become_process, end, start};
 use super::{container, id, number, print_json};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed, option, switch};
@@ -223,19 +223,13 @@ fn has_terminal(request: &Request) -> Result<bool> {
     Ok(config.process()?.terminal)
 }
 
-/// Waits until the command is executed, after the hooks that come right before it.
+/// Waits until the command is executed.
 fn run_command(created: &mut Created, warn: &dyn Fn(&str)) -> Result<()> {
-    loop {
-        let report = created.wires.read_report(&created.program).map_err(become_process::explain)?;
-        match report {
-            Report::Reached => {
-                notify::hand_over(&created.container)?;
-                created.wires.release();
-            }
-            _ => {
-                start::after_start(&created.container, warn);
-                return Ok(());
-            }
+    match created.wires.read_report(&created.program).map_err(become_process::explain)? {
+        Report::Closed => {
+            start::after_start(&created.container, warn);
+            Ok(())
         }
+        report => Err(Error::system(format!("init reports {report:?} instead of its end"))),
     }
 }
