@@ -55,7 +55,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
         }
     }
     let _lock = container.lock()?;
-    end(&container)?;
+    stop(&container)?;
     if let Some(scope) = container.scope()? {
         scope.stop()?;
     }
@@ -92,7 +92,7 @@ fn clean_half_made(root: &Root, id: &str, force: bool, error: Error) -> Result<(
 }
 
 /// Kills what still lives of a container, and waits until its init is gone.
-fn end(container: &Container) -> Result<()> {
+pub fn stop(container: &Container) -> Result<()> {
     let Ok((init, process)) = container.open_init() else {
         let _ = container.group()?.kill();
         return Ok(());

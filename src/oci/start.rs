@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use super::become_process::explain;
 use super::container::{Container, Status};
 use super::create::connect_to;
-use super::hooks;
+use super::{end, hooks};
 use crate::error::{Error, Result};
 use crate::program::Report;
 
@@ -19,7 +19,9 @@ pub fn start(container: &Container, warn: &dyn Fn(&str)) -> Result<()> {
         return Err(Error::conflict(format!("cannot start a container that is {}", super::word(status))).hint(hint));
     }
     let config = &container.config;
-    hooks::run_inside(container, "startContainer", &config.hooks.start_container, Status::Created)?;
+    let hooks = hooks::run_inside(container, "startContainer", &config.hooks.start_container, Status::Created);
+    // A container whose hooks fail is not started, nor can it ever be.
+    hooks.or_else(|error| end::stop(container).and(Err(error)))?;
     let init = connect_to(&container.file("start"))?;
     await_command(container, init)?;
     let _ = fs::remove_file(container.file("start"));
