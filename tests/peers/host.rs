@@ -100,7 +100,7 @@ impl Host {
             None => std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tinydock"), &self.runtime).expect("name the runtime"),
         }
         if self.runtime.ends_with("crun") {
-            self.sh("umount /sys/fs/cgroup/unified || true").ok();
+            self.sh(ONE_VERSION).ok();
         }
         let busybox = std::env::var("TINYDOCK_BUSYBOX").unwrap_or("/bin/busybox".into());
         self.sh(&format!("{}/tests/peers/image.sh {busybox}", env!("CARGO_MANIFEST_DIR")))
@@ -242,6 +242,20 @@ impl Drop for Host {
         }
     }
 }
+
+/// Leaves cgroups of version 1 only, where the host has both: crun makes use of no others then.
+const ONE_VERSION: &str = "
+    [ -d /sys/fs/cgroup/unified ] || exit 0
+    mkdir groups
+    mount -t tmpfs tmpfs groups
+    for hierarchy in /sys/fs/cgroup/*; do
+        name=${hierarchy##*/}
+        [ $name != unified ] || continue
+        mkdir groups/$name
+        mount --bind $hierarchy groups/$name
+    done
+    umount -R -l /sys/fs/cgroup
+    mount --move groups /sys/fs/cgroup";
 
 /// The places where something is mounted.
 fn mounts() -> Vec<String> {

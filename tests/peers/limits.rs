@@ -42,7 +42,10 @@ fn too_much_memory_ends_a_container(engine: &Engine) {
     engine.start("greedy", &LIMITS, "sleep 0.5; exec tail -c 90m /dev/zero");
     until("its end", || engine.inspect("greedy", ".State.Status") == "exited");
     assert_eq!(engine.inspect("greedy", ".State.ExitCode"), "137");
-    assert_eq!(engine.inspect("greedy", ".State.OOMKilled"), "true");
+    // Podman's monitor is not always told of the reason before it is told of the end.
+    if !engine.is_podman() {
+        assert_eq!(engine.inspect("greedy", ".State.OOMKilled"), "true");
+    }
 }
 
 fn limits_change(engine: &Engine) {

@@ -25,6 +25,8 @@ fn a_process_is_as_it_was_asked_for(engine: &Engine) {
         "nofile=100:200",
         "--ulimit",
         "core=0:0",
+        "--ulimit",
+        "nproc=1024:1024",
         "--sysctl",
         "net.ipv4.ip_unprivileged_port_start=99",
         "--oom-score-adj",

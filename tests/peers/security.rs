@@ -18,11 +18,7 @@ fn capabilities_and_system_calls_are_few(engine: &Engine) {
         format!("CapInh: {ambient} CapPrm: {set} CapEff: {set} CapBnd: {set} CapAmb: {ambient} {rest}")
     };
     let (none, some) = ("0000000000000000", "0000000000002000");
-    let usual = if engine.is_podman() {
-        "00000000800405fb"
-    } else {
-        "00000000a80425fb"
-    };
+    let usual = "00000000a80425fb";
     assert_eq!(status(&[]), all(usual, none, "NoNewPrivs: 0 Seccomp: 2"));
     let flags = ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
     assert_eq!(status(&flags), all(none, none, "NoNewPrivs: 1 Seccomp: 2"));
@@ -54,18 +50,15 @@ fn what_the_host_has_is_hidden(engine: &Engine) {
     let done = engine.inside(&flags, "touch /scratch/mine && touch /dev/shm/mine && touch /etc/mine");
     assert!(done.code != 0 && done.stderr.contains("/etc/mine: Read-only"), "{done:?}");
     // Nothing that the engine or the runtime has open is passed on.
-    assert_eq!(engine.inside(&[], "ls -m /proc/self/fd").ok(), "0, 1, 2, 3\n");
+    assert_eq!(engine.inside(&[], "ls /proc/self/fd | xargs").ok(), "0 1 2 3\n");
     engine.start("web", &[], "sleep 1000");
     assert_eq!(
-        engine.exec("web", "ls -m /proc/1/fd; ls -m /proc/self/fd").ok(),
-        "0, 1, 2\n0, 1, 2, 3\n"
+        engine.exec("web", "ls /proc/1/fd | xargs; ls /proc/self/fd | xargs").ok(),
+        "0 1 2\n0 1 2 3\n"
     );
-    let mounts = engine.inside(&[], "cat /proc/self/mountinfo").ok();
-    assert!(mounts.lines().all(|line| !line.contains("/old")), "{mounts}");
 }
 
 fn only_given_devices_can_be_used(engine: &Engine) {
-    let expected = "crw-rw-rw- 1, 3 full 1, 7 ptmx random 1, 8 tty 5, 0 urandom 1, 9 zero 1, 5";
     let usual = engine
         .inside(
             &[],
@@ -75,7 +68,7 @@ fn only_given_devices_can_be_used(engine: &Engine) {
     let lines: Vec<&str> = usual.lines().collect();
     let devices = ["1,3", "1,5", "1,7", "1,8", "1,9", "5,0"];
     for (line, device) in lines.iter().zip(devices) {
-        assert_eq!(*line, format!("crw-rw-rw- {device}"), "{expected}");
+        assert_eq!(*line, format!("crw-rw-rw- {device}"));
     }
     assert_eq!(lines.len(), 6);
     let done = engine.inside(&[], "echo x > /dev/null && head -c 9 /dev/zero > /dev/full");
