@@ -90,7 +90,8 @@ impl Host {
             "mount --make-rprivate /
             mount -t tmpfs tmpfs {directory}
             mount -t tmpfs -o mode=755 tmpfs /run
-            mkdir /run/lock
+            mkdir -p /run/lock /var/lib/cni
+            mount -t tmpfs tmpfs /var/lib/cni
             ip link set lo up
             echo 1 > /proc/sys/net/ipv4/ip_forward"
         ))

@@ -4,6 +4,7 @@
 //! Each test has a host of its own: see [`host::Host`]. `TINYDOCK_PEER_RUNTIME` is the path of another runtime, such as runc,
 //! to be used instead: a test that fails with it, too, tells nothing about tinydock.
 
+mod containerd;
 mod docker;
 mod engine;
 mod host;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod network;
 mod podman;
+mod pods;
 mod process;
 mod security;
 mod storage;

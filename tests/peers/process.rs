@@ -51,7 +51,13 @@ fn a_process_is_as_it_was_asked_for(engine: &Engine) {
 }
 
 fn a_process_joins_a_container(engine: &Engine) {
-    engine.start("web", &["-e", "A=first", "-m", "64m"], "touch /tmp/mine; sleep 1000");
+    engine.start(
+        "web",
+        &["-e", "A=first", "-m", "64m"],
+        "touch /tmp/mine; echo up; exec sleep 1000",
+    );
+    engine.until_logged("web", "up");
+    until("its command", || engine.exec("web", "cat /proc/1/comm").stdout == "sleep\n");
     let done = engine.exec("web", "echo out; echo wrong >&2; exit 7");
     assert_eq!(
         (done.code, done.stdout.as_str(), done.stderr.as_str()),
