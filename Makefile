@@ -6,7 +6,7 @@ PREFIX  ?= /usr/local
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
 BUSYBOX := $(or $(TINYDOCK_BUSYBOX),/bin/busybox)
 
-.PHONY: run build test lint bench install clean
+.PHONY: run build test test-peers lint bench install clean
 
 run: build ## Build, and run busybox in a container
 	$(call say,to make a container)
@@ -25,6 +25,12 @@ test: $(BUSYBOX) ## Run every test
 	scripts/packages.sh test
 	cargo test --locked --no-run
 	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --no-fail-fast
+
+test-peers: $(BUSYBOX) ## Run tinydock as the OCI runtime of Podman, Docker and containerd
+	$(call say,to make the namespaces and containers of the tests)
+	scripts/packages.sh peers
+	cargo test --locked --test peers --no-run
+	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --test peers
 
 lint:
 	cargo fmt --check

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs what Debian packages the build, the tests or the benchmark need and this machine lacks.
-# usage: scripts/packages.sh build|test|bench
+# Installs what Debian packages the build, the tests, the peers or the benchmark need and this machine lacks.
+# usage: scripts/packages.sh build|test|peers|bench
 set -euo pipefail
 
 case ${1:-} in
 build) packages=(busybox-static gcc) ;;
 test) packages=(busybox-static gcc strace iproute2 nftables redis-server redis-tools procps netcat-openbsd
     zstd qemu-system-x86 kmod cpio man-db) ;;
+peers) packages=(busybox-static podman conmon containernetworking-plugins docker.io containerd runc iptables iproute2 procps
+    netavark python3-grpcio python3-protobuf protobuf-compiler) ;;
 bench) packages=(busybox-static crun runc bubblewrap podman conmon containernetworking-plugins netavark docker.io
     iptables debootstrap strace iproute2) ;;
 *) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;
