@@ -6,7 +6,8 @@ use std::fs;
 use super::config::{Config, wrong};
 use super::lists;
 use super::process::{Capabilities as Names, Process as Configured, Rlimit};
-use crate::error::{Error, Result};
+use super::tree::Tree;
+use crate::error::{Error, Kind, Result};
 use crate::isolation::{self, Capabilities, Command, Host, Identity, Process, Scheduling, Ulimit};
 use crate::layer::View;
 use crate::program::Schedule;
@@ -16,6 +17,7 @@ use crate::program::flags::{Names as Flags, schedule};
 pub struct Becoming {
     pub process: Process,
     pub scheduling: Scheduling,
+    pub oom_score: Option<i32>,
     pub command: Command,
 }
 
@@ -43,6 +45,7 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
             keeps_groups: config.denies_groups(),
         },
         scheduling: read_scheduling(process, config)?,
+        oom_score: oom_score(process, warnings),
         command: Command {
             arguments: bytes(&process.args),
             environment: environment(&process.env),
@@ -221,10 +224,33 @@ fn read_memory_policy(config: &Config) -> Result<Option<(i64, Vec<u32>)>> {
     Ok(Some((mode, nodes)))
 }
 
+/// Checks that there is a command to execute. Engines tell a container that cannot be started by what `create` says.
+pub fn check_command(command: &Command, tree: &Tree, directory: &str) -> Result<()> {
+    let mut found = None;
+    for candidate in command.candidates() {
+        let path = [directory.as_bytes(), b"/", &candidate].concat();
+        let path = if candidate.starts_with(b"/") { candidate } else { path };
+        let mode = tree.mode(&path)?;
+        found = found.or(mode);
+        if mode.is_some_and(|mode| mode & libc::S_IFMT == libc::S_IFREG && mode & 0o111 != 0) {
+            return Ok(());
+        }
+    }
+    let name = String::from_utf8_lossy(&command.arguments[0]).into_owned();
+    let error = match found {
+        None => Error::new(
+            Kind::CommandNotFound,
+            "executable file not found in $PATH: no such file or directory",
+        ),
+        Some(_) => Error::new(Kind::CommandNotExecutable, "permission denied"),
+    };
+    Err(error.doing(format!("execute `{name}`")))
+}
+
 /// How soon the process is killed when memory is short, if that is to be changed. Who may not make it less likely than its own
 /// (capabilities(7), `CAP_SYS_RESOURCE`) goes without.
-pub fn oom_score(config: &Config, warnings: &mut Vec<String>) -> Option<i32> {
-    let asked = config.process.as_ref()?.oom_score_adj?;
+fn oom_score(process: &Configured, warnings: &mut Vec<String>) -> Option<i32> {
+    let asked = process.oom_score_adj?;
     let read = |name: &str| {
         fs::read_to_string(format!("/proc/self/{name}"))
             .ok()?
@@ -244,7 +270,6 @@ pub fn oom_score(config: &Config, warnings: &mut Vec<String>) -> Option<i32> {
 
 /// An error of a command that cannot be executed, in the words that engines look for.
 pub fn explain(error: Error) -> Error {
-    use crate::error::Kind;
     match error.kind {
         Kind::CommandNotFound => Error::new(
             Kind::CommandNotFound,

@@ -111,10 +111,7 @@ fn plan(
         &mut program,
         process.exec_cpu_affinity.as_ref().map(|affinity| affinity.last.as_str()),
     );
-    if let Some(adjustment) = process
-        .oom_score_adj
-        .filter(|_| isolation::may(crate::program::flags::capability::SYS_RESOURCE))
-    {
+    if let Some(adjustment) = becoming.oom_score {
         isolation::prefer_to_kill(&mut program, adjustment);
     }
     let root = enter::join(&mut program, container);

@@ -10,6 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::become_process::Becoming;
 use super::birth;
 use super::config::{Config, wrong};
 use super::cover::Covers;
@@ -101,7 +102,9 @@ impl<'a> Planner<'a> {
         let covers = Covers::find(&tree, &self.config.linux)?;
         let devices = devices::Devices::of(self.config, &self.namespaces, &mounts);
 
-        self.begin(cgroup)?;
+        let becoming = self.read_process(&tree)?;
+
+        self.begin(cgroup, &becoming);
         let early = self.open_early();
         let mut sources = Sources::open(&mut self.program, &root_path, &mounts, self.namespaces.forks());
         devices.open(&mut self.program, &mut sources);
@@ -126,23 +129,22 @@ impl<'a> Planner<'a> {
         mounts::protect(&mut self.program, root, &mounts);
         covers.apply(&mut self.program, &mut sources, root)?;
         self.enter_root(root);
-        self.become_command(&tree, directory, terminal)?;
+        self.become_command(&becoming, directory, terminal);
         Ok(mounts)
     }
 
-    fn begin(&mut self, cgroup: &cgroup::Plan) -> Result<()> {
+    fn begin(&mut self, cgroup: &cgroup::Plan, becoming: &Becoming) {
         self.program.concept(Concept::ProcessIsolation);
         self.program
             .unblock_signals("the command starts with no signal blocked, whatever we were started with");
         self.program.umask(0, "modes are what they are said to be");
-        if let Some(adjustment) = become_process::oom_score(self.config, &mut self.warnings) {
+        if let Some(adjustment) = becoming.oom_score {
             isolation::prefer_to_kill(&mut self.program, adjustment);
         }
         if self.facts.systemd {
             self.program.wait(Input::Release, "systemd has made the cgroups around it");
         }
         cgroup::enter(&mut self.program, cgroup);
-        Ok(())
     }
 
     /// What is opened while the host's `/proc` is there and no other.
@@ -281,11 +283,16 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn become_command(&mut self, tree: &Tree, directory: Register, terminal: Option<Register>) -> Result<()> {
-        let config = self.config;
-        let process = config.process()?;
-        let mut becoming = become_process::read(process, config, &self.facts.host, &mut self.warnings)?;
+    /// What the command is to be. It must be there.
+    fn read_process(&mut self, tree: &Tree) -> Result<Becoming> {
+        let process = self.config.process()?;
+        let mut becoming = become_process::read(process, self.config, &self.facts.host, &mut self.warnings)?;
+        become_process::check_command(&becoming.command, tree, &process.cwd)?;
         become_process::add_home(&mut becoming.command, tree.root(), process.user.uid)?;
+        Ok(becoming)
+    }
+
+    fn become_command(&mut self, becoming: &Becoming, directory: Register, terminal: Option<Register>) {
         let program = &mut self.program;
         isolation::begin_session(program, terminal);
         isolation::open_streams(program, terminal, directory);
@@ -311,7 +318,6 @@ impl<'a> Planner<'a> {
             isolation::restrict(program, &self.facts.host, &becoming.process);
         }
         isolation::execute(program, &becoming.command);
-        Ok(())
     }
 }
 

@@ -1,7 +1,10 @@
 //! What is at a path of the container, as far as that can be known before there is a container: the root and the parts of the host
 //! that are shown in it are there, `/proc` and `/sys` are the same kernel's, and what else is mounted is empty.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -11,6 +14,7 @@ use crate::error::Result;
 use crate::layer::{MountPoint, View};
 
 pub struct Tree {
+    path: PathBuf,
     root: View,
     mounts: Vec<Place>,
 }
@@ -39,6 +43,7 @@ fn names(path: &[u8]) -> Vec<Vec<u8>> {
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
         Ok(Tree {
+            path: root.to_path_buf(),
             root: View::new(&[root.to_path_buf()])?,
             mounts: Vec::new(),
         })
@@ -78,23 +83,24 @@ impl Tree {
         });
     }
 
-    /// Whether a path is, or is below, something that was mounted; and what kind of file is there.
+    /// What kind of file is at a path, if anything is.
     pub fn kind(&self, path: &[u8]) -> Result<Option<FileType>> {
+        Ok(self.mode(path)?.map(FileType::from_raw_mode))
+    }
+
+    /// The mode of the file at a path, with its kind, if anything is there.
+    pub fn mode(&self, path: &[u8]) -> Result<Option<u32>> {
         let path = names(path);
         let Some(place) = self.covering(&path) else {
-            return Ok(self.root.resolve(&path.join(&b'/'))?.kind);
+            return mode_below(&self.path, &self.root, &path.join(&b'/'));
         };
         let rest = path[place.path.len()..].join(&b'/');
         match &place.content {
             Content::Empty => Ok(None),
-            Content::Host(source, true) => Ok(View::new(&[source.clone()])?.resolve(&rest)?.kind),
-            Content::Host(..) => Ok(rest.is_empty().then_some(FileType::RegularFile)),
-            Content::Kernel(at) => {
-                let path = Path::new(at).join(String::from_utf8_lossy(&rest).as_ref());
-                Ok(fs::metadata(path)
-                    .ok()
-                    .map(|metadata| FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&metadata))))
-            }
+            Content::Host(source, true) => mode_below(source, &View::new(std::slice::from_ref(source))?, &rest),
+            Content::Host(source, false) if rest.is_empty() => Ok(mode_of(source)),
+            Content::Host(..) => Ok(None),
+            Content::Kernel(at) => Ok(mode_of(&Path::new(at).join(OsStr::from_bytes(&rest)))),
         }
     }
 
@@ -102,4 +108,18 @@ impl Tree {
     fn covering(&self, path: &[Vec<u8>]) -> Option<&Place> {
         self.mounts.iter().rev().find(|place| path.starts_with(&place.path))
     }
+}
+
+/// The mode of what a path means in a directory that is taken for the root.
+fn mode_below(directory: &Path, view: &View, path: &[u8]) -> Result<Option<u32>> {
+    let resolved = view.resolve(path)?;
+    let path = directory.join(OsStr::from_bytes(&resolved.path.join(&b'/')));
+    Ok(resolved
+        .kind
+        .and_then(|_| fs::symlink_metadata(path).ok())
+        .map(|metadata| metadata.mode()))
+}
+
+fn mode_of(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|metadata| metadata.mode())
 }
