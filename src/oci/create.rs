@@ -32,7 +32,7 @@ use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Host};
 use crate::kernel::process::Child;
 use crate::kernel::signal;
-use crate::program::flags::clone;
+use crate::program::flags::{capability, clone};
 use crate::program::{Input, Program, Report, Wires};
 use crate::store::{Lock, clock, write};
 
@@ -62,14 +62,20 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
     let config = Config::read(&bundle)?;
     check_console(&config, console.is_some())?;
     let cgroup = cgroup_path(&config, &request.id, root.systemd_cgroup)?;
+    // Who is not root has no cgroups to make others in; a limit that is asked for is an error then.
+    let privileged = isolation::may(capability::SYS_ADMIN);
     let facts = Facts {
         host: host_of(&config),
-        hierarchies: Hierarchies::all()?,
+        hierarchies: if privileged {
+            Hierarchies::all()?
+        } else {
+            Hierarchies::default()
+        },
         bundle: bundle.clone(),
         cgroup: cgroup.clone(),
         id: request.id.clone(),
         systemd: root.systemd_cgroup,
-        privileged: isolation::may(crate::program::flags::capability::SYS_ADMIN),
+        privileged,
     };
     let plan = plan(&config, &facts, request.asked)?;
     plan.warnings.iter().for_each(|warning| warn(warning));
