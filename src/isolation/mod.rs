@@ -14,6 +14,7 @@ mod command;
 mod devices;
 mod host;
 mod kernel_mounts;
+mod labels;
 mod masks;
 mod process;
 mod root;
@@ -32,6 +33,7 @@ pub use capabilities::{Capabilities, known as known_capabilities, may, names as 
 pub use command::{Command, environment};
 pub use host::Host;
 pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
+pub use labels::{LabelFiles, Labels, has_apparmor, has_selinux};
 pub use masks::check_cover;
 pub use process::{Process, become_user, begin_session, execute, leave_nothing, open_streams, restrict};
 pub use root::enter_root;

@@ -8,7 +8,7 @@ use super::lists;
 use super::process::{Capabilities as Names, Process as Configured, Rlimit};
 use super::tree::Tree;
 use crate::error::{Error, Kind, Result};
-use crate::isolation::{self, Capabilities, Command, Host, Identity, Process, Scheduling, Ulimit};
+use crate::isolation::{self, Capabilities, Command, Host, Identity, Labels, Process, Scheduling, Ulimit};
 use crate::layer::View;
 use crate::program::Schedule;
 use crate::program::flags::{Names as Flags, schedule};
@@ -18,6 +18,7 @@ pub struct Becoming {
     pub process: Process,
     pub scheduling: Scheduling,
     pub oom_score: Option<i32>,
+    pub labels: Labels,
     pub command: Command,
 }
 
@@ -46,6 +47,8 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
         },
         scheduling: read_scheduling(process, config)?,
         oom_score: oom_score(process, warnings),
+        labels: Labels::of(&process.apparmor_profile, &process.selinux_label)
+            .map_err(|error| wrong("process.apparmorProfile", error))?,
         command: Command {
             arguments: bytes(&process.args),
             environment: environment(&process.env),

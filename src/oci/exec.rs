@@ -114,6 +114,7 @@ fn plan(
     if let Some(adjustment) = becoming.oom_score {
         isolation::prefer_to_kill(&mut program, adjustment);
     }
+    let labels = becoming.labels.open(&mut program);
     let root = enter::join(&mut program, container);
     let directory = MountPoint::existing(process.cwd.as_bytes()).open(&mut program, root, "the working directory");
     let terminal = process.terminal.then(|| open_terminal(&mut program, process, root));
@@ -121,6 +122,7 @@ fn plan(
     program.join_keyring(&format!("_ses.{}", container.id), "the container's keys");
     isolation::schedule(&mut program, &becoming.scheduling);
     isolation::become_user(&mut program, host, &becoming.process);
+    becoming.labels.set(&mut program, labels);
     isolation::leave_nothing(&mut program, false, 3 + request.preserve_fds);
     let early = becoming
         .process

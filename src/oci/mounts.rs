@@ -5,15 +5,17 @@ use crate::cgroup::{self, Hierarchies};
 use crate::program::flags::{mount_attr, open};
 use crate::program::{Concept, Fd, MountChange, Program, Register};
 
-/// What mounts of cgroups show.
-pub struct Cgroups<'a> {
+/// What mounts depend on beside themselves.
+pub struct Surroundings<'a> {
+    /// The label that file systems of the container's own have, where there is SELinux.
+    pub label: &'a str,
     pub hierarchies: &'a Hierarchies,
     /// The container's cgroup below each tree's mount, where it has no cgroup namespace to hide what is above it.
     pub shown: Option<&'a str>,
 }
 
 /// Writes the steps that mount one of the mounts.
-pub fn mount(program: &mut Program, sources: &Sources, cgroups: &Cgroups, planned: &Planned) {
+pub fn mount(program: &mut Program, sources: &Sources, around: &Surroundings, planned: &Planned) {
     let root = sources.root();
     program.concept(Concept::FileSystemLayering);
     if let Some(clone) = sources.bind(program, planned) {
@@ -26,13 +28,13 @@ pub fn mount(program: &mut Program, sources: &Sources, cgroups: &Cgroups, planne
         let target = open_place(program, root, planned);
         cgroup::mount_at(
             program,
-            cgroups.hierarchies,
-            cgroups.shown,
+            around.hierarchies,
+            around.shown,
             target,
             planned.options.is_read_only(),
         );
     } else {
-        new(program, root, planned);
+        new(program, root, planned, around.label);
     }
 }
 
@@ -48,13 +50,16 @@ fn open_place(program: &mut Program, root: Register, planned: &Planned) -> Regis
     at.open(program, root, "its place, wherever links lead within the root")
 }
 
-fn new(program: &mut Program, root: Register, planned: &Planned) {
+fn new(program: &mut Program, root: Register, planned: &Planned, label: &str) {
     let options = &planned.options;
     let mut data: Vec<(&str, &str)> = options
         .data
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
+    if !label.is_empty() && ["tmpfs", "mqueue", "devpts"].contains(&planned.kind.as_str()) {
+        data.push(("context", label));
+    }
     if !planned.source.is_empty() {
         data.insert(0, ("source", &planned.source));
     }

@@ -15,7 +15,7 @@ use super::birth;
 use super::config::{Config, wrong};
 use super::cover::Covers;
 use super::mount_options::propagation_of;
-use super::mounts::{self, Cgroups};
+use super::mounts::{self, Surroundings};
 use super::namespaces::Namespaces;
 use super::settings;
 use super::sources::{Planned, Sources, read_mounts};
@@ -23,7 +23,7 @@ use super::tree::Tree;
 use super::{become_process, devices};
 use crate::cgroup::{self, Hierarchies};
 use crate::error::Result;
-use crate::isolation::{self, Host};
+use crate::isolation::{self, Host, LabelFiles};
 use crate::layer::MountPoint;
 use crate::network;
 use crate::program::flags::{clone, propagation};
@@ -110,11 +110,12 @@ impl<'a> Planner<'a> {
         devices.open(&mut self.program, &mut sources);
         covers.open(&mut self.program, &mut sources)?;
         self.be_born(&early);
+        let labels = becoming.labels.open(&mut self.program);
         self.isolate();
         let root = self.attach_root(&sources, &root_path);
-        let cgroups = self.cgroups();
+        let around = self.surroundings();
         for mount in &mounts {
-            mounts::mount(&mut self.program, &sources, &cgroups, mount);
+            mounts::mount(&mut self.program, &sources, &around, mount);
         }
         devices.make(&mut self.program, &tree, &mut sources)?;
         let terminal = devices.open_terminal(&mut self.program, &tree, root)?;
@@ -129,7 +130,7 @@ impl<'a> Planner<'a> {
         mounts::protect(&mut self.program, root, &mounts);
         covers.apply(&mut self.program, &mut sources, root)?;
         self.enter_root(root);
-        self.become_command(&becoming, directory, terminal);
+        self.become_command(&becoming, labels, directory, terminal);
         Ok(mounts)
     }
 
@@ -236,8 +237,13 @@ impl<'a> Planner<'a> {
         sources.root()
     }
 
-    fn cgroups(&self) -> Cgroups<'a> {
-        Cgroups {
+    fn surroundings(&self) -> Surroundings<'a> {
+        Surroundings {
+            label: if isolation::has_selinux() {
+                &self.config.linux.mount_label
+            } else {
+                ""
+            },
             hierarchies: &self.facts.hierarchies,
             shown: (!self.namespaces.has(clone::NEWCGROUP)).then_some(self.facts.cgroup.as_str()),
         }
@@ -292,7 +298,7 @@ impl<'a> Planner<'a> {
         Ok(becoming)
     }
 
-    fn become_command(&mut self, becoming: &Becoming, directory: Register, terminal: Option<Register>) {
+    fn become_command(&mut self, becoming: &Becoming, labels: LabelFiles, directory: Register, terminal: Option<Register>) {
         let program = &mut self.program;
         isolation::begin_session(program, terminal);
         isolation::open_streams(program, terminal, directory);
@@ -304,6 +310,7 @@ impl<'a> Planner<'a> {
         }
         isolation::schedule(program, &becoming.scheduling);
         isolation::become_user(program, &self.facts.host, &becoming.process);
+        becoming.labels.set(program, labels);
         isolation::leave_nothing(program, false, 3 + self.asked.preserve_fds);
         // Whoever answers for calls must have the descriptor before the container is created; any other filter can come last.
         let asks = becoming.process.filter.as_ref().is_some_and(|filter| filter.notifies);
