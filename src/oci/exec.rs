@@ -65,6 +65,9 @@ pub fn exec(
 }
 
 fn check(container: &Container, request: &Request) -> Result<()> {
+    if request.cgroup.as_deref().unwrap_or("").split('/').any(|name| name == "..") {
+        return Err(Error::invalid("`--cgroup` leads upwards").hint("it is a path below the container's own cgroup"));
+    }
     match container.status()? {
         Status::Stopped | Status::Creating => Err(Error::conflict("cannot exec in a stopped container: container not running")),
         Status::Paused if !request.ignore_paused => {
@@ -117,14 +120,15 @@ fn plan(
     {
         isolation::prefer_to_kill(&mut program, adjustment);
     }
-    let root = enter::join(&mut program, container);
+    enter::join(&mut program, container);
+    let root = enter::root(&mut program, container);
     let directory = MountPoint::existing(process.cwd.as_bytes()).open(&mut program, root, "the working directory");
     let terminal = process.terminal.then(|| open_terminal(&mut program, process, root));
     isolation::open_streams(&mut program, terminal, directory);
     program.join_keyring(&format!("_ses.{}", container.id), "the container's keys");
     isolation::schedule(&mut program, &becoming.scheduling);
     isolation::become_user(&mut program, host, &becoming.process);
-    isolation::leave_nothing(&mut program, false, 3 + request.preserve_fds);
+    isolation::leave_nothing(&mut program, false, request.preserve_fds.saturating_add(3));
     let early = becoming
         .process
         .filter

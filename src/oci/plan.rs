@@ -97,14 +97,14 @@ impl<'a> Planner<'a> {
         let root_path = self.config.root(&self.facts.bundle);
         let mut tree = Tree::new(&root_path).map_err(|error| wrong("root.path", error))?;
         let mut mounts = read_mounts(self.config, &self.facts.bundle, &mut tree)?;
-        settings::number_mounts(&mut mounts, self.config);
+        settings::number_mounts(&mut mounts, self.config)?;
         let covers = Covers::find(&tree, &self.config.linux)?;
         let devices = devices::Devices::of(self.config, &self.namespaces, &mounts);
 
         self.begin(cgroup)?;
         let early = self.open_early();
         let mut sources = Sources::open(&mut self.program, &root_path, &mounts, self.namespaces.forks());
-        devices.open(&mut self.program, &mut sources);
+        devices.open(&mut self.program, &mut sources)?;
         covers.open(&mut self.program, &mut sources)?;
         self.be_born(&early);
         self.isolate();
@@ -216,7 +216,7 @@ impl<'a> Planner<'a> {
     fn attach_root(&mut self, sources: &Sources, path: &Path) -> Register {
         self.program.concept(Concept::FileSystemLayering);
         let at: &[u8] = match () {
-            () if self.asked.no_pivot => b"/",
+            () if self.asked.no_pivot && self.namespaces.has(clone::NEWNS) => b"/",
             () if self.namespaces.has(clone::NEWUSER) => b"/proc",
             () => path.as_os_str().as_encoded_bytes(),
         };
@@ -297,7 +297,7 @@ impl<'a> Planner<'a> {
         }
         isolation::schedule(program, &becoming.scheduling);
         isolation::become_user(program, &self.facts.host, &becoming.process);
-        isolation::leave_nothing(program, false, 3 + self.asked.preserve_fds);
+        isolation::leave_nothing(program, false, self.asked.preserve_fds.saturating_add(3));
         if self.asked.waits {
             program.tell("the container is created");
             program.wait_for_start("the command is executed when it is started");
