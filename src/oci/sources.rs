@@ -145,7 +145,11 @@ impl Sources {
 
     /// One more clone of a file.
     pub fn take_file(&mut self, path: &Path) -> Register {
-        let file = self.files.iter_mut().find(|(known, _)| known == path);
+        // A file can be needed for several reasons, and then is there several times.
+        let file = self
+            .files
+            .iter_mut()
+            .find(|(known, clones)| known == path && !clones.is_empty());
         file.and_then(|(_, clones)| clones.pop()).expect("as many were counted")
     }
 }
