@@ -34,7 +34,9 @@ pub fn copy_up(root: &Path, planned: &Planned) -> Result<OwnedFd> {
     let mount = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     let place = String::from_utf8_lossy(&planned.at.path()).into_owned();
     if let Some(from) = open_place(root, &place).doing(|| format!("open `{place}` of the root"))? {
-        copy_directory(&from, &mount).doing(|| format!("copy `{place}` of the root"))?;
+        // A mount as such can only be referred to.
+        let to = openat(&mount, ".", DIRECTORY, Mode::empty())?;
+        copy_directory(&from, &to).doing(|| format!("copy `{place}` of the root"))?;
     }
     Ok(mount)
 }
