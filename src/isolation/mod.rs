@@ -35,7 +35,7 @@ pub use host::Host;
 pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
 pub use labels::{LabelFiles, Labels, has_apparmor, has_selinux};
 pub use masks::check_cover;
-pub use process::{Process, become_user, begin_session, execute, leave_nothing, open_streams, restrict};
+pub use process::{Process, become_user, begin_session, check_filter, execute, leave_nothing, open_streams, restrict};
 pub use root::enter_root;
 pub use scheduling::{Scheduling, prefer_to_kill, schedule};
 pub use seccomp::{Filter, Profile, Seccomp, compile as compile_profile};

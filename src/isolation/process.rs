@@ -2,6 +2,7 @@
 
 use super::seccomp::Filter;
 use super::{Capabilities, Command, Host, Identity, Ulimit, capabilities, ulimits};
+use crate::error::{Error, Result};
 use crate::program::flags::{capability as cap, prctl};
 use crate::program::{Concept, Fd, Input, Program, Register};
 
@@ -73,6 +74,27 @@ impl Process {
             _ => 0,
         }
     }
+}
+
+/// Checks that a filter lets through what is left to do once it is set: otherwise the process would fail, or end without a word, when
+/// nobody can tell why any more.
+pub fn check_filter(process: &Process) -> Result<()> {
+    let Some(filter) = &process.filter else { return Ok(()) };
+    let refused = |call: &str, what: &str| Err(Error::invalid(format!("does not permit `{call}`, {what}")));
+    // Nobody answers before they have the descriptor on which they are asked.
+    for (call, number) in [("write", libc::SYS_write), ("read", libc::SYS_read)] {
+        if filter.notifies && !filter.permits(number as u32) {
+            return refused(call, "with which the descriptor is handed over on which the filter asks");
+        }
+    }
+    if process.for_filter() != 0 && !filter.permits_or_asks(libc::SYS_capset as u32) {
+        let what = "with which the process gives up the capability that setting the filter took";
+        return refused("capset", what).map_err(|error| error.hint("with `noNewPrivileges` it takes none"));
+    }
+    if !filter.permits_or_asks(libc::SYS_execve as u32) {
+        return refused("execve", "with which the command is executed");
+    }
+    Ok(())
 }
 
 /// Writes the steps after which the kernel refuses what the container is not trusted with. Nothing but what the filter allows can

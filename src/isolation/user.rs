@@ -24,7 +24,7 @@ impl Users {
     pub fn find(&self, text: &str) -> Result<Identity> {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
         let user = if user.is_empty() { "0" } else { user };
-        let number: Option<u32> = user.parse().ok();
+        let number = number(user);
         let entry = records(&self.passwd)
             .find(|fields| fields.len() >= 6 && (fields[0] == user.as_bytes() || (number.is_some() && parse(fields[2]) == number)));
         let mut identity = match (&entry, number) {
@@ -64,7 +64,7 @@ impl Users {
 
     fn find_group(&self, text: &str) -> Result<u32> {
         let found = records(&self.group).find(|fields| fields.len() >= 3 && fields[0] == text.as_bytes());
-        let number = found.and_then(|fields| parse(fields[2])).or_else(|| text.parse().ok());
+        let number = found.and_then(|fields| parse(fields[2])).or_else(|| number(text));
         number.ok_or_else(|| Error::not_found(format!("no group `{text}` in the image's group file")))
     }
 
@@ -87,7 +87,12 @@ fn records(text: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
 }
 
 fn parse(field: &[u8]) -> Option<u32> {
-    std::str::from_utf8(field).ok()?.parse().ok()
+    number(std::str::from_utf8(field).ok()?)
+}
+
+/// A number of a user or group. The largest is none: setresuid(2) takes it for "as it is", which is root.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
 #[cfg(test)]
@@ -133,6 +138,7 @@ mod tests {
 
     #[test]
     fn unknown_users_and_groups_are_named() {
+        assert!(users().find("4294967295").is_err() && users().find("www:4294967295").is_err());
         assert!(users().find("nobody").unwrap_err().to_string().contains("`nobody`"));
         assert!(users().find("www:staff").unwrap_err().to_string().contains("`staff`"));
     }

@@ -86,6 +86,10 @@ impl Child {
     pub fn adopt(pid: i32) -> io::Result<Child> {
         let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
         let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
+        // The number may have come from where a container can write: one that is not ours is an error, and is not waited for, let
+        // alone killed.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(rustix::process::WaitId::PidFd(pidfd.as_fd()), look)?;
         Ok(Child { pid, pidfd })
     }
 

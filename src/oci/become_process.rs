@@ -30,7 +30,17 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
         .map(|(n, limit)| read_limit(n, limit, warnings))
         .collect::<Result<_>>()?;
     let user = &process.user;
-    Ok(Becoming {
+    for (field, label) in [
+        ("apparmorProfile", &process.apparmor_profile),
+        ("selinuxLabel", &process.selinux_label),
+    ] {
+        if !label.is_empty() {
+            warnings.push(format!(
+                "`process.{field}` is not supported: the process runs without `{label}`"
+            ));
+        }
+    }
+    let read = Becoming {
         process: Process {
             identity: Identity {
                 user: user.uid,
@@ -53,7 +63,9 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
             arguments: bytes(&process.args),
             environment: environment(&process.env),
         },
-    })
+    };
+    isolation::check_filter(&read.process).map_err(|error| wrong("linux.seccomp", error))?;
+    Ok(read)
 }
 
 /// The lines of an environment, of which the last counts where a name is there twice.
@@ -81,13 +93,13 @@ pub fn add_home(command: &mut Command, root: &View, user: u32) -> Result<()> {
 
 fn read_capabilities(names: Option<&Names>, host: &Host, warnings: &mut Vec<String>) -> Capabilities {
     let Some(names) = names else { return Capabilities::default() };
-    let mut unknown: Vec<&str> = Vec::new();
+    let mut unknown: Vec<String> = Vec::new();
     let mut read = |names: &[String]| {
         let mut set = 0;
         for name in names {
             match isolation::parse_capability(name) {
                 Ok(bit) => set |= bit,
-                Err(_) if !unknown.contains(&name.as_str()) => unknown.push(Box::leak(name.clone().into_boxed_str())),
+                Err(_) if !unknown.contains(name) => unknown.push(name.clone()),
                 Err(_) => {}
             }
         }
@@ -165,7 +177,7 @@ fn read_schedule(process: &Configured) -> Result<Option<Schedule>> {
             .ok_or_else(|| wrong(&format!("process.scheduler.flags[{n}]"), format!("there is no `{name}`")))?
             .1;
     }
-    if asked.runtime > asked.deadline.max(asked.runtime) || (asked.period != 0 && asked.deadline > asked.period) {
+    if (asked.deadline != 0 && asked.runtime > asked.deadline) || (asked.period != 0 && asked.deadline > asked.period) {
         return Err(wrong("process.scheduler", "runtime, deadline and period must not decrease"));
     }
     Ok(Some(Schedule {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::linux::{IdMapping, Linux};
+use super::linux::{IdMapping, Linux, check_mappings};
 use super::process::Process;
 use crate::cgroup::{self, Resources};
 use crate::error::{Doing, Error, Result};
@@ -80,6 +80,9 @@ pub struct Hook {
     pub timeout: Option<u64>,
 }
 
+/// The longest name of a host (uname(2)).
+const LONGEST_NAME: usize = 64;
+
 impl Config {
     /// Reads and checks the configuration of a bundle.
     pub fn read(bundle: &Path) -> Result<Config> {
@@ -115,7 +118,7 @@ impl Config {
         own && !rustix::process::geteuid().is_root()
     }
 
-    fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.oci_version.split('.').next() != Some("1") {
             return Err(wrong("ociVersion", format!("`{}` is not a version 1", self.oci_version)));
         }
@@ -126,8 +129,25 @@ impl Config {
             process.check()?;
         }
         for (n, mount) in self.mounts.iter().enumerate() {
-            if mount.destination.is_empty() || mount.destination.contains('\0') {
-                return Err(wrong(&format!("mounts[{n}].destination"), "is missing or no path"));
+            if mount.destination.is_empty() {
+                return Err(wrong(&format!("mounts[{n}].destination"), "is missing"));
+            }
+            if mount.uid_mappings.is_empty() != mount.gid_mappings.is_empty() {
+                return Err(wrong(
+                    &format!("mounts[{n}].uidMappings"),
+                    "and `gidMappings` are given together or not at all",
+                ));
+            }
+            check_mappings(&format!("mounts[{n}].uidMappings"), &mount.uid_mappings)?;
+            check_mappings(&format!("mounts[{n}].gidMappings"), &mount.gid_mappings)?;
+        }
+        // Without a namespace of its own, the names would be the host's.
+        for (field, name) in [("hostname", &self.hostname), ("domainname", &self.domainname)] {
+            if !name.is_empty() && !self.linux.has("uts") {
+                return Err(wrong(field, "needs a uts namespace"));
+            }
+            if name.len() > LONGEST_NAME {
+                return Err(wrong(field, format!("is longer than {LONGEST_NAME} bytes")));
             }
         }
         self.hooks.check()?;
@@ -175,6 +195,9 @@ impl Hooks {
 pub fn parse<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T> {
     let mut json: Value = serde_json::from_slice(bytes).map_err(Error::invalid)?;
     drop_nulls(&mut json);
+    if let Some(place) = find_nul(&json) {
+        return Err(wrong(place.trim_start_matches('.'), "has a NUL in it"));
+    }
     serde_path_to_error::deserialize(json).map_err(|error| {
         let field = error.path().to_string();
         wrong(&field, error.into_inner())
@@ -190,6 +213,22 @@ fn drop_nulls(json: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(drop_nulls),
         _ => {}
+    }
+}
+
+/// Where there is a NUL in a text, or in a name: the kernel would take the text to end there.
+fn find_nul(json: &Value) -> Option<String> {
+    match json {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Object(map) => map.iter().find_map(|(name, value)| match name.contains('\0') {
+            true => Some(format!(".{}", name.escape_debug())),
+            false => find_nul(value).map(|place| format!(".{name}{place}")),
+        }),
+        Value::Array(list) => {
+            let mut places = list.iter().map(find_nul).enumerate();
+            places.find_map(|(n, place)| Some(format!("[{n}]{}", place?)))
+        }
+        _ => None,
     }
 }
 

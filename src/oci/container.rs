@@ -132,9 +132,25 @@ impl Root {
             .flatten()
             .filter(|entry| entry.path().join("bundle").exists())
             .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|id| self.directory(id).is_ok())
             .collect();
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Removes what there is of a container that cannot be found: whoever made its directory was killed before it wrote down what it
+    /// would do, and so before it did anything; or whoever removed it was killed when everything else was gone. Returns whether there
+    /// was something.
+    pub fn sweep(&self, id: &str) -> Result<bool> {
+        let directory = self.directory(id)?;
+        let gone = gone(&directory);
+        let mut found = gone.exists();
+        remove(&gone)?;
+        if directory.exists() && Lock::try_acquire(&directory.join("lock"))?.is_some() {
+            found = true;
+            remove(&directory)?;
+        }
+        Ok(found)
     }
 
     /// The container with this id.
@@ -264,10 +280,25 @@ impl Container {
 
     /// Takes away all that is written down of it.
     pub fn forget(&self) -> Result<()> {
-        let gone = self.directory.with_file_name(format!(".{}.gone", self.id));
-        fs::rename(&self.directory, &gone)
-            .and_then(|()| fs::remove_dir_all(&gone))
-            .doing(|| format!("remove `{}`", self.directory.display()))
+        let gone = gone(&self.directory);
+        remove(&gone)?;
+        fs::rename(&self.directory, &gone).doing(|| format!("remove `{}`", self.directory.display()))?;
+        remove(&gone)
+    }
+}
+
+/// What the directory of a container is called while it is removed: no container has such an id.
+fn gone(directory: &Path) -> PathBuf {
+    let mut name = directory.file_name().unwrap_or_default().to_os_string();
+    name.push("~");
+    directory.with_file_name(name)
+}
+
+/// Removes a directory, if it is there.
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.doing(|| format!("remove `{}`", directory.display())),
     }
 }
 

@@ -137,7 +137,7 @@ fn make(
     } else {
         None
     };
-    let mut wires = Wires::above(3 + request.asked.preserve_fds)?;
+    let mut wires = Wires::above(request.asked.preserve_fds.saturating_add(3))?;
     wires.add_release()?;
     give_all(&mut wires, container, facts, plan, console)?;
     if request.asked.waits {

@@ -1,6 +1,8 @@
 //! The devices of a container: those that every container has, and those that the configuration lists (runtime-spec,
 //! `config-linux.md`, "Devices" and "Default Devices").
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::config::Config;
@@ -9,7 +11,7 @@ use super::namespaces::Namespaces;
 use super::process::ConsoleSize;
 use super::sources::{Planned, Sources};
 use super::tree::Tree;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::isolation;
 use crate::program::flags::{clone, open};
 use crate::program::{Concept, Fd, Program, Register};
@@ -75,7 +77,7 @@ impl Devices {
     }
 
     /// Writes the steps that clone the host's devices, where those are shown.
-    pub fn open(&self, program: &mut Program, sources: &mut Sources) {
+    pub fn open(&self, program: &mut Program, sources: &mut Sources) -> Result<()> {
         for device in self
             .all
             .iter()
@@ -83,8 +85,10 @@ impl Devices {
             .filter(|device| device.kind != "p")
         {
             let why = "a device of the host: the container's users may not make one";
+            check_host(device).doing(|| format!("device `{}`", device.path))?;
             sources.add_file(program, Path::new(&device.path), 1, why);
         }
+        Ok(())
     }
 
     /// Writes the steps that make the devices and links of `/dev`.
@@ -128,6 +132,17 @@ impl Devices {
         show(program, tree, root, "/dev/console", clone)?;
         Ok(Some(terminal))
     }
+}
+
+/// Checks that what the host has at a device's path is that device: any other file would be one to show the container.
+fn check_host(device: &Device) -> Result<()> {
+    let found = fs::metadata(&device.path).doing(|| "find it on the host")?;
+    let kind = if device.kind == "b" { libc::S_IFBLK } else { libc::S_IFCHR };
+    let number = libc::makedev(device.major as u32, device.minor as u32);
+    if found.mode() & libc::S_IFMT != kind || found.rdev() != number {
+        return Err(Error::invalid("the host has another file at its path"));
+    }
+    Ok(())
 }
 
 fn show(program: &mut Program, tree: &Tree, root: Register, path: &str, clone: Register) -> Result<()> {

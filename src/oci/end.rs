@@ -43,7 +43,7 @@ pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
 pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
     let container = match root.find(id) {
         Ok(container) => container,
-        Err(error) => return clean_half_made(root, id, force, error),
+        Err(error) => return if root.sweep(id)? || force { Ok(()) } else { Err(error) },
     };
     let status = status_soon(&container, force)?;
     match status {
@@ -80,15 +80,6 @@ fn status_soon(container: &Container, force: bool) -> Result<Status> {
         let _ = poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&limit));
     }
     container.status()
-}
-
-/// Whoever made the directory was killed before it wrote down what it would do, and so before it did anything.
-fn clean_half_made(root: &Root, id: &str, force: bool, error: Error) -> Result<()> {
-    let directory = root.directory(id)?;
-    if directory.exists() && crate::store::Lock::try_acquire(&directory.join("lock"))?.is_some() {
-        return std::fs::remove_dir_all(&directory).doing(|| format!("remove `{}`", directory.display()));
-    }
-    if force { Ok(()) } else { Err(error) }
 }
 
 /// Kills what still lives of a container, and waits until its init is gone.

@@ -47,7 +47,7 @@ pub fn exec(
     let path = Path::new(&container.origin.cgroup).join(request.cgroup.as_deref().unwrap_or("").trim_start_matches('/'));
     let group = cgroup::Group::find(&hierarchies, &path);
     let program = plan(container, process, &becoming, &host, &group, request);
-    let mut wires = Wires::above(3 + request.preserve_fds)?;
+    let mut wires = Wires::above(request.preserve_fds.saturating_add(3))?;
     wires.add_release()?;
     wires.give(Input::Target, init)?;
     match console.filter(|_| process.terminal) {
@@ -65,6 +65,9 @@ pub fn exec(
 }
 
 fn check(container: &Container, request: &Request) -> Result<()> {
+    if request.cgroup.as_deref().unwrap_or("").split('/').any(|name| name == "..") {
+        return Err(Error::invalid("`--cgroup` leads upwards").hint("it is a path below the container's own cgroup"));
+    }
     match container.status()? {
         Status::Stopped | Status::Creating => Err(Error::conflict("cannot exec in a stopped container: container not running")),
         Status::Paused if !request.ignore_paused => {
@@ -115,7 +118,8 @@ fn plan(
         isolation::prefer_to_kill(&mut program, adjustment);
     }
     let labels = becoming.labels.open(&mut program);
-    let root = enter::join(&mut program, container);
+    enter::join(&mut program, container);
+    let root = enter::root(&mut program, container);
     let directory = MountPoint::existing(process.cwd.as_bytes()).open(&mut program, root, "the working directory");
     let terminal = process.terminal.then(|| open_terminal(&mut program, process, root));
     isolation::open_streams(&mut program, terminal, directory);
@@ -123,7 +127,7 @@ fn plan(
     isolation::schedule(&mut program, &becoming.scheduling);
     isolation::become_user(&mut program, host, &becoming.process);
     becoming.labels.set(&mut program, labels);
-    isolation::leave_nothing(&mut program, false, 3 + request.preserve_fds);
+    isolation::leave_nothing(&mut program, false, request.preserve_fds.saturating_add(3));
     let early = becoming
         .process
         .filter

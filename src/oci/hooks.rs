@@ -28,6 +28,9 @@ use crate::kernel::process::{Child, Ending};
 use crate::kernel::signal;
 use crate::program::{Concept, Fd, Input, Program, Wires, pipe};
 
+/// How long is waited at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Runs the hooks of a point on the host, in order. The first that fails ends it.
 pub fn run(container: &Container, point: &str, hooks: &[Hook], status: Status) -> Result<()> {
     each(container, point, hooks, status, |hook, state| {
@@ -53,6 +56,9 @@ pub fn run_inside(container: &Container, point: &str, hooks: &[Hook], status: St
         let (init, _) = container.open_init()?;
         let mut program = Program::default();
         enter::join(&mut program, container);
+        if point == "startContainer" {
+            enter::root(&mut program, container);
+        }
         for (number, input) in [(0, Input::Stdin), (1, Input::Stdout), (2, Input::Stderr)] {
             program.dup3(Fd::Given(input), number, "a standard stream");
         }
@@ -111,12 +117,14 @@ fn each(
 
 /// Waits for a hook, and kills it when it takes too long.
 fn wait(child: &Child, timeout: Option<u64>) -> Result<()> {
-    if let Some(seconds) = timeout {
-        let end = Instant::now() + Duration::from_secs(seconds);
+    // What is longer than a clock can tell is as good as no limit.
+    let end = timeout.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
+    if let (Some(end), Some(seconds)) = (end, timeout) {
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let limit = Timespec::try_from(left).unwrap_or_default();
+            let limit = Timespec::try_from(left.min(LONGEST_WAIT)).unwrap_or_default();
             match poll(&mut [PollFd::new(&child.pidfd, PollFlags::IN)], Some(&limit)) {
+                Ok(0) if left > LONGEST_WAIT => {}
                 Ok(0) => {
                     let _ = signal::send(&child.pidfd, libc::SIGKILL);
                     let _ = child.wait();

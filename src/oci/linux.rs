@@ -132,6 +132,11 @@ impl Linux {
         }
         for (field, namespace, used) in [
             (
+                "linux.timeOffsets",
+                "time",
+                !self.time_offsets.is_empty() && !self.has("time"),
+            ),
+            (
                 "linux.sysctl",
                 "network or ipc",
                 !self.sysctl.is_empty() && !self.has("network") && !self.has("ipc") && !self.has("uts"),
@@ -170,19 +175,46 @@ impl Linux {
             ));
         }
         for (n, device) in self.devices.iter().enumerate() {
-            let field = |name: &str| format!("linux.devices[{n}].{name}");
-            if !["c", "u", "b", "p"].contains(&device.kind.as_str()) {
-                return Err(wrong(&field("type"), format!("there is no kind of device `{}`", device.kind)));
-            }
-            if !device.path.starts_with('/') {
-                return Err(wrong(&field("path"), format!("`{}` is no absolute path", device.path)));
+            device.check(&format!("linux.devices[{n}]."))?;
+        }
+        for (field, paths) in [("maskedPaths", &self.masked_paths), ("readonlyPaths", &self.readonly_paths)] {
+            if let Some(n) = paths.iter().position(|path| !is_plain(path)) {
+                return Err(wrong(
+                    &format!("linux.{field}[{n}]"),
+                    format!("`{}` is no absolute path without `..`", paths[n]),
+                ));
             }
         }
+        self.check_users()?;
         self.check_unsupported()?;
         self.resources.check()?;
         self.seccomp
             .as_ref()
             .map_or(Ok(()), |profile| profile.check("linux.seccomp."))
+    }
+
+    /// Who the users of a new user namespace are must be said, and its root has no power over the host's mounts.
+    fn check_users(&self) -> Result<()> {
+        let Some(n) = self.namespaces.iter().position(|namespace| namespace.kind == "user") else {
+            return Ok(());
+        };
+        if !self.has("mount") {
+            return Err(wrong(
+                &format!("linux.namespaces[{n}]"),
+                "a user namespace needs a mount namespace",
+            ));
+        }
+        let is_new = self.namespaces[n].path.as_ref().is_none_or(String::is_empty);
+        for (field, mappings) in [
+            ("linux.uidMappings", &self.uid_mappings),
+            ("linux.gidMappings", &self.gid_mappings),
+        ] {
+            if is_new && mappings.is_empty() {
+                return Err(wrong(field, "is missing, and a user namespace needs it"));
+            }
+            check_mappings(field, mappings)?;
+        }
+        Ok(())
     }
 
     /// What cannot be left out without a word, and is not there.
@@ -200,6 +232,46 @@ impl Linux {
         }
         Ok(())
     }
+}
+
+/// The largest numbers of devices that Linux has (makedev(3)).
+const NUMBERS: [i64; 2] = [(1 << 12) - 1, (1 << 20) - 1];
+
+impl Device {
+    fn check(&self, prefix: &str) -> Result<()> {
+        let field = |name: &str| format!("{prefix}{name}");
+        if !["c", "u", "b", "p"].contains(&self.kind.as_str()) {
+            return Err(wrong(&field("type"), format!("there is no kind of device `{}`", self.kind)));
+        }
+        if !is_plain(&self.path) || self.path.ends_with('/') || self.path.ends_with("/.") {
+            return Err(wrong(
+                &field("path"),
+                format!("`{}` is no absolute path of a file", self.path),
+            ));
+        }
+        for (name, number, largest) in [("major", self.major, NUMBERS[0]), ("minor", self.minor, NUMBERS[1])] {
+            if self.kind != "p" && !(0..=largest).contains(&number) {
+                return Err(wrong(&field(name), format!("{number} is not one of 0 to {largest}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path is absolute and leads nowhere but down.
+fn is_plain(path: &str) -> bool {
+    path.starts_with('/') && path.split('/').all(|name| name != "..")
+}
+
+/// Checks mappings of ids, as far as the kernel would not say what is wrong (user_namespaces(7)).
+pub fn check_mappings(field: &str, mappings: &[IdMapping]) -> Result<()> {
+    for (n, map) in mappings.iter().enumerate() {
+        let fits = |first: u32| first.checked_add(map.size).is_some();
+        if map.size == 0 || !fits(map.container_id) || !fits(map.host_id) {
+            return Err(wrong(&format!("{field}[{n}]"), "is empty, or has more ids than there are"));
+        }
+    }
+    Ok(())
 }
 
 const KINDS: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];

@@ -98,7 +98,7 @@ impl<'a> Planner<'a> {
         let root_path = self.config.root(&self.facts.bundle);
         let mut tree = Tree::new(&root_path).map_err(|error| wrong("root.path", error))?;
         let mut mounts = read_mounts(self.config, &self.facts.bundle, &mut tree)?;
-        settings::number_mounts(&mut mounts, self.config);
+        settings::number_mounts(&mut mounts, self.config)?;
         let covers = Covers::find(&tree, &self.config.linux)?;
         let devices = devices::Devices::of(self.config, &self.namespaces, &mounts);
 
@@ -107,7 +107,7 @@ impl<'a> Planner<'a> {
         self.begin(cgroup, &becoming);
         let early = self.open_early();
         let mut sources = Sources::open(&mut self.program, &root_path, &mounts, self.namespaces.forks());
-        devices.open(&mut self.program, &mut sources);
+        devices.open(&mut self.program, &mut sources)?;
         covers.open(&mut self.program, &mut sources)?;
         self.be_born(&early);
         let labels = becoming.labels.open(&mut self.program);
@@ -219,7 +219,7 @@ impl<'a> Planner<'a> {
     fn attach_root(&mut self, sources: &Sources, path: &Path) -> Register {
         self.program.concept(Concept::FileSystemLayering);
         let at: &[u8] = match () {
-            () if self.asked.no_pivot => b"/",
+            () if self.asked.no_pivot && self.namespaces.has(clone::NEWNS) => b"/",
             () if self.namespaces.has(clone::NEWUSER) => b"/proc",
             () => path.as_os_str().as_encoded_bytes(),
         };
@@ -311,7 +311,7 @@ impl<'a> Planner<'a> {
         isolation::schedule(program, &becoming.scheduling);
         isolation::become_user(program, &self.facts.host, &becoming.process);
         becoming.labels.set(program, labels);
-        isolation::leave_nothing(program, false, 3 + self.asked.preserve_fds);
+        isolation::leave_nothing(program, false, self.asked.preserve_fds.saturating_add(3));
         // Whoever answers for calls must have the descriptor before the container is created; any other filter can come last.
         let asks = becoming.process.filter.as_ref().is_some_and(|filter| filter.notifies);
         if asks {

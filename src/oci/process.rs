@@ -108,6 +108,31 @@ pub struct Affinity {
     pub last: String,
 }
 
+/// What setresuid(2) and its like take for "as it is": the process would stay root.
+const UNCHANGED: u32 = u32::MAX;
+/// The most groups that setgroups(2) takes.
+const MOST_GROUPS: usize = 65536;
+
+impl User {
+    fn check(&self) -> Result<()> {
+        for (field, id) in [("uid", self.uid), ("gid", self.gid)] {
+            if id == UNCHANGED {
+                return Err(wrong(&format!("process.user.{field}"), format!("there is no {id}")));
+            }
+        }
+        if let Some(n) = self.additional_gids.iter().position(|id| *id == UNCHANGED) {
+            return Err(wrong(
+                &format!("process.user.additionalGids[{n}]"),
+                format!("there is no {UNCHANGED}"),
+            ));
+        }
+        if self.additional_gids.len() > MOST_GROUPS {
+            return Err(wrong("process.user.additionalGids", format!("are more than {MOST_GROUPS}")));
+        }
+        Ok(())
+    }
+}
+
 impl Process {
     /// Reads and checks the description of a process, as `exec` is given one.
     pub fn read(path: &Path) -> Result<Process> {
@@ -126,11 +151,13 @@ impl Process {
         if !self.cwd.starts_with('/') {
             return Err(wrong("process.cwd", format!("`{}` is no absolute path", self.cwd)));
         }
+        // The words of a command line come here without having been JSON.
         for (field, texts) in [("process.args", &self.args), ("process.env", &self.env)] {
             if let Some(n) = texts.iter().position(|text| text.contains('\0')) {
                 return Err(wrong(&format!("{field}[{n}]"), "has a NUL in it"));
             }
         }
+        self.user.check()?;
         let mut kinds: Vec<&str> = self.rlimits.iter().map(|limit| limit.kind.as_str()).collect();
         kinds.sort_unstable();
         if let Some(twice) = kinds.windows(2).find(|pair| pair[0] == pair[1]) {

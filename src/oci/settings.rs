@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::config::{Config, wrong};
+use super::config::{Config, Mount, wrong};
 use super::linux::IdMapping;
 use super::namespaces::Namespaces;
 use super::sources::Planned;
@@ -76,10 +76,18 @@ pub fn mappings(config: &Config) -> Vec<(&[IdMapping], &[IdMapping])> {
 
 /// The first input that has a mapping of a mount; those before it are namespaces that are joined.
 pub const FIRST_MAPPING: u8 = 16;
+/// Each is a namespace, and so a descriptor of init's.
+const MOST_MAPPINGS: usize = 64;
 
 /// Gives mounts the inputs with which they exchange ids, and those that are made before init is started.
-pub fn number_mounts(mounts: &mut [Planned], config: &Config) {
+pub fn number_mounts(mounts: &mut [Planned], config: &Config) -> Result<()> {
     let mappings = mappings(config);
+    if mappings.len() > MOST_MAPPINGS {
+        return Err(wrong(
+            "mounts",
+            format!("have more than {MOST_MAPPINGS} different mappings of ids"),
+        ));
+    }
     let mut made = 0;
     for planned in mounts {
         let mount = &config.mounts[planned.n];
@@ -90,7 +98,28 @@ pub fn number_mounts(mounts: &mut [Planned], config: &Config) {
         }
         if planned.options.copy_up && planned.kind == "tmpfs" {
             planned.made = Some(Input::Mount(made));
-            made += 1;
+            made = made
+                .checked_add(1)
+                .ok_or_else(|| wrong("mounts", "are too many with `tmpcopyup`"))?;
         }
+        check_users(planned, mount, config)?;
     }
+    Ok(())
+}
+
+/// Ids can be exchanged in a part of the host only, and it must be known for which.
+fn check_users(planned: &Planned, mount: &Mount, config: &Config) -> Result<()> {
+    if planned.users.is_none() {
+        return Ok(());
+    }
+    if !planned.is_bind() && planned.made.is_none() {
+        return Err(wrong(&planned.field("options"), "only a bind can have its ids exchanged"));
+    }
+    if mount.uid_mappings.is_empty() && !config.linux.has("user") {
+        return Err(wrong(
+            &planned.field("options"),
+            "`idmap` needs `uidMappings` and `gidMappings`, or a user namespace",
+        ));
+    }
+    Ok(())
 }

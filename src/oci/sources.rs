@@ -153,6 +153,7 @@ impl Sources {
 
     /// One more clone of a file.
     pub fn take_file(&mut self, path: &Path) -> Register {
+        // A file can be needed for several reasons, and then is there several times.
         let file = self
             .files
             .iter_mut()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::sources::Planned;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layer::{MountPoint, View};
 
 pub struct Tree {
@@ -29,6 +29,8 @@ enum Content {
     Host(PathBuf, bool),
     /// A file system that every mount of its kind shows alike.
     Kernel(&'static str),
+    /// A copy of what the root has at the same place.
+    Copy,
     Empty,
 }
 
@@ -54,19 +56,36 @@ impl Tree {
         &self.root
     }
 
-    /// The place where something is to be mounted. What others can write to could have links in it, which are not followed there.
-    pub fn place(&self, path: &[u8], directory: bool) -> Result<MountPoint> {
-        match self.covering(&names(path)) {
-            None => MountPoint::find(&self.root, path, directory),
-            Some(place) => {
-                let point = MountPoint::unknown(path, directory);
-                Ok(if matches!(place.content, Content::Host(..)) {
-                    point.without_links()
-                } else {
-                    point
-                })
+    /// Where a path leads. Links of the root are followed; below what is mounted there is nothing to look at yet, and names are taken
+    /// as they are. So nobody can say where a mount is to be in a way that hides where that is (CVE-2019-16884).
+    fn walk(&self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+        const LONGEST: usize = 4096;
+        if path.len() > LONGEST {
+            return Err(Error::invalid(format!("is longer than {LONGEST} bytes")));
+        }
+        let mut at: Vec<Vec<u8>> = Vec::new();
+        for name in names(path) {
+            if name == b".." {
+                at.pop();
+                continue;
+            }
+            at.push(name);
+            if self.covering(&at).is_none() {
+                at = self.root.resolve(&at.join(&b'/'))?.path;
             }
         }
+        Ok(at)
+    }
+
+    /// The place where something is to be mounted. What others can write to could have links in it by then, which are not followed.
+    pub fn place(&self, path: &[u8], directory: bool) -> Result<MountPoint> {
+        let at = self.walk(path)?;
+        let path = at.join(&b'/');
+        Ok(match self.covering(&at).map(|place| &place.content) {
+            None => MountPoint::find(&self.root, &path, directory)?.without_links(),
+            Some(Content::Host(..) | Content::Copy) => MountPoint::unknown(&path, directory).without_links(),
+            Some(Content::Kernel(_) | Content::Empty) => MountPoint::unknown(&path, directory),
+        })
     }
 
     /// Remembers what is mounted at a place.
@@ -75,6 +94,7 @@ impl Tree {
             _ if mount.is_bind() => Content::Host(PathBuf::from(&mount.source), mount.directory),
             "proc" => Content::Kernel("/proc"),
             "sysfs" => Content::Kernel("/sys"),
+            "tmpfs" if mount.options.copy_up => Content::Copy,
             _ => Content::Empty,
         };
         self.mounts.push(Place {
@@ -90,13 +110,14 @@ impl Tree {
 
     /// The mode of the file at a path, with its kind, if anything is there.
     pub fn mode(&self, path: &[u8]) -> Result<Option<u32>> {
-        let path = names(path);
+        let path = self.walk(path)?;
         let Some(place) = self.covering(&path) else {
             return mode_below(&self.path, &self.root, &path.join(&b'/'));
         };
         let rest = path[place.path.len()..].join(&b'/');
         match &place.content {
             Content::Empty => Ok(None),
+            Content::Copy => mode_below(&self.path, &self.root, &path.join(&b'/')),
             Content::Host(source, true) => mode_below(source, &View::new(std::slice::from_ref(source))?, &rest),
             Content::Host(source, false) if rest.is_empty() => Ok(mode_of(source)),
             Content::Host(..) => Ok(None),

@@ -1,127 +1,130 @@
-//! A bundle for the OCI runtime: a root with busybox in it, and a configuration that tests change.
+//! A bundle for the OCI runtime, on a test's host.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::host::{Done, Host, TINYDOCK};
+use crate::host::{Done, Host, TINYDOCK, until};
 
-/// A command that runs a script.
-pub const SHELL: &[&str] = &["sh", "-c"];
-
-pub struct Bundle {
-    directory: PathBuf,
+/// A root of busybox, and a configuration for it as `spec` writes one, without a terminal. Its cgroups are where those of the host's
+/// are looked for.
+pub struct Bundle<'a> {
+    host: &'a Host,
+    pub directory: PathBuf,
+    pub config: Value,
 }
 
-impl Bundle {
-    /// A bundle whose command is `command` with one more argument.
-    pub fn new(host: &Host, command: &[&str], argument: &str) -> Bundle {
-        let directory = host.path("bundle");
-        let root = directory.join("rootfs");
-        for name in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
-            fs::create_dir_all(root.join(name)).expect("make a directory");
+/// A command line of the runtime. Its records are below the host's directory.
+pub fn runtime(host: &Host, words: &[&str]) -> Command {
+    let mut command = Command::new(TINYDOCK);
+    command.arg("runtime").arg("--root").arg(host.path("runtime")).args(words);
+    command.current_dir(host.path(".")).stdin(Stdio::null());
+    command
+}
+
+impl<'a> Bundle<'a> {
+    pub fn new(host: &'a Host, name: &str) -> Bundle<'a> {
+        let directory = host.path(name);
+        fs::create_dir_all(directory.join("rootfs/bin")).expect("make a root");
+        fs::copy("/bin/busybox", directory.join("rootfs/bin/busybox")).expect("copy busybox");
+        for applet in [
+            "sh", "ls", "cat", "sleep", "true", "readlink", "id", "grep", "touch", "stat", "mkdir",
+        ] {
+            symlink("busybox", directory.join("rootfs/bin").join(applet)).expect("link");
         }
-        fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copy busybox");
-        fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").expect("write");
-        host.sh(&format!("for name in $(busybox --list); do ln -sf busybox {}/bin/$name; done; rm -f {0}/bin/busybox; cp /bin/busybox {0}/bin/busybox", root.display()))
-            .ok();
-        let bundle = Bundle { directory };
-        bundle.runtime(&["spec"]).ok();
-        bundle.edit(|config| {
-            config["process"]["terminal"] = json!(false);
-            config["process"]["args"] = json!([command, &[argument]].concat());
-            config["root"]["readonly"] = json!(false);
-            config["hostname"] = json!("bundle");
-            config["linux"]["cgroupsPath"] = json!(format!("/{}-oci/{}", host.label(), std::process::id()));
-        });
-        bundle
+        let path = directory.to_str().expect("UTF-8");
+        Done::from(runtime(host, &["spec", "-b", path]).output().expect("run tinydock")).ok();
+        let text = fs::read(directory.join("config.json")).expect("read the configuration");
+        let mut config: Value = serde_json::from_slice(&text).expect("JSON");
+        config["process"]["terminal"] = json!(false);
+        config["root"]["readonly"] = json!(false);
+        config["linux"]["cgroupsPath"] = json!(format!("/{}/{name}", host.label()));
+        Bundle { host, directory, config }
     }
 
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    pub fn rootfs(&self, path: &str) -> PathBuf {
+        self.directory.join("rootfs").join(path)
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+    /// Has the container run a shell script.
+    pub fn script(&mut self, script: &str) -> &mut Self {
+        self.config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+        self
     }
 
-    /// Changes the configuration.
-    pub fn edit(&self, change: impl FnOnce(&mut Value)) {
-        let path = self.path("config.json");
-        let mut config: Value = serde_json::from_slice(&fs::read(&path).expect("read")).expect("JSON");
-        change(&mut config);
-        fs::write(&path, config.to_string()).expect("write");
+    pub fn mount(&mut self, destination: &str, kind: &str, source: &str, options: &[&str]) -> &mut Self {
+        let mount = json!({ "destination": destination, "type": kind, "source": source, "options": options });
+        self.config["mounts"].as_array_mut().expect("a list").push(mount);
+        self
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(TINYDOCK);
-        command
-            .args(["runtime", "--root", "state"])
-            .args(arguments)
-            .current_dir(&self.directory)
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs the runtime. A container that it leaves has other streams than whoever waits for the output.
-    pub fn runtime(&self, arguments: &[&str]) -> Done {
-        let mut command = self.command(arguments);
-        if arguments.contains(&"create") || arguments.contains(&"--detach") {
-            let open = |name: &str| {
-                fs::File::options()
-                    .append(true)
-                    .create(true)
-                    .open(self.path(name))
-                    .expect("open")
-            };
-            let status = command
-                .stdout(open("stdout"))
-                .stderr(open("stderr"))
-                .status()
-                .expect("run tinydock");
-            let stderr = fs::read_to_string(self.path("stderr")).expect("read");
-            return Done {
-                code: status.code().unwrap_or(-1),
-                stdout: String::new(),
-                stderr,
-            };
+    /// A capability that the container has in addition.
+    pub fn trust(&mut self, capability: &str) -> &mut Self {
+        for set in ["bounding", "effective", "permitted"] {
+            self.config["process"]["capabilities"][set]
+                .as_array_mut()
+                .expect("a list")
+                .push(json!(capability));
         }
-        command.output().expect("run tinydock").into()
+        self
     }
 
-    /// What the command of a container that was created has written.
-    pub fn output(&self) -> String {
-        fs::read_to_string(self.path("stdout")).expect("read")
+    /// A command line that makes a container from it, with flags before the container's name.
+    pub fn command(&self, verb: &str, flags: &[&str], id: &str) -> Command {
+        let text = serde_json::to_vec(&self.config).expect("JSON");
+        fs::write(self.directory.join("config.json"), text).expect("write the configuration");
+        let path = self.directory.to_str().expect("UTF-8");
+        runtime(self.host, &[&[verb, "-b", path], flags, &[id]].concat())
     }
 
+    /// Runs a container until it ends.
+    pub fn run(&self, id: &str) -> Done {
+        self.command("run", &[], id).output().expect("run tinydock").into()
+    }
+
+    /// Starts a container whose output goes to a file of this name in the bundle.
     #[track_caller]
-    pub fn start(&self, id: &str) {
-        self.runtime(&["create", id]).ok();
-        self.runtime(&["start", id]).ok();
+    pub fn start(&self, id: &str, output: &str) {
+        let file = fs::File::create(self.directory.join(output)).expect("make a file");
+        let mut command = self.command("run", &["-d"], id);
+        let status = command.stdout(file).status().expect("run tinydock");
+        assert!(status.success(), "{status}");
     }
 
-    #[track_caller]
-    pub fn state(&self, id: &str) -> Value {
-        serde_json::from_str(&self.runtime(&["state", id]).ok()).expect("JSON")
+    /// A command about a container.
+    pub fn tell(&self, words: &[&str]) -> Done {
+        runtime(self.host, words).output().expect("run tinydock").into()
     }
 
+    pub fn status(&self, id: &str) -> String {
+        let state = self.tell(&["state", id]);
+        let state: Value = serde_json::from_str(&state.stdout).unwrap_or_default();
+        state["status"].as_str().unwrap_or("none").into()
+    }
+
+    /// Waits until a container has ended, and removes it. Returns what it has put into the file.
     #[track_caller]
-    pub fn remove(&self, id: &str) {
-        self.runtime(&["delete", "--force", id]).ok();
+    pub fn finish(&self, id: &str, output: &str) -> String {
+        until("the end of the container", || self.status(id) == "stopped");
+        self.tell(&["delete", id]).ok();
+        fs::read_to_string(self.directory.join(output)).expect("read the output")
     }
 }
 
-impl Drop for Bundle {
+impl Drop for Bundle<'_> {
     fn drop(&mut self) {
-        for id in self.runtime(&["list", "-q"]).stdout.split_whitespace() {
-            self.runtime(&["delete", "--force", id]);
+        for entry in fs::read_dir(self.host.path("runtime")).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            self.tell(&["delete", "-f", &name.to_string_lossy()]);
         }
-        assert!(
-            std::thread::panicking()
-                || !self.path("state").exists()
-                || fs::read_dir(self.path("state")).expect("read").next().is_none()
-        );
+        let left: Vec<_> = fs::read_dir(self.host.path("runtime"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        assert!(left.is_empty() || std::thread::panicking(), "left behind: {left:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bundle;
+mod caller;
 mod cgroups;
 mod documents;
 mod host;
@@ -15,7 +16,9 @@ mod networking;
 mod program;
 mod redis;
 mod runtime;
+mod runtime_attacks;
 mod security;
 mod terminal;
 mod tracer;
 mod vm;
+mod watchers;

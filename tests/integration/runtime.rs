@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::bundle::{Bundle, SHELL};
+use crate::caller::{Bundle, SHELL};
 use crate::host::{Host, until};
 
 #[test]

@@ -96,8 +96,18 @@ impl Filter {
         self.permits_with(number, None)
     }
 
-    /// The same with the first argument, if it is known.
+    /// Whether a 64-bit call is made, or whoever answers for the filter is asked about it.
+    pub fn permits_or_asks(&self, number: u32) -> bool {
+        self.leads_to(number, None, &[action::ALLOW, action::LOG, action::NOTIFY])
+    }
+
+    /// The same as [`permits`](Filter::permits) with the first argument, if it is known.
     pub fn permits_with(&self, number: u32, first: Option<u32>) -> bool {
+        self.leads_to(number, first, &[action::ALLOW, action::LOG])
+    }
+
+    /// Whether every path that a call can take ends with one of these actions.
+    fn leads_to(&self, number: u32, first: Option<u32>, ends: &[u32]) -> bool {
         let mut seen = HashSet::new();
         let mut paths = vec![(0, None)];
         while let Some((at, loaded)) = paths.pop() {
@@ -106,7 +116,7 @@ impl Filter {
             }
             let Instruction { code, skip, value } = self.instructions[at];
             let skips = match (code, loaded) {
-                (RETURN, _) if value == action::ALLOW || value == action::LOG => continue,
+                (RETURN, _) if ends.contains(&value) => continue,
                 (RETURN, _) => return false,
                 (JUMP, _) => vec![value as usize],
                 (LOAD | AND, _) => vec![0],

@@ -9,7 +9,7 @@ use super::super::container::Status;
 use super::super::create::{Created, Request, connect_to, create};
 use super::super::plan::Asked;
 use super::super::{Command, Context, become_process, end, start};
-use super::{container, id, number, print_json};
+use super::{container, id, preserved, print_json};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed, option, switch};
 use crate::kernel::signal;
@@ -162,10 +162,6 @@ fn set_paused(context: &Context, parsed: &Parsed, pause: bool) -> Result<u8> {
 }
 
 fn request(parsed: &Parsed, waits: bool) -> Result<Request> {
-    let listening = std::env::var("LISTEN_FDS")
-        .ok()
-        .and_then(|text| text.parse::<u32>().ok())
-        .unwrap_or(0);
     Ok(Request {
         id: id(parsed),
         bundle: parsed.last("bundle").map_or_else(|| ".".into(), PathBuf::from),
@@ -177,7 +173,7 @@ fn request(parsed: &Parsed, waits: bool) -> Result<Request> {
         asked: Asked {
             no_pivot: parsed.is_set("no-pivot"),
             no_new_keyring: parsed.is_set("no-new-keyring"),
-            preserve_fds: number::<u32>(parsed, "preserve-fds")?.unwrap_or(0) + listening,
+            preserve_fds: preserved(parsed, true)?,
             waits,
         },
     })

@@ -80,6 +80,28 @@ fn number<T: std::str::FromStr>(parsed: &Parsed, flag: &str) -> Result<Option<T>
     parsed.text(flag)?.map(read).transpose()
 }
 
+/// Reads how many descriptors after the standard streams the command inherits, with those of systemd's that are announced so
+/// (sd_listen_fds(3)) if `listens`. All must be there: what is opened later in their place would be ours, and the container's then.
+fn preserved(parsed: &Parsed, listens: bool) -> Result<u32> {
+    let listening = std::env::var("LISTEN_FDS").ok().filter(|_| listens);
+    let listening: u32 = listening.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let count = number::<u32>(parsed, "preserve-fds")?.unwrap_or(0).saturating_add(listening);
+    match (3..count.saturating_add(3)).find(|descriptor| !is_inherited(*descriptor)) {
+        None => Ok(count),
+        Some(missing) => Err(Error::invalid(format!(
+            "`--preserve-fds` and LISTEN_FDS announce {count} descriptors, but {missing} is not open"
+        ))),
+    }
+}
+
+/// Whether a descriptor was open when we were executed: all of ours close on exec (proc_pid_fdinfo(5)).
+fn is_inherited(descriptor: u32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).unwrap_or_default();
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & libc::O_CLOEXEC == 0)
+}
+
 pub fn version() -> Result<u8> {
     print(format!("{NAME} version {}\nspec: {VERSION}\n", env!("CARGO_PKG_VERSION")))
 }

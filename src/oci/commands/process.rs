@@ -8,7 +8,7 @@ use super::super::create::connect_to;
 use super::super::exec::{Request, exec};
 use super::super::process::{Capabilities, Process, User};
 use super::super::{Command, Context, MANY};
-use super::{container, number};
+use super::{container, preserved};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed, option, switch};
 
@@ -79,7 +79,7 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
     }
     let request = Request {
         pid_file: parsed.last("pid-file").filter(|path| !path.is_empty()).map(PathBuf::from),
-        preserve_fds: number(&parsed, "preserve-fds")?.unwrap_or(0),
+        preserve_fds: preserved(&parsed, false)?,
         ignore_paused: parsed.is_set("ignore-paused"),
         cgroup: parsed.text("cgroup")?.map(str::to_string),
     };
