@@ -1,4 +1,5 @@
-"""Measures engines in turn, so that whatever else the machine does meets all of them alike, and prints one table."""
+"""Measures engines in turn, so that whatever else the machine does meets all of them alike, and prints a table of the engines and
+one of the OCI runtimes."""
 
 import argparse
 import json

@@ -47,7 +47,7 @@ class OciRuntime:
         self.name = name
         self.program = program[0]
         self.bundle = bundle
-        self.state = os.path.join(directory, "state-" + name)
+        self.state = os.path.join(directory, name)
         self.base = [*program, "--root", self.state]
 
     def run(self, name):
@@ -104,12 +104,16 @@ class RuntimeRows(Turns):
     def __init__(self, directory, rootfs_tar, runs):
         super().__init__(runs)
         self.bundle = Bundle(os.path.join(directory, "bundle"), rootfs_tar)
+        # /run, where the states of containers are kept, is such a file system on most hosts.
+        self.state = os.path.join(directory, "state")
+        os.mkdir(self.state)
+        quietly(["mount", "-t", "tmpfs", "tmpfs", self.state])
         self.calls = os.path.join(directory, "runtime-calls")
         self.pid_file = os.path.join(directory, "pid")
         self.runtimes, self.sandboxes = [], []
         for name, program in (("tinydock", [TINYDOCK, "runtime"]), ("crun", ["crun"]), ("runc", ["runc"])):
             if self.has(name, program[0]):
-                self.runtimes.append(OciRuntime(name, program, directory, self.bundle))
+                self.runtimes.append(OciRuntime(name, program, self.state, self.bundle))
         if self.has("bwrap", "bwrap"):
             self.sandboxes.append(Bubblewrap(self.bundle))
 
@@ -216,6 +220,7 @@ class RuntimeRows(Turns):
             for name in (RUN, SLEEPER):
                 if os.path.exists(os.path.join(runtime.state, name)):
                     subprocess.run(runtime.delete(name, "--force"), **NOWHERE)
+        quietly(["umount", self.state])
 
 
 def timed(command):
