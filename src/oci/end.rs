@@ -39,10 +39,15 @@ pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
 
 /// Removes a container that has stopped; with `force`, one that has not is killed first.
 pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
-    let container = match root.find(id) {
-        Ok(container) => container,
-        Err(error) => return clean_half_made(root, id, force, error),
-    };
+    match root.find(id) {
+        Ok(container) => remove(&container, force, warn),
+        Err(error) => clean_half_made(root, id, force, error),
+    }
+}
+
+/// Removes a container that is known already.
+pub fn remove(container: &Container, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
+    let id = &container.id;
     let status = container.status()?;
     match status {
         Status::Stopped => {}
@@ -53,7 +58,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
         }
     }
     let _lock = container.lock()?;
-    end(&container)?;
+    end(container)?;
     if let Some(scope) = container.scope()? {
         scope.stop()?;
     }
@@ -61,7 +66,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
     container.detach_root();
     for (n, hook) in container.config.hooks.poststop.iter().enumerate() {
         // The container is gone whatever they say.
-        if let Err(error) = hooks::run(&container, "poststop", std::slice::from_ref(hook), Status::Stopped) {
+        if let Err(error) = hooks::run(container, "poststop", std::slice::from_ref(hook), Status::Stopped) {
             warn(&format!("poststop hook {n}: {error}"));
         }
     }
@@ -79,13 +84,14 @@ fn clean_half_made(root: &Root, id: &str, force: bool, error: Error) -> Result<(
 
 /// Kills what still lives of a container, and waits until its init is gone.
 fn end(container: &Container) -> Result<()> {
+    // Without init there is mostly nobody left, and whoever removes the cgroups kills those who keep them from being removed.
     let Ok((init, process)) = container.open_init() else {
-        let _ = container.group()?.kill();
         return Ok(());
     };
     let _ = signal::send(&init, libc::SIGKILL);
-    let _ = container.group()?.kill();
-    let _ = container.group()?.thaw();
+    let group = container.group()?;
+    let _ = group.kill();
+    let _ = group.thaw();
     let limit = Timespec::try_from(GONE).unwrap_or_default();
     let _ = poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&limit));
     let deadline = Instant::now() + GONE;
