@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 
 
 class Files:
@@ -17,6 +16,8 @@ class Files:
 
     def busybox_tarball(self):
         """A root file system of busybox alone."""
+        if os.path.exists(self.path("busybox.tar")):
+            return self.path("busybox.tar")
         root = self.path("busybox")
         for folder in ("bin", "proc", "sys", "dev", "etc", "tmp", "root"):
             os.makedirs(os.path.join(root, folder))
@@ -48,12 +49,7 @@ class Files:
             subprocess.run(["tar", "-C", root, "-czf", tarball + ".new", "."], check=True)
             os.rename(tarball + ".new", tarball)
 
-
-def main():
-    with tempfile.TemporaryDirectory(prefix="tinydock-bench-") as directory:
-        if shutil.which("debootstrap"):
-            Files(directory).make_debian_tarball()
-
-
-if __name__ == "__main__":
-    main()
+    def prepare(self, methods):
+        """Makes what rows need that cannot be made without a mirror."""
+        if "first_run" in methods and shutil.which("debootstrap"):
+            self.make_debian_tarball()

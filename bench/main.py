@@ -1,4 +1,5 @@
-"""Measures engines in turn, so that whatever else the machine does meets all of them alike, and prints one table."""
+"""Measures engines in turn, so that whatever else the machine does meets all of them alike, and prints a table of the engines and
+one of the OCI runtimes."""
 
 import argparse
 import json
@@ -8,11 +9,11 @@ import statistics
 import subprocess
 import tempfile
 
-from engines import Tinydock, installed
+from engines import installed
 from files import Files
 from rows import Rows
+from runtimes import RuntimeRows
 
-COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker"]
 # Title, unit, and the method of Rows.
 ROWS = [
     ("run, no network", "ms", "run_alone"),
@@ -23,6 +24,16 @@ ROWS = [
     ("first run of a 350 MB tarball", "s", "first_run"),
     ("commit of 100 MB", "s", "commit"),
     ("system calls of a run", "", "system_calls"),
+]
+# The same, and the methods of RuntimeRows.
+RUNTIME_ROWS = [
+    ("runtime run", "ms", "run_warm"),
+    ("runtime run, cold", "ms", "run_cold"),
+    ("runtime create, start, delete", "ms", "three_commands"),
+    ("runtime exec", "ms", "execute"),
+    ("runtime smallest memory limit", "KiB", "least_memory"),
+    ("runtime system calls of run", "", "calls_of_run"),
+    ("runtime system calls of exec", "", "calls_of_exec"),
 ]
 
 
@@ -36,58 +47,107 @@ def cell(numbers, own):
     return text + (f" x{median / statistics.median(own):.2f}" if own and own is not numbers else "")
 
 
-def print_table(results, runs):
-    print(f"Median/minimum of {runs} runs in turn, and the ratio of the median to tinydock's; one number where it was measured once.\n")
-    lines = [["", *COLUMNS]]
+def print_table(columns, results):
+    lines = [["", *columns]]
     for title, unit, numbers in results:
         own = numbers.get("tinydock")
-        lines.append([f"{title} {unit}".rstrip(), *(cell(numbers.get(column), own) for column in COLUMNS)])
+        lines.append([f"{title} {unit}".rstrip(), *(cell(numbers.get(column), own) for column in columns)])
     widths = [max(len(line[n]) for line in lines) + 2 for n in range(len(lines[0]))]
     for line in lines:
         print("".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+    print()
 
 
-def describe_machine(engines):
-    print(f"\n{os.cpu_count()} processors, Linux {platform.release()}")
-    for engine in engines:
-        program = "dockerd" if engine.name == "docker" else getattr(engine, "base", [engine.name])[0]
+def describe_machine(programs):
+    print(f"{os.cpu_count()} processors, Linux {platform.release()}")
+    for name, program in programs.items():
         version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.splitlines()
-        print(f"{engine.name}: {version[0] if version else 'version unknown'}")
+        print(f"{name}: {version[0] if version else 'version unknown'}")
+
+
+def measure(rows, wanted):
+    """The results of the wanted rows that could be measured."""
+    results = []
+    for title, unit, method in wanted:
+        try:
+            results.append((title, unit, getattr(rows, method)(title)))
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            rows.notes.append(f"{title}: {error}")
+    return results
+
+
+def measure_engines(directory, files, options, wanted):
+    """The table of the engines, and the programs that they are."""
+    engines, notes = installed(directory, files.busybox_tarball())
+    rows = Rows(engines, options.runs, files)
+    rows.notes.extend(notes)
+    try:
+        for engine in engines:
+            engine.crowd = min(engine.crowd, options.crowd)
+        results = measure(rows, wanted)
+    finally:
+        for engine in engines:
+            engine.tear_down()
+    programs = {engine.name: "dockerd" if engine.name == "docker" else getattr(engine, "base", [engine.name])[0] for engine in engines}
+    return rows, results, programs
+
+
+def measure_runtimes(directory, files, options, wanted):
+    """The table of the OCI runtimes, and the programs that they are."""
+    rows = RuntimeRows(directory, files.busybox_tarball(), options.runs)
+    try:
+        results = measure(rows, wanted)
+    finally:
+        rows.tear_down()
+    programs = {kind.name: kind.program for kind in rows.runtimes + rows.sandboxes}
+    return rows, results, programs
+
+
+def parse():
+    titles = [title for title, _, _ in ROWS + RUNTIME_ROWS]
+    parser = argparse.ArgumentParser(
+        prog="bench/run.sh", usage="%(prog)s [--install] [FLAGS]", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Rows:\n  " + "\n  ".join(titles) + "\n\nThose of a `runtime` are of `tinydock runtime` and the other OCI runtimes, with one bundle for all.")
+    parser.add_argument("--install", action="store_true", help="install the other engines first, as the first flag")
+    parser.add_argument("--runs", type=int, default=30, help="measured runs of each engine where they are short")
+    parser.add_argument("--rows", default="", help="only rows whose titles contain this text")
+    parser.add_argument("--crowd", type=int, default=100, help="detached containers of the fast engines")
+    parser.add_argument("--json", help="write all numbers to this file")
+    parser.add_argument("--prepare", action="store_true", help="only make what a mirror is needed for")
+    return parser.parse_args()
+
+
+def choose(text):
+    """The rows of both tables whose titles contain a text, with those that they need."""
+    chosen = [[row for row in rows if text in row[0]] for rows in (ROWS, RUNTIME_ROWS)]
+    methods = [method for _, _, method in chosen[0]]
+    if "resident" in methods and "crowd" not in methods:
+        chosen[0].insert(0, ROWS[3])
+    return chosen
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=30, help="measured runs of each engine where they are short")
-    parser.add_argument("--rows", help="only rows whose titles contain this text")
-    parser.add_argument("--crowd", type=int, default=100, help="detached containers of the fast engines")
-    parser.add_argument("--json", help="write all numbers to this file")
-    options = parser.parse_args()
-    wanted = [row for row in ROWS if not options.rows or options.rows in row[0]]
-    if any(row[2] == "resident" for row in wanted) and not any(row[2] == "crowd" for row in wanted):
-        wanted.insert(0, ROWS[3])
+    options = parse()
+    tables = list(zip((measure_engines, measure_runtimes), choose(options.rows)))
+    done = []
     with tempfile.TemporaryDirectory(prefix="tinydock-bench-", ignore_cleanup_errors=True) as directory:
         files = Files(directory)
-        engines, notes = installed(directory, files.busybox_tarball())
-        for engine in engines:
-            engine.crowd = min(engine.crowd, options.crowd)
-        rows = Rows(engines, options.runs, files)
-        results = []
-        try:
-            for title, unit, method in wanted:
-                try:
-                    results.append((title, unit, getattr(rows, method)(title)))
-                except (RuntimeError, OSError, subprocess.SubprocessError) as error:
-                    notes.append(f"{title}: {error}")
-        finally:
-            for engine in engines:
-                engine.tear_down()
-        print_table(results, options.runs)
-        describe_machine(engines)
-    for note in notes + rows.notes:
+        if options.prepare:
+            return files.prepare([method for _, wanted in tables for _, _, method in wanted])
+        for measure_all, wanted in tables:
+            if wanted:
+                done.append(measure_all(directory, files, options, wanted))
+    print(f"Median/minimum of {options.runs} runs in turn, and the ratio of the median to tinydock's; one number where it was measured once.\n")
+    for rows, results, _ in done:
+        print_table(rows.COLUMNS, results)
+    describe_machine({name: program for _, _, programs in done for name, program in programs.items()})
+    for note in dict.fromkeys(note for rows, _, _ in done for note in rows.notes):
         print(note)
     if options.json:
         with open(options.json, "w") as file:
-            json.dump([{"row": title, "unit": unit, "numbers": numbers} for title, unit, numbers in results], file, indent=1)
+            json.dump([{"row": title, "unit": unit, "numbers": numbers} for _, results, _ in done for title, unit, numbers in results],
+                      file, indent=1)
 
 
 if __name__ == "__main__":

@@ -2,40 +2,20 @@
 
 import glob
 import os
-import random
 import subprocess
 import time
 
 from engines import NOWHERE, quietly
+from turns import Turns
 
 
-class Rows:
+class Rows(Turns):
+    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker"]
+
     def __init__(self, engines, runs, files):
+        super().__init__(runs)
         self.engines = engines
-        self.runs = runs
         self.files = files
-        self.notes = []
-
-    def note(self, engine, row, error):
-        self.notes.append(f"{engine.name}, {row}: {error}")
-
-    def in_turn(self, row, commands):
-        """Milliseconds of each run of the commands, which take turns in another order each time."""
-        times = {engine.name: [] for engine, command in commands if command}
-        order = [(engine, command) for engine, command in commands if command]
-        for turn in range(self.runs + 1):
-            random.shuffle(order)
-            for engine, command in list(order):
-                start = time.perf_counter()
-                done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
-                elapsed = (time.perf_counter() - start) * 1000
-                if done.returncode:
-                    self.note(engine, row, done.stderr.decode(errors="replace").strip()[-200:])
-                    order.remove((engine, command))
-                    times[engine.name] = []
-                elif turn:
-                    times[engine.name].append(elapsed)
-        return times
 
     def run_alone(self, row):
         return self.in_turn(row, [(engine, engine.run(network=False)) for engine in self.engines])

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Measures tinydock beside the other engines that are installed.
-# usage: bench/run.sh [--install] [--runs N] [--rows WORDS] [--json FILE]
+# usage: bench/run.sh [--install] [--runs N] [--rows TEXT] [--crowd N] [--json FILE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+case ${1:-} in
+-h | --help) exec python3 bench/main.py --help ;;
+esac
 if [ "${1:-}" = --install ]; then
     shift
     scripts/packages.sh bench
 fi
 # In the namespaces there is no way to a mirror.
-python3 bench/files.py
+python3 bench/main.py --prepare "$@"
 # Mounts and links of a benchmark that is killed go with its namespaces, and processes with their first one.
 exec unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash -euc '
     ip link set lo up

@@ -41,11 +41,22 @@ pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
 
 /// Removes a container that has stopped; with `force`, one that has not is killed first.
 pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
-    let container = match root.find(id) {
-        Ok(container) => container,
-        Err(error) => return if root.sweep(id)? || force { Ok(()) } else { Err(error) },
-    };
-    let status = status_soon(&container, force)?;
+    match root.find(id) {
+        Ok(container) => remove(&container, force, warn),
+        Err(error) => {
+            if root.sweep(id)? || force {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Removes a container that is known already.
+pub fn remove(container: &Container, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
+    let id = &container.id;
+    let status = status_soon(container, force)?;
     match status {
         Status::Stopped => {}
         _ if force => {}
@@ -55,7 +66,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
         }
     }
     let _lock = container.lock()?;
-    stop(&container)?;
+    stop(container)?;
     if let Some(scope) = container.scope()? {
         scope.stop()?;
     }
@@ -63,7 +74,7 @@ pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result
     container.detach_root();
     for (n, hook) in container.config.hooks.poststop.iter().enumerate() {
         // The container is gone whatever they say.
-        if let Err(error) = hooks::run(&container, "poststop", std::slice::from_ref(hook), Status::Stopped) {
+        if let Err(error) = hooks::run(container, "poststop", std::slice::from_ref(hook), Status::Stopped) {
             warn(&format!("poststop hook {n}: {error}"));
         }
     }
@@ -84,13 +95,14 @@ fn status_soon(container: &Container, force: bool) -> Result<Status> {
 
 /// Kills what still lives of a container, and waits until its init is gone.
 pub fn stop(container: &Container) -> Result<()> {
+    // Without init there is mostly nobody left, and whoever removes the cgroups kills those who keep them from being removed.
     let Ok((init, process)) = container.open_init() else {
-        let _ = container.group()?.kill();
         return Ok(());
     };
     let _ = signal::send(&init, libc::SIGKILL);
-    let _ = container.group()?.kill();
-    let _ = container.group()?.thaw();
+    let group = container.group()?;
+    let _ = group.kill();
+    let _ = group.thaw();
     let limit = Timespec::try_from(GONE).unwrap_or_default();
     let _ = poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&limit));
     let deadline = Instant::now() + GONE;

@@ -209,7 +209,7 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
         (Ok(()), Some(signals)) => attach(&init, signals, own)?,
     };
     if !parsed.is_set("keep") {
-        end::delete(&context.root, &container.id, false, &|text| context.warn(text))?;
+        end::remove(&container, false, &|text| context.warn(text))?;
     }
     Ok(code)
 }
