@@ -4,16 +4,16 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::cgroup::{Limits, parse_cpus, parse_memory};
+use crate::cgroup::{DeviceRule, Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed, option, switch};
-use crate::isolation::{Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};
 use crate::store::Text;
 
-pub const FLAGS: [Flag; 21] = [
+pub const FLAGS: [Flag; 24] = [
     switch("interactive", Some(b'i'), "Keep the container's standard input open"),
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
@@ -58,7 +58,20 @@ pub const FLAGS: [Flag; 21] = [
         "security-opt",
         None,
         "OPTION",
-        "`no-new-privileges`, or `seccomp=` with a profile's path or `unconfined`",
+        "`no-new-privileges`, `seccomp=FILE|unconfined`, `systempaths=unconfined`",
+    ),
+    switch("privileged", None, "Trust the container as the host's own root"),
+    option(
+        "device",
+        None,
+        "SOURCE[:TARGET[:rwm]]",
+        "Give the container a device of the host",
+    ),
+    option(
+        "device-cgroup-rule",
+        None,
+        "RULE",
+        "Allow the container to use devices, such as `c 10:* rwm`",
     ),
 ];
 
@@ -85,6 +98,8 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         security: security(parsed)?,
         ulimits: read_all(parsed, "ulimit", Ulimit::parse)?,
         sysctls: read_all(parsed, "sysctl", Sysctl::parse)?,
+        devices: read_all(parsed, "device", Device::parse)?,
+        device_rules: read_all(parsed, "device-cgroup-rule", DeviceRule::parse)?,
         volumes,
         network: network(parsed)?,
         ports: ports.concat(),
@@ -105,7 +120,7 @@ pub fn environment(parsed: &Parsed) -> Vec<Text> {
 
 fn security(parsed: &Parsed) -> Result<Security> {
     let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| texts(parsed, flag));
-    Security::parse(&added, &dropped, &options)
+    Security::parse(parsed.is_set("privileged"), &added, &dropped, &options)
 }
 
 /// Reads all values of a flag.

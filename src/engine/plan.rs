@@ -3,11 +3,13 @@
 use super::{Container, Options, Spec};
 use crate::cgroup::{self, Hierarchies};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command, Host, Identity, Users};
+use crate::isolation::{self, Command, Host, Identity, Shown, Users};
 use crate::layer::{self, Bind, MountPoint, Overlay, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
 use crate::store::Text;
+
+mod devices;
 
 /// What must be known of the host and of the image to plan a container.
 pub struct Facts {
@@ -94,14 +96,23 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let identity = users(facts.view.as_ref())?
         .find(&options.user)
         .doing(|| format!("user `{}`", options.user))?;
-    let cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    let nodes = devices::nodes(options)?;
+    devices::allow(&mut cgroup, options, &nodes);
     let mut program = Program::default();
     isolation::begin(&mut program, &spec.hostname);
     cgroup::enter(&mut program, &cgroup);
     isolation::hide_cgroup_parents(&mut program);
     let root = layer::overlay(&mut program, &places.overlay);
-    let mounts = isolation::mount_kernel_file_systems(&mut program, root, &facts.host, !options.sysctls.is_empty());
-    cgroup::mount(&mut program, &facts.hierarchies, mounts.sys);
+    let shown = Shown {
+        settings: !options.sysctls.is_empty(),
+        unmasked: options.security.unmasked,
+        writable: options.security.privileged,
+        nodes: &nodes,
+    };
+    let mounts = isolation::mount_kernel_file_systems(&mut program, root, &facts.host, shown);
+    cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
+    devices::make_elsewhere(&mut program, facts, &nodes, root)?;
     bind_files(&mut program, facts, places, root)?;
     bind_volumes(&mut program, facts, options, root)?;
     let directory = open_directory(&mut program, facts, options, root)?;

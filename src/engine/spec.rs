@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::Limits;
+use crate::cgroup::{DeviceRule, Limits};
 use crate::error::{Error, Result};
-use crate::isolation::{Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{Mode, Port};
 use crate::store::{Digest, Id, Text};
@@ -35,6 +35,11 @@ pub struct Options {
     /// In the order in which they are set.
     #[serde(default)]
     pub sysctls: Vec<Sysctl>,
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// What the container may do with devices, beside what all may and what it takes to use its own.
+    #[serde(default)]
+    pub device_rules: Vec<DeviceRule>,
     pub volumes: Vec<Volume>,
     pub network: Mode,
     pub ports: Vec<Port>,

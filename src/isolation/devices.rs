@@ -1,10 +1,13 @@
-//! `/dev`: the few devices that every program expects, on a file system of the container's own.
+//! `/dev`: the few devices that every program expects, on a file system of the container's own, and those that it is given.
 
+use std::collections::BTreeSet;
+
+use super::device::Node;
 use crate::program::flags::mount_attr;
 use crate::program::{Fd, Program, Register};
 
 /// Name, major and minor number of each device (the kernel's `admin-guide/devices.txt`).
-const NODES: [(&str, u32, u32); 6] = [
+pub const NODES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),
@@ -37,8 +40,8 @@ pub fn mount(program: &mut Program) -> Register {
     )
 }
 
-/// Writes the steps that fill `/dev`. Returns the mount of its terminals.
-pub fn fill(program: &mut Program, dev: Register) -> Register {
+/// Writes the steps that fill `/dev`, also with those of `nodes` that belong there. Returns the mount of its terminals.
+pub fn fill(program: &mut Program, dev: Register, nodes: &[Node]) -> Register {
     for (name, major, minor) in NODES {
         program.mknod(
             dev,
@@ -48,6 +51,7 @@ pub fn fill(program: &mut Program, dev: Register) -> Register {
             "a device that every program expects",
         );
     }
+    give(program, dev, nodes);
     for (name, target) in LINKS {
         program.symlink(target, dev, name, "a name that programs expect");
     }
@@ -71,6 +75,34 @@ pub fn fill(program: &mut Program, dev: Register) -> Register {
     );
     attach(program, dev, shm, "shm");
     pts
+}
+
+/// Writes the steps that make the nodes below `/dev`. There is no link in it yet that could lead elsewhere.
+fn give(program: &mut Program, dev: Register, nodes: &[Node]) {
+    let mut made = BTreeSet::new();
+    for node in nodes {
+        let Some(below) = below_dev(node) else { continue };
+        for (at, _) in below.match_indices('/') {
+            if made.insert(&below[..at]) {
+                program.mkdir(Fd::Kept(dev), &below.as_bytes()[..at], 0o755, "where the device is to be");
+            }
+        }
+        make_node(program, dev, below, node);
+    }
+}
+
+/// The path below `/dev` where a device is to be, if it is there.
+pub fn below_dev(node: &Node) -> Option<&str> {
+    node.target.strip_prefix("/dev/").filter(|below| !below.is_empty())
+}
+
+/// Writes the steps that give the container a device under a name in a directory.
+pub fn make_node(program: &mut Program, directory: Register, name: &str, node: &Node) {
+    let why = format!("the host's {}, which the container is given", node.source.display());
+    program.mknod(directory, name.as_bytes(), node.mode, (node.major, node.minor), why);
+    if (node.user, node.group) != (0, 0) {
+        program.chown(directory, name.as_bytes(), node.user, node.group, "whose it is on the host");
+    }
 }
 
 fn attach(program: &mut Program, dev: Register, mount: Register, name: &str) {

@@ -11,6 +11,7 @@
 
 mod capabilities;
 mod command;
+mod device;
 mod devices;
 mod host;
 mod kernel_mounts;
@@ -30,8 +31,10 @@ use crate::program::{Concept, Fd, Input, Program, Register};
 
 pub use capabilities::{Capabilities, known as known_capabilities, may, names as capability_names, parse as parse_capability};
 pub use command::{Command, environment};
+pub use device::{Device, Node, all_devices};
+pub use devices::{below_dev, make_node};
 pub use host::Host;
-pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
+pub use kernel_mounts::{KernelMounts, Shown, mount_kernel_file_systems};
 pub use masks::check_cover;
 pub use process::{Process, become_user, begin_session, execute, leave_nothing, open_streams, restrict};
 pub use root::enter_root;

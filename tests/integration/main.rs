@@ -16,4 +16,5 @@ mod redis;
 mod security;
 mod terminal;
 mod tracer;
+mod trust;
 mod vm;
