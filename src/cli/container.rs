@@ -8,12 +8,12 @@ use crate::cgroup::{DeviceRule, Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed, option, switch};
-use crate::isolation::{Device, Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Namespaces, Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};
 use crate::store::Text;
 
-pub const FLAGS: [Flag; 24] = [
+pub const FLAGS: [Flag; 28] = [
     switch("interactive", Some(b'i'), "Keep the container's standard input open"),
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
@@ -73,6 +73,15 @@ pub const FLAGS: [Flag; 24] = [
         "RULE",
         "Allow the container to use devices, such as `c 10:* rwm`",
     ),
+    option("pid", None, "MODE", "Share processes: `host`, `container:NAME`"),
+    option(
+        "ipc",
+        None,
+        "MODE",
+        "Share memory: `private`, `shareable`, `none`, `host`, `container:NAME`",
+    ),
+    option("uts", None, "MODE", "Share the host name: `host`"),
+    option("cgroupns", None, "MODE", "Share the view of cgroups: `host`, `private`"),
 ];
 
 /// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
@@ -100,6 +109,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         sysctls: read_all(parsed, "sysctl", Sysctl::parse)?,
         devices: read_all(parsed, "device", Device::parse)?,
         device_rules: read_all(parsed, "device-cgroup-rule", DeviceRule::parse)?,
+        namespaces: namespaces(parsed)?,
         volumes,
         network: network(parsed)?,
         ports: ports.concat(),
@@ -121,6 +131,15 @@ pub fn environment(parsed: &Parsed) -> Vec<Text> {
 fn security(parsed: &Parsed) -> Result<Security> {
     let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| texts(parsed, flag));
     Security::parse(parsed.is_set("privileged"), &added, &dropped, &options)
+}
+
+fn namespaces(parsed: &Parsed) -> Result<Namespaces> {
+    Namespaces::parse(
+        parsed.text("pid")?,
+        parsed.text("ipc")?,
+        parsed.text("uts")?,
+        parsed.text("cgroupns")?,
+    )
 }
 
 /// Reads all values of a flag.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::attach::{Streams, User, pass_on, read_some, show};
 use super::plan::{Facts, bytes, users};
-use super::start::spawn;
+use super::start::{adopt, spawn};
 use super::wires::Wires;
 use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
@@ -83,11 +83,7 @@ impl Engine {
 /// nobody sees a process that has anything of the host's (CVE-2016-9962). Returns that child.
 fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     let init = spawn(program, 0, group, wires)?;
-    // It has told of its child when it ends. If it was killed before it could, its child has the wires and waits for us.
-    let _ = init.wait();
-    let child = wires.receive_child(program)?;
-    wires.release();
-    Ok(child)
+    adopt(&init, program, wires)
 }
 
 fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {

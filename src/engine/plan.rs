@@ -9,6 +9,7 @@ use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
 use crate::store::Text;
 
+mod birth;
 mod devices;
 
 /// What must be known of the host and of the image to plan a container.
@@ -33,6 +34,8 @@ pub struct Plan {
     pub cgroup: cgroup::Plan,
     /// `CLONE_NEW…` flags.
     pub namespaces: u64,
+    /// Whether init has a child that is born in them.
+    pub forks: bool,
 }
 
 /// The largest user database that is read from an image.
@@ -100,15 +103,15 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let nodes = devices::nodes(options)?;
     devices::allow(&mut cgroup, options, &nodes);
     let mut program = Program::default();
-    isolation::begin(&mut program, &spec.hostname);
-    cgroup::enter(&mut program, &cgroup);
-    isolation::hide_cgroup_parents(&mut program);
+    birth::begin(&mut program, &facts.host, spec, &cgroup);
+    let memory = birth::share_memory(&mut program, options);
     let root = layer::overlay(&mut program, &places.overlay);
     let shown = Shown {
         settings: !options.sysctls.is_empty(),
         unmasked: options.security.unmasked,
         writable: options.security.privileged,
         nodes: &nodes,
+        memory,
     };
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &facts.host, shown);
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
@@ -131,11 +134,12 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     isolation::leave_nothing(&mut program, true, 3);
     isolation::restrict(&mut program, &facts.host, &process);
     isolation::execute(&mut program, &command(spec, &identity));
-    let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
+    let namespaces = options.namespaces.born(&facts.host, options.network != Mode::Host);
     Ok(Plan {
         program,
         cgroup,
         namespaces,
+        forks: options.namespaces.forks(),
     })
 }
 

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{DeviceRule, Limits};
 use crate::error::{Error, Result};
-use crate::isolation::{Device, Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Namespaces, Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{Mode, Port};
+use crate::program::flags::clone;
 use crate::store::{Digest, Id, Text};
 
 /// What the user asked for.
@@ -40,6 +41,8 @@ pub struct Options {
     /// What the container may do with devices, beside what all may and what it takes to use its own.
     #[serde(default)]
     pub device_rules: Vec<DeviceRule>,
+    #[serde(default)]
+    pub namespaces: Namespaces,
     pub volumes: Vec<Volume>,
     pub network: Mode,
     pub ports: Vec<Port>,
@@ -90,6 +93,11 @@ impl Options {
         if self.network == Mode::Host && self.sysctls.iter().any(Sysctl::is_of_network) {
             return Err(Error::invalid(
                 "a container on the host's network has no `net.…` settings of its own to change",
+            ));
+        }
+        if self.namespaces.shares_ipc() && self.sysctls.iter().any(|sysctl| sysctl.namespace() == clone::NEWIPC) {
+            return Err(Error::invalid(
+                "a container that shares its IPC namespace has no settings of it to change",
             ));
         }
         if self.network == Mode::None && !self.ports.is_empty() {

@@ -32,7 +32,15 @@ impl Engine {
         if trace {
             wires.trace()?;
         }
-        let init = spawn(&prepared.plan.program, prepared.plan.namespaces, &group, &mut wires)?;
+        for (input, init) in self.open_partners(options)? {
+            wires.give(input, init)?;
+        }
+        let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
+        let init = if prepared.plan.forks {
+            adopt(&init, &prepared.plan.program, &mut wires)?
+        } else {
+            init
+        };
         let started = self.finish_start(container, prepared, &init, &mut wires);
         let (terminal, trace) = match started {
             Ok(started) => started,
@@ -76,6 +84,15 @@ impl Engine {
         wires.read_report(program)?;
         Ok((terminal, wires.read_trace()))
     }
+}
+
+/// The child that becomes the container's first process. Init has told of it when it ends. If it was killed before it could, its
+/// child has the wires and waits for us.
+pub fn adopt(init: &Child, program: &Program, wires: &mut Wires) -> Result<Child> {
+    let _ = init.wait();
+    let child = wires.receive_child(program)?;
+    wires.release();
+    Ok(child)
 }
 
 /// Starts init with a program, in new namespaces and in a cgroup.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::device::Node;
+use super::{SharedMemory, Shown};
 use crate::program::flags::mount_attr;
 use crate::program::{Fd, Program, Register};
 
@@ -40,8 +41,8 @@ pub fn mount(program: &mut Program) -> Register {
     )
 }
 
-/// Writes the steps that fill `/dev`, also with those of `nodes` that belong there. Returns the mount of its terminals.
-pub fn fill(program: &mut Program, dev: Register, nodes: &[Node]) -> Register {
+/// Writes the steps that fill `/dev`. Returns the mount of its terminals.
+pub fn fill(program: &mut Program, dev: Register, shown: &Shown) -> Register {
     for (name, major, minor) in NODES {
         program.mknod(
             dev,
@@ -51,7 +52,7 @@ pub fn fill(program: &mut Program, dev: Register, nodes: &[Node]) -> Register {
             "a device that every program expects",
         );
     }
-    give(program, dev, nodes);
+    give(program, dev, shown.nodes);
     for (name, target) in LINKS {
         program.symlink(target, dev, name, "a name that programs expect");
     }
@@ -67,13 +68,17 @@ pub fn fill(program: &mut Program, dev: Register, nodes: &[Node]) -> Register {
     let quiet = quiet | mount_attr::NODEV;
     let mqueue = program.new_mount("mqueue", &[], quiet, "the message queues of this IPC namespace");
     attach(program, dev, mqueue, "mqueue");
-    let shm = program.new_mount(
-        "tmpfs",
-        &[("mode", "1777"), ("size", "64m")],
-        quiet,
-        "shared memory of its own",
-    );
-    attach(program, dev, shm, "shm");
+    let memory = match shown.memory {
+        SharedMemory::Own => {
+            let options = [("mode", "1777"), ("size", "64m")];
+            Some(program.new_mount("tmpfs", &options, quiet, "shared memory of its own"))
+        }
+        SharedMemory::Nothing => None,
+        SharedMemory::Others(clone) => Some(clone),
+    };
+    if let Some(memory) = memory {
+        attach(program, dev, memory, "shm");
+    }
     pts
 }
 

@@ -24,6 +24,17 @@ pub struct Shown<'a> {
     pub writable: bool,
     /// The devices that it is given.
     pub nodes: &'a [Node],
+    pub memory: SharedMemory,
+}
+
+/// What is at `/dev/shm`.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum SharedMemory {
+    #[default]
+    Own,
+    Nothing,
+    /// A clone of somebody else's.
+    Others(Register),
 }
 
 const HARMLESS: u64 = mount_attr::NOSUID | mount_attr::NODEV | mount_attr::NOEXEC;
@@ -41,7 +52,7 @@ pub fn mount_kernel_file_systems(program: &mut Program, root: Register, host: &H
     attach(program, root, proc, "proc");
     let dev = devices::mount(program);
     attach(program, root, dev, "dev");
-    let pts = devices::fill(program, dev, shown.nodes);
+    let pts = devices::fill(program, dev, &shown);
     let (attributes, why) = match shown.writable {
         true => (HARMLESS, "a /sys that shows this network namespace"),
         false => (

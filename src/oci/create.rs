@@ -26,7 +26,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::plan::{Asked, Facts, Plan, plan};
-use super::{hooks, settings, tmpfs, users};
+use super::{hooks, settings, tmpfs};
 use crate::cgroup::{Group, Hierarchies, Scope};
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Host};
@@ -247,12 +247,12 @@ fn give_all(wires: &mut Wires, container: &Container, facts: &Facts, plan: &Plan
         let linux = &config.linux;
         wires.give(
             Input::Users,
-            users::make(&linux.uid_mappings, &linux.gid_mappings, facts.privileged)?,
+            isolation::make_users(&linux.uid_mappings, &linux.gid_mappings, facts.privileged)?,
         )?;
     }
     for (n, (uids, gids)) in settings::mappings(config).into_iter().enumerate() {
         let input = Input::Namespace(settings::FIRST_MAPPING + n as u8);
-        wires.give(input, users::make(uids, gids, facts.privileged)?)?;
+        wires.give(input, isolation::make_users(uids, gids, facts.privileged)?)?;
     }
     for mount in &plan.mounts {
         if let Some(input) = mount.made {

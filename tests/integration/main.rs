@@ -14,6 +14,7 @@ mod networking;
 mod program;
 mod redis;
 mod security;
+mod sharing;
 mod terminal;
 mod tracer;
 mod trust;
