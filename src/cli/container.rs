@@ -8,12 +8,12 @@ use crate::cgroup::{DeviceRule, Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed, option, switch};
-use crate::isolation::{Device, Namespaces, Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Namespaces, Security, Sysctl, Ulimit, UserNamespace};
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};
 use crate::store::Text;
 
-pub const FLAGS: [Flag; 28] = [
+pub const FLAGS: [Flag; 29] = [
     switch("interactive", Some(b'i'), "Keep the container's standard input open"),
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
@@ -44,7 +44,7 @@ pub const FLAGS: [Flag; 28] = [
     option(
         "volume",
         Some(b'v'),
-        "SOURCE:TARGET[:ro]",
+        "SOURCE:TARGET[:OPTIONS]",
         "Show a file or directory of the host in the container",
     ),
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
@@ -81,6 +81,7 @@ pub const FLAGS: [Flag; 28] = [
         "Share memory: `private`, `shareable`, `none`, `host`, `container:NAME`",
     ),
     option("uts", None, "MODE", "Share the host name: `host`"),
+    option("userns", None, "MODE", "Whose users: `host`, `auto[:size=N]`, `remap`"),
     option("cgroupns", None, "MODE", "Share the view of cgroups: `host`, `private`"),
 ];
 
@@ -134,12 +135,11 @@ fn security(parsed: &Parsed) -> Result<Security> {
 }
 
 fn namespaces(parsed: &Parsed) -> Result<Namespaces> {
-    Namespaces::parse(
-        parsed.text("pid")?,
-        parsed.text("ipc")?,
-        parsed.text("uts")?,
-        parsed.text("cgroupns")?,
-    )
+    let [pid, ipc, uts, cgroup] = ["pid", "ipc", "uts", "cgroupns"].map(|flag| parsed.text(flag));
+    Ok(Namespaces {
+        users: UserNamespace::parse(parsed.text("userns")?.unwrap_or_default())?,
+        ..Namespaces::parse(pid?, ipc?, uts?, cgroup?)?
+    })
 }
 
 /// Reads all values of a flag.

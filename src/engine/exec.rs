@@ -43,7 +43,10 @@ impl Engine {
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
-        let facts = Facts::gather(Some(view));
+        let mut facts = Facts::gather(Some(view));
+        if container.spec.options.namespaces.has_users() {
+            facts.host = facts.host.for_own_users();
+        }
         let plan = cgroup::Plan::of(
             &facts.hierarchies,
             &self.store.label(),
@@ -62,6 +65,9 @@ impl Engine {
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         wires.give(Input::Target, init)?;
+        if let Some(ids) = container.users()? {
+            wires.give_away(&ids)?;
+        }
         // The command starts with the default action for every signal, whatever was ignored when we were started.
         signal::set_all_default();
         let child = enter(&program, &group, &mut wires)?;
@@ -93,7 +99,7 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let tied = !options.detach;
     let mut program = Program::default();
     cgroup::enter(&mut program, plan);
-    let root = isolation::join(&mut program, &facts.host);
+    let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
     let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
     let terminal = options

@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::monitor::Resident;
 use super::prepare::Prepared;
 use super::wires::Wires;
-use super::{Container, Engine, Started};
+use super::{Container, Engine, Started, users};
 use crate::cgroup::Group;
 use crate::error::Result;
 use crate::kernel::process::Child;
 use crate::network;
-use crate::program::Program;
+use crate::program::{Input, Program};
 use crate::store::{clock, write};
 
 /// How long each step of a container's program took, in nanoseconds.
@@ -34,6 +34,10 @@ impl Engine {
         }
         for (input, init) in self.open_partners(options)? {
             wires.give(input, init)?;
+        }
+        if let Some(ids) = &prepared.users {
+            wires.give(Input::Users, users::namespace(ids)?)?;
+            wires.give_away(ids)?;
         }
         let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
         let init = if prepared.plan.forks {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::device::Node;
 use super::{SharedMemory, Shown};
-use crate::program::flags::mount_attr;
-use crate::program::{Fd, Program, Register};
+use crate::program::flags::{mount_attr, open};
+use crate::program::{Concept, Fd, Program, Register};
 
 /// Name, major and minor number of each device (the kernel's `admin-guide/devices.txt`).
 pub const NODES: [(&str, u32, u32); 6] = [
@@ -43,7 +43,11 @@ pub fn mount(program: &mut Program) -> Register {
 
 /// Writes the steps that fill `/dev`. Returns the mount of its terminals.
 pub fn fill(program: &mut Program, dev: Register, shown: &Shown) -> Register {
-    for (name, major, minor) in NODES {
+    for (n, (name, major, minor)) in NODES.into_iter().enumerate() {
+        if let Some(usual) = &shown.usual {
+            show(program, dev, name, usual[n]);
+            continue;
+        }
         program.mknod(
             dev,
             name.as_bytes(),
@@ -103,11 +107,34 @@ pub fn below_dev(node: &Node) -> Option<&str> {
 
 /// Writes the steps that give the container a device under a name in a directory.
 pub fn make_node(program: &mut Program, directory: Register, name: &str, node: &Node) {
+    if let Some(clone) = node.clone {
+        return show(program, directory, name, clone);
+    }
     let why = format!("the host's {}, which the container is given", node.source.display());
     program.mknod(directory, name.as_bytes(), node.mode, (node.major, node.minor), why);
     if (node.user, node.group) != (0, 0) {
         program.chown(directory, name.as_bytes(), node.user, node.group, "whose it is on the host");
     }
+}
+
+/// Clones of the usual devices, in their order.
+pub type UsualDevices = [Register; NODES.len()];
+
+/// Writes the steps that clone the host's devices: the usual ones, which are returned, and those that the container is given.
+pub fn open_devices(program: &mut Program, nodes: &mut [Node]) -> UsualDevices {
+    program.concept(Concept::ProcessIsolation);
+    let why = "a device of the host: the container's users may not make one";
+    for node in nodes {
+        node.clone = Some(program.open_tree(Fd::Cwd, node.source.as_os_str().as_encoded_bytes(), false, why));
+    }
+    NODES.map(|(name, ..)| program.open_tree(Fd::Cwd, format!("/dev/{name}").as_bytes(), false, why))
+}
+
+/// Writes the steps that show a clone of a device under a name in a directory. A link of that name would lead elsewhere.
+fn show(program: &mut Program, directory: Register, name: &str, clone: Register) {
+    let how = open::CREAT | open::WRONLY | open::NOFOLLOW;
+    let file = program.open(Fd::Kept(directory), name.as_bytes(), how, "a file to mount it on");
+    program.move_mount_onto(clone, file, format!("the host's {name}"));
 }
 
 fn attach(program: &mut Program, dev: Register, mount: Register, name: &str) {

@@ -1,5 +1,6 @@
 //! The file systems that the kernel provides: `/proc`, `/sys`, and what belongs to `/dev`.
 
+use super::devices::UsualDevices;
 use super::{Host, Node, devices, masks, sysctls};
 use crate::program::flags::{mount_attr, open};
 use crate::program::{Concept, Fd, Program, Register};
@@ -25,6 +26,8 @@ pub struct Shown<'a> {
     /// The devices that it is given.
     pub nodes: &'a [Node],
     pub memory: SharedMemory,
+    /// The host's own of the usual devices, where the container's users may not make any.
+    pub usual: Option<UsualDevices>,
 }
 
 /// What is at `/dev/shm`.

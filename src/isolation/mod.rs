@@ -14,6 +14,7 @@ mod command;
 mod device;
 mod devices;
 mod host;
+mod id_range;
 mod kernel_mounts;
 mod masks;
 mod namespaces;
@@ -35,8 +36,9 @@ use namespaces::namespaces;
 pub use capabilities::{Capabilities, known as known_capabilities, may, names as capability_names, parse as parse_capability};
 pub use command::{Command, environment};
 pub use device::{Device, Node, all_devices};
-pub use devices::{below_dev, make_node};
+pub use devices::{below_dev, make_node, open_devices};
 pub use host::Host;
+pub use id_range::{IdRange, Ids, POOL, UNIT, UserNamespace};
 pub use kernel_mounts::{KernelMounts, SharedMemory, Shown, mount_kernel_file_systems};
 pub use masks::check_cover;
 pub use namespaces::{IPC, Ipc, Namespaces, PROCESSES, Processes, be_born, begin_outside, join_ipc, join_processes, share_memory};
@@ -66,17 +68,24 @@ pub fn begin(program: &mut Program, hostname: Option<&str>) {
     }
 }
 
-/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given. Its own process id
-/// is still the host's. Returns the container's root directory.
-pub fn join(program: &mut Program, host: &Host) -> Register {
+/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given, and the user namespace where there is one.
+/// Its own process id is still the host's. Returns the container's root directory.
+pub fn join(program: &mut Program, host: &Host, users: bool) -> Register {
     program.concept(Concept::ProcessIsolation);
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
-    let flags = namespaces(host, true) | clone::NEWCGROUP;
+    let mut flags = namespaces(host, true) | clone::NEWCGROUP;
+    if users {
+        flags |= clone::NEWUSER;
+    }
     program.setns(
         Fd::Given(Input::Target),
         flags,
         "the container's namespaces; that of its processes is for children only",
     );
+    if users {
+        program.setresgid(0, "root's group, of the container");
+        program.setresuid(0, "root, of the container");
+    }
     program.open(
         Fd::Cwd,
         b"/",

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Host;
+use super::{Host, UserNamespace};
 use crate::error::{Error, Result};
 use crate::program::flags::{clone, propagation};
 use crate::program::{Concept, Fd, Input, Program, Register};
@@ -42,6 +42,8 @@ pub struct Namespaces {
     pub host_uts: bool,
     /// Whether it sees the cgroups of the whole host.
     pub host_cgroups: bool,
+    /// Whose users it has.
+    pub users: UserNamespace,
 }
 
 /// As what init is given the process whose processes and whose memory a container shares.
@@ -93,9 +95,15 @@ impl Namespaces {
         matches!(self.ipc, Ipc::Host | Ipc::Container(_))
     }
 
-    /// Whether init has a child that becomes the container's, since it is no process of the namespace that it joins.
+    /// Whether init has a child that becomes the container's, since it is no process of the namespace that it joins, or
+    /// needs the host's power until then.
     pub fn forks(&self) -> bool {
-        matches!(self.processes, Processes::Container(_))
+        self.has_users() || matches!(self.processes, Processes::Container(_))
+    }
+
+    /// Whether the container has users of its own.
+    pub fn has_users(&self) -> bool {
+        self.users != UserNamespace::Host
     }
 
     /// The namespaces that the container's first process is born in, as `CLONE_NEW…` flags.

@@ -97,12 +97,10 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
 /// What the host can give to a container with this configuration: whoever is in a user namespace of its own may have any power there.
 pub fn host_of(config: &Config) -> Host {
     let host = Host::bare();
-    match config.linux.has("user") {
-        true => Host {
-            bounding: u64::MAX,
-            ..host
-        },
-        false => host,
+    if config.linux.has("user") {
+        host.for_own_users()
+    } else {
+        host
     }
 }
 

@@ -18,4 +18,5 @@ mod sharing;
 mod terminal;
 mod tracer;
 mod trust;
+mod users;
 mod vm;

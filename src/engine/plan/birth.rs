@@ -1,22 +1,63 @@
 //! How a container's first process comes to be in its namespaces, and what it shares with others.
 
 use super::super::{Container, Engine, Options, Spec};
-use super::Plan;
+use super::{Places, Plan};
 use crate::cgroup;
 use crate::error::{Doing, Error, Result};
-use crate::isolation::{self, Host, Ipc, Processes, SharedMemory};
+use crate::isolation::{self, Host, Ipc, Node, Processes, SharedMemory};
+use crate::layer::{self, Bind};
 use crate::network::Mode;
-use crate::program::{Input, Program};
+use crate::program::{Concept, Input, Program, Register};
 use crate::store::Id;
 
+/// What is opened with the host's power, where the container's users have too little of it.
+#[derive(Default)]
+pub struct Early {
+    pub root: Option<Register>,
+    pub usual: Option<[Register; 6]>,
+}
+
+/// What the host can give to the container.
+pub fn host_of(host: &Host, options: &Options) -> Host {
+    if options.namespaces.has_users() {
+        host.for_own_users()
+    } else {
+        host.clone()
+    }
+}
+
+/// Writes the steps with which init opens all that the container is shown of the host. The root comes last, since init makes files
+/// as somebody else from then on.
+pub fn open_early(program: &mut Program, places: &Places, binds: &mut [(Concept, Bind)], nodes: &mut [Node]) -> Early {
+    for (concept, bind) in binds {
+        bind.clone = Some(layer::open_bind(program, *concept, bind));
+    }
+    Early {
+        usual: Some(isolation::open_devices(program, nodes)),
+        root: Some(layer::make_overlay(program, &places.overlay)),
+    }
+}
+
 /// Writes the steps with which init becomes a process of the container, in its cgroups.
-pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::Plan) {
+pub fn begin(
+    program: &mut Program,
+    host: &Host,
+    spec: &Spec,
+    cgroup: &cgroup::Plan,
+    open_early: impl FnOnce(&mut Program) -> Early,
+) -> Early {
+    let mut early = Early::default();
     let namespaces = &spec.options.namespaces;
     let hostname = (!namespaces.host_uts).then_some(spec.hostname.as_str());
     if namespaces.forks() {
-        isolation::begin_outside(program, false);
+        isolation::begin_outside(program, namespaces.has_users());
         cgroup::enter(program, cgroup);
-        isolation::join_processes(program);
+        if namespaces.has_users() {
+            early = open_early(program);
+            isolation::become_root(program, true);
+        } else {
+            isolation::join_processes(program);
+        }
         isolation::be_born(program, namespaces.born(host, spec.options.network != Mode::Host));
         isolation::begin(program, hostname);
     } else {
@@ -26,6 +67,7 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
     if !namespaces.host_cgroups {
         isolation::hide_cgroup_parents(program);
     }
+    early
 }
 
 /// Writes the steps after which memory is shared with whom it is to be shared with.
