@@ -14,6 +14,7 @@
 
 mod check;
 mod device_filter;
+mod device_rule;
 mod devices;
 mod group;
 mod hierarchy;

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use super::devices::default_devices;
 use super::limits::USUAL_PIDS;
 use super::resources::{Cpu, DeviceRule, Memory, Pids};
 use super::settings::Settings;
@@ -110,6 +111,13 @@ impl Plan {
         }
         plan.write(hierarchies, &path, &limits.resources(missing.contains(&"pids")))?;
         Ok(plan)
+    }
+
+    /// Has the container use devices by rules of its own, after those that all have.
+    pub fn allow_devices(&mut self, rules: impl IntoIterator<Item = DeviceRule>) {
+        let mut all = default_devices();
+        all.extend(rules);
+        self.devices = Devices::Listed(all);
     }
 
     fn directories(hierarchies: &Hierarchies, path: &Path) -> Plan {

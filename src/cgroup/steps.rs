@@ -34,15 +34,15 @@ fn enter_all(program: &mut Program, directories: &[PathBuf]) {
 
 const HARMLESS: u64 = mount_attr::NOSUID | mount_attr::NODEV | mount_attr::NOEXEC;
 
-/// Writes the steps that show the container its own cgroups, read-only, at `/sys/fs/cgroup`.
-pub fn mount(program: &mut Program, hierarchies: &Hierarchies, sys: Register) {
+/// Writes the steps that show the container its own cgroups at `/sys/fs/cgroup`.
+pub fn mount(program: &mut Program, hierarchies: &Hierarchies, sys: Register, read_only: bool) {
     if hierarchies.separate.is_empty() && hierarchies.unified.is_none() {
         return;
     }
     program.concept(Concept::ResourceLimits);
     let how = open::PATH | open::DIRECTORY;
     let target = program.open(Fd::Kept(sys), b"fs/cgroup", how, "where programs look for cgroups");
-    mount_at(program, hierarchies, None, target, true);
+    mount_at(program, hierarchies, None, target, read_only);
 }
 
 /// Writes the steps that show the container its own cgroups at a place. Where it has no cgroup namespace, `shown` is their path below

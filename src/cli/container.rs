@@ -4,16 +4,16 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::cgroup::{Limits, parse_cpus, parse_memory};
+use crate::cgroup::{DeviceRule, Limits, parse_cpus, parse_memory};
 use crate::engine::Options;
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed, option, switch};
-use crate::isolation::{Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Namespaces, Security, Sysctl, Ulimit, UserNamespace};
 use crate::layer::Volume;
 use crate::network::{self, Mode, Port};
 use crate::store::Text;
 
-pub const FLAGS: [Flag; 21] = [
+pub const FLAGS: [Flag; 29] = [
     switch("interactive", Some(b'i'), "Keep the container's standard input open"),
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
@@ -44,7 +44,7 @@ pub const FLAGS: [Flag; 21] = [
     option(
         "volume",
         Some(b'v'),
-        "SOURCE:TARGET[:ro]",
+        "SOURCE:TARGET[:OPTIONS]",
         "Show a file or directory of the host in the container",
     ),
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
@@ -58,8 +58,31 @@ pub const FLAGS: [Flag; 21] = [
         "security-opt",
         None,
         "OPTION",
-        "`no-new-privileges`, or `seccomp=` with a profile's path or `unconfined`",
+        "`no-new-privileges`, `seccomp=FILE|unconfined`, `systempaths=unconfined`",
     ),
+    switch("privileged", None, "Trust the container as the host's own root"),
+    option(
+        "device",
+        None,
+        "SOURCE[:TARGET[:rwm]]",
+        "Give the container a device of the host",
+    ),
+    option(
+        "device-cgroup-rule",
+        None,
+        "RULE",
+        "Allow the container to use devices, such as `c 10:* rwm`",
+    ),
+    option("pid", None, "MODE", "Share processes: `host`, `container:NAME`"),
+    option(
+        "ipc",
+        None,
+        "MODE",
+        "Share memory: `private`, `shareable`, `none`, `host`, `container:NAME`",
+    ),
+    option("uts", None, "MODE", "Share the host name: `host`"),
+    option("userns", None, "MODE", "Whose users: `host`, `auto[:size=N]`, `remap`"),
+    option("cgroupns", None, "MODE", "Share the view of cgroups: `host`, `private`"),
 ];
 
 /// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
@@ -85,6 +108,9 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         security: security(parsed)?,
         ulimits: read_all(parsed, "ulimit", Ulimit::parse)?,
         sysctls: read_all(parsed, "sysctl", Sysctl::parse)?,
+        devices: read_all(parsed, "device", Device::parse)?,
+        device_rules: read_all(parsed, "device-cgroup-rule", DeviceRule::parse)?,
+        namespaces: namespaces(parsed)?,
         volumes,
         network: network(parsed)?,
         ports: ports.concat(),
@@ -105,7 +131,15 @@ pub fn environment(parsed: &Parsed) -> Vec<Text> {
 
 fn security(parsed: &Parsed) -> Result<Security> {
     let [added, dropped, options] = ["cap-add", "cap-drop", "security-opt"].map(|flag| texts(parsed, flag));
-    Security::parse(&added, &dropped, &options)
+    Security::parse(parsed.is_set("privileged"), &added, &dropped, &options)
+}
+
+fn namespaces(parsed: &Parsed) -> Result<Namespaces> {
+    let [pid, ipc, uts, cgroup] = ["pid", "ipc", "uts", "cgroupns"].map(|flag| parsed.text(flag));
+    Ok(Namespaces {
+        users: UserNamespace::parse(parsed.text("userns")?.unwrap_or_default())?,
+        ..Namespaces::parse(pid?, ipc?, uts?, cgroup?)?
+    })
 }
 
 /// Reads all values of a flag.

@@ -39,7 +39,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         warning.iter().for_each(|warning| warn(warning));
     }
     let unavailable = options.security.unavailable();
-    if !unavailable.is_empty() {
+    if !unavailable.is_empty() && !options.namespaces.has_users() {
         warn(&format!(
             "this process has not got {} itself, so the container goes without",
             unavailable.join(", ")

@@ -19,6 +19,7 @@ impl Engine {
     pub fn create(&self, mut options: Options, name: Option<&str>, hostname: Option<&str>) -> Result<(Container, Lock)> {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
+        self.find_partners(&mut options)?;
         let image = self.image(&Name::parse(&options.image)?)?;
         if options.command.is_empty() {
             options.command.clone_from(&image.command);
@@ -28,9 +29,9 @@ impl Engine {
                 .hint("give one after the image's name"));
         }
         let id = Id::generate()?;
+        let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
-        let hostname = hostname.unwrap_or(id.short()).to_string();
         let spec = Spec {
             hostname,
             name,
@@ -107,6 +108,17 @@ pub fn lock(store: &Store, id: &Id) -> Result<Lock> {
             Err(_) if !directory.exists() => {}
             result => return result,
         }
+    }
+}
+
+/// The host name of a container: the one that is asked for, or its id, or the host's where it is shared.
+pub fn hostname_of(options: &Options, asked: Option<&str>, id: &Id) -> Result<String> {
+    match (options.namespaces.host_uts, asked) {
+        (false, asked) => Ok(asked.unwrap_or(id.short()).to_string()),
+        (true, None) => Ok(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+        (true, Some(_)) => Err(Error::invalid(
+            "a container with the host's name has no `--hostname` of its own",
+        )),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::attach::{Streams, User, pass_on, read_some, show};
 use super::plan::{Facts, bytes, users};
-use super::start::spawn;
+use super::start::{adopt, spawn};
 use super::wires::Wires;
 use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
@@ -43,7 +43,10 @@ impl Engine {
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
-        let facts = Facts::gather(Some(view));
+        let mut facts = Facts::gather(Some(view));
+        if container.spec.options.namespaces.has_users() {
+            facts.host = facts.host.for_own_users();
+        }
         let plan = cgroup::Plan::of(
             &facts.hierarchies,
             &self.store.label(),
@@ -62,6 +65,9 @@ impl Engine {
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         wires.give(Input::Target, init)?;
+        if let Some(ids) = container.users()? {
+            wires.give_away(&ids)?;
+        }
         // The command starts with the default action for every signal, whatever was ignored when we were started.
         signal::set_all_default();
         let child = enter(&program, &group, &mut wires)?;
@@ -83,11 +89,7 @@ impl Engine {
 /// nobody sees a process that has anything of the host's (CVE-2016-9962). Returns that child.
 fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     let init = spawn(program, 0, group, wires)?;
-    // It has told of its child when it ends. If it was killed before it could, its child has the wires and waits for us.
-    let _ = init.wait();
-    let child = wires.receive_child(program)?;
-    wires.release();
-    Ok(child)
+    adopt(&init, program, wires)
 }
 
 fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {
@@ -97,7 +99,7 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let tied = !options.detach;
     let mut program = Program::default();
     cgroup::enter(&mut program, plan);
-    let root = isolation::join(&mut program, &facts.host);
+    let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
     let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
     let terminal = options

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::create::hostname_of;
 use super::plan::{Facts, Places, Plan, plan};
 use super::start::Trace;
 use super::{Container, Engine, Options, Spec};
@@ -22,6 +23,7 @@ impl Engine {
     pub fn explain(&self, options: &Options, name: Option<&str>, hostname: Option<&str>) -> Result<Vec<Explained>> {
         options.check()?;
         let mut options = options.clone();
+        self.find_partners(&mut options)?;
         let image_name = Name::parse(&options.image)?;
         let image = self.image_if_unpacked(&image_name)?;
         if let (Some(image), true) = (&image, options.command.is_empty()) {
@@ -41,7 +43,7 @@ impl Engine {
                     .join(format!("layer/sha256/(unpacked from {image_name} when it is first used)")),
             );
         }
-        let hostname = hostname.unwrap_or(id.short()).to_string();
+        let hostname = hostname_of(&options, hostname, &id)?;
         let name = name.unwrap_or("example").to_string();
         let container = Container::new(
             &self.store,
@@ -56,7 +58,7 @@ impl Engine {
         );
         let endpoint = self.endpoint_to_be(&container)?;
         let facts = Facts::gather(view);
-        let places = Places::of(&container, lower, facts.host.release >= (6, 5));
+        let places = Places::of(&container, lower, facts.host.release >= (6, 5), self.users_to_be(&container)?);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;
         Ok(explain(&container, &plan, endpoint.as_ref(), &Trace::new()))
     }
@@ -112,7 +114,7 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
             step.nanoseconds = Some(*nanoseconds);
         }
     }
-    let wait = program.iter().position(|step| step.call == "read").unwrap_or(program.len());
+    let wait = program.iter().rposition(|step| step.call == "read").unwrap_or(program.len());
     let after = program.split_off(wait);
     steps.append(&mut program);
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).skip(1).map(on_host));
@@ -133,7 +135,7 @@ fn spawn(plan: &Plan) -> Explained {
         Concept::ProcessIsolation,
         format!(
             "clone3({}{born}), and at once execveat(init)",
-            clone::NAMES.show(SPAWN_FLAGS | plan.namespaces)
+            clone::NAMES.show(SPAWN_FLAGS | plan.first_namespaces())
         ),
         "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
     )

@@ -37,6 +37,7 @@ mod run;
 mod spec;
 mod start;
 mod stop;
+mod users;
 mod wires;
 
 use crate::error::Result;

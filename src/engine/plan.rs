@@ -3,11 +3,15 @@
 use super::{Container, Options, Spec};
 use crate::cgroup::{self, Hierarchies};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command, Host, Identity, Users};
-use crate::layer::{self, Bind, MountPoint, Overlay, View};
+use crate::isolation::{self, Command, Host, Identity, Ids, Shown, Users};
+use crate::layer::{self, MountPoint, Overlay, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
 use crate::store::Text;
+
+mod binds;
+mod birth;
+mod devices;
 
 /// What must be known of the host and of the image to plan a container.
 pub struct Facts {
@@ -31,6 +35,8 @@ pub struct Plan {
     pub cgroup: cgroup::Plan,
     /// `CLONE_NEW…` flags.
     pub namespaces: u64,
+    /// Whether init has a child that is born in them.
+    pub forks: bool,
 }
 
 /// The largest user database that is read from an image.
@@ -68,7 +74,7 @@ pub fn users(view: Option<&View>) -> Result<Users> {
 
 impl Places {
     /// The places of a container whose image has the layers `lower`, topmost first.
-    pub fn of(container: &Container, lower: Vec<std::path::PathBuf>, layer_by_layer: bool) -> Places {
+    pub fn of(container: &Container, lower: Vec<std::path::PathBuf>, layer_by_layer: bool, users: Option<Ids>) -> Places {
         let bytes = |name: &str| container.file(name).into_os_string().into_encoded_bytes();
         Places {
             overlay: Overlay {
@@ -78,6 +84,7 @@ impl Places {
                 attach: container.file("merged"),
                 volatile: container.spec.options.auto_remove,
                 layer_by_layer,
+                root: users.map(|ids| (ids.users.first, ids.groups.first)),
             },
             files: vec![
                 (bytes("hosts"), "/etc/hosts"),
@@ -94,16 +101,34 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let identity = users(facts.view.as_ref())?
         .find(&options.user)
         .doing(|| format!("user `{}`", options.user))?;
-    let cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    let mut nodes = devices::nodes(options)?;
+    devices::allow(&mut cgroup, options, &nodes);
+    let mut binds = binds::all(facts, places, options)?;
+    let host = birth::host_of(&facts.host, options);
     let mut program = Program::default();
-    isolation::begin(&mut program, &spec.hostname);
-    cgroup::enter(&mut program, &cgroup);
-    isolation::hide_cgroup_parents(&mut program);
-    let root = layer::overlay(&mut program, &places.overlay);
-    let mounts = isolation::mount_kernel_file_systems(&mut program, root, &facts.host, !options.sysctls.is_empty());
-    cgroup::mount(&mut program, &facts.hierarchies, mounts.sys);
-    bind_files(&mut program, facts, places, root)?;
-    bind_volumes(&mut program, facts, options, root)?;
+    let early = birth::begin(&mut program, &host, spec, &cgroup, |program| {
+        birth::open_early(program, places, &mut binds, &mut nodes)
+    });
+    let memory = birth::share_memory(&mut program, options);
+    let root = early
+        .root
+        .unwrap_or_else(|| layer::make_overlay(&mut program, &places.overlay));
+    layer::attach_overlay(&mut program, &places.overlay, root);
+    let shown = Shown {
+        settings: !options.sysctls.is_empty(),
+        unmasked: options.security.unmasked,
+        writable: options.security.privileged,
+        nodes: &nodes,
+        memory,
+        usual: early.usual,
+    };
+    let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
+    cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
+    devices::make_elsewhere(&mut program, facts, &nodes, root)?;
+    for (concept, bind) in &binds {
+        layer::bind(&mut program, *concept, root, bind);
+    }
     let directory = open_directory(&mut program, facts, options, root)?;
     let terminal = options
         .terminal
@@ -116,15 +141,16 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let process = options.security.process(&identity, &options.ulimits)?;
     isolation::begin_session(&mut program, terminal);
     isolation::open_streams(&mut program, terminal, directory);
-    isolation::become_user(&mut program, &facts.host, &process);
+    isolation::become_user(&mut program, &host, &process);
     isolation::leave_nothing(&mut program, true, 3);
-    isolation::restrict(&mut program, &facts.host, &process);
+    isolation::restrict(&mut program, &host, &process);
     isolation::execute(&mut program, &command(spec, &identity));
-    let namespaces = isolation::namespaces(&facts.host, options.network != Mode::Host);
+    let namespaces = options.namespaces.born(&host, options.network != Mode::Host);
     Ok(Plan {
         program,
         cgroup,
         namespaces,
+        forks: options.namespaces.forks(),
     })
 }
 
@@ -140,45 +166,6 @@ fn command(spec: &Spec, identity: &Identity) -> Command {
 /// Texts as the program has them.
 pub fn bytes(texts: &[Text]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
-}
-
-fn bind_files(program: &mut Program, facts: &Facts, places: &Places, root: Register) -> Result<()> {
-    for (source, target) in &places.files {
-        let at = facts.mount_point(target.as_bytes(), false)?;
-        let bind = Bind {
-            source: source.clone(),
-            at,
-            read_only: false,
-            why: "names, as this container should know them",
-        };
-        layer::bind(program, Concept::BridgeNetworking, root, &bind);
-    }
-    Ok(())
-}
-
-/// Volumes are bound from the outside in, so that one can be below another.
-fn bind_volumes(program: &mut Program, facts: &Facts, options: &Options, root: Register) -> Result<()> {
-    let mut binds: Vec<Bind> = Vec::new();
-    for volume in &options.volumes {
-        let directory = volume.path().metadata().map_or(true, |metadata| metadata.is_dir());
-        let mut at = facts.mount_point(volume.target.as_bytes(), directory)?;
-        if binds.iter().any(|other| at.is_below(&other.at)) {
-            at = MountPoint::unknown(volume.target.as_bytes(), directory).without_links();
-        }
-        isolation::check_cover(&at.path()).doing(|| format!("volume `{}`", volume.target))?;
-        let why = "a volume: a part of the host's file system";
-        binds.push(Bind {
-            source: volume.source.as_bytes().to_vec(),
-            at,
-            read_only: volume.read_only,
-            why,
-        });
-    }
-    binds.sort_by_key(|bind| bind.at.depth());
-    binds
-        .iter()
-        .for_each(|bind| layer::bind(program, Concept::FileSystemLayering, root, bind));
-    Ok(())
 }
 
 /// Writes the steps that open the working directory, and make it if it is missing. It is opened before it is entered, since

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Kind, Result};
+use crate::isolation::Ids;
 use crate::layer::{self, View};
 use crate::network::{self, Endpoint, Mode, Networks};
 use crate::store::{Id, Store, write};
@@ -24,6 +25,8 @@ pub struct Place {
 pub struct Prepared {
     pub plan: Plan,
     pub place: Option<Place>,
+    /// The ids of the container's users, if it has users of its own.
+    pub users: Option<Ids>,
 }
 
 impl Engine {
@@ -46,11 +49,12 @@ impl Engine {
             Mode::Bridge(name) => Some(self.find_place(container, name)?),
             Mode::None | Mode::Host => None,
         };
+        let users = self.find_users(container)?;
         write_files(container, place.as_ref())?;
-        let places = Places::of(container, lower.into(), facts.host.release >= (6, 5));
+        let places = Places::of(container, lower.into(), facts.host.release >= (6, 5), users);
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
-        Ok(Prepared { plan, place })
+        Ok(Prepared { plan, place, users })
     }
 
     /// Finds an address and ports for a container, and writes down which before it has them.

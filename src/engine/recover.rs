@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Started, State};
-use super::{Container, Engine};
+use super::{Container, Engine, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
@@ -29,6 +29,7 @@ pub fn is_alive(store: &Store, id: &Id) -> bool {
 /// Undoes what starting and running a container has made outside its directories. The container's lock is held.
 pub fn clean(store: &Store, id: &Id) -> Result<()> {
     Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(id.as_str())).remove()?;
+    users::release(store, id)?;
     if store.container_run(id).join("endpoint").exists() {
         let _lock = store.lock()?;
         clean_network(store, id)?;

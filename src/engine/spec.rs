@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::Limits;
+use crate::cgroup::{DeviceRule, Limits};
 use crate::error::{Error, Result};
-use crate::isolation::{Security, Sysctl, Ulimit};
+use crate::isolation::{Device, Namespaces, Processes, Security, Sysctl, Ulimit};
 use crate::layer::Volume;
 use crate::network::{Mode, Port};
+use crate::program::flags::clone;
 use crate::store::{Digest, Id, Text};
 
 /// What the user asked for.
@@ -35,6 +36,13 @@ pub struct Options {
     /// In the order in which they are set.
     #[serde(default)]
     pub sysctls: Vec<Sysctl>,
+    #[serde(default)]
+    pub devices: Vec<Device>,
+    /// What the container may do with devices, beside what all may and what it takes to use its own.
+    #[serde(default)]
+    pub device_rules: Vec<DeviceRule>,
+    #[serde(default)]
+    pub namespaces: Namespaces,
     pub volumes: Vec<Volume>,
     pub network: Mode,
     pub ports: Vec<Port>,
@@ -87,10 +95,44 @@ impl Options {
                 "a container on the host's network has no `net.…` settings of its own to change",
             ));
         }
+        if self.namespaces.has_users() {
+            self.check_users()?;
+        } else if let Some(volume) = self.volumes.iter().find(|volume| volume.id_mapped) {
+            let wrong = Error::invalid("a container without users of its own has no ids to map");
+            return Err(wrong
+                .doing(format!("volume `{}`", volume.target))
+                .hint("give it some with `--userns auto`"));
+        }
+        if self.namespaces.shares_ipc() && self.sysctls.iter().any(|sysctl| sysctl.namespace() == clone::NEWIPC) {
+            return Err(Error::invalid(
+                "a container that shares its IPC namespace has no settings of it to change",
+            ));
+        }
         if self.network == Mode::None && !self.ports.is_empty() {
             return Err(Error::invalid("a container without a network cannot publish ports"));
         }
         Ok(())
+    }
+}
+
+impl Options {
+    /// A container's users have power over what belongs to their namespace, and nothing of the host's does.
+    fn check_users(&self) -> Result<()> {
+        let namespaces = &self.namespaces;
+        let conflicts = [
+            (self.security.privileged, "be privileged"),
+            (self.network == Mode::Host, "be on the host's network"),
+            (namespaces.processes != Processes::Own, "share processes"),
+            (namespaces.shares_ipc(), "share memory"),
+            (namespaces.host_cgroups, "see the host's cgroups"),
+        ];
+        match conflicts.iter().find(|(is_so, _)| *is_so) {
+            None => Ok(()),
+            Some((_, what)) => {
+                let wrong = Error::invalid(format!("a container with users of its own cannot {what}"));
+                Err(wrong.hint("give it the host's users with `--userns host`"))
+            }
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::monitor::Resident;
 use super::prepare::Prepared;
 use super::wires::Wires;
-use super::{Container, Engine, Started};
+use super::{Container, Engine, Started, users};
 use crate::cgroup::Group;
 use crate::error::Result;
 use crate::kernel::process::Child;
 use crate::network;
-use crate::program::Program;
+use crate::program::{Input, Program};
 use crate::store::{clock, write};
 
 /// How long each step of a container's program took, in nanoseconds.
@@ -32,7 +32,19 @@ impl Engine {
         if trace {
             wires.trace()?;
         }
-        let init = spawn(&prepared.plan.program, prepared.plan.namespaces, &group, &mut wires)?;
+        for (input, init) in self.open_partners(options)? {
+            wires.give(input, init)?;
+        }
+        if let Some(ids) = &prepared.users {
+            wires.give(Input::Users, users::namespace(ids)?)?;
+            wires.give_away(ids)?;
+        }
+        let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
+        let init = if prepared.plan.forks {
+            adopt(&init, &prepared.plan.program, &mut wires)?
+        } else {
+            init
+        };
         let started = self.finish_start(container, prepared, &init, &mut wires);
         let (terminal, trace) = match started {
             Ok(started) => started,
@@ -76,6 +88,15 @@ impl Engine {
         wires.read_report(program)?;
         Ok((terminal, wires.read_trace()))
     }
+}
+
+/// The child that becomes the container's first process. Init has told of it when it ends. If it was killed before it could, its
+/// child has the wires and waits for us.
+pub fn adopt(init: &Child, program: &Program, wires: &mut Wires) -> Result<Child> {
+    let _ = init.wait();
+    let child = wires.receive_child(program)?;
+    wires.release();
+    Ok(child)
 }
 
 /// Starts init with a program, in new namespaces and in a cgroup.

@@ -5,10 +5,12 @@ use std::io::Read;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
 
+use rustix::fs::{Gid, Uid, fchown};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::start::Trace;
 use crate::error::{Doing, Error, Result};
+use crate::isolation::Ids;
 use crate::kernel::descriptor;
 use crate::program::{self, Input, Program, Timing, pipe};
 
@@ -83,6 +85,16 @@ impl Wires {
         self.give(Input::Stderr, write)?;
         (self.stdout, self.stderr) = (Some(stdout), Some(stderr));
         Ok(())
+    }
+
+    /// Makes pipes the container's root's, who opens them by their names in `/dev`.
+    pub fn give_away(&self, ids: &Ids) -> Result<()> {
+        let pipes = [&self.stdin, &self.stdout, &self.stderr];
+        let (user, group) = (Uid::from_raw(ids.users.first), Gid::from_raw(ids.groups.first));
+        let mut pipes = pipes.into_iter().flatten();
+        pipes
+            .try_for_each(|pipe| fchown(pipe, Some(user), Some(group)))
+            .doing(|| "give away a pipe")
     }
 
     /// Receives the other end of the container's terminal, if it has one.

@@ -11,11 +11,14 @@
 
 mod capabilities;
 mod command;
+mod device;
 mod devices;
 mod host;
+mod id_range;
 mod kernel_mounts;
 mod labels;
 mod masks;
+mod namespaces;
 mod process;
 mod root;
 mod scheduling;
@@ -25,16 +28,22 @@ mod sysctls;
 mod terminal;
 mod ulimits;
 mod user;
+mod users;
 
 use crate::program::flags::{clone, open, propagation};
 use crate::program::{Concept, Fd, Input, Program, Register};
+use namespaces::namespaces;
 
 pub use capabilities::{Capabilities, known as known_capabilities, may, names as capability_names, parse as parse_capability};
 pub use command::{Command, environment};
+pub use device::{Device, Node, all_devices};
+pub use devices::{below_dev, make_node, open_devices};
 pub use host::Host;
-pub use kernel_mounts::{KernelMounts, mount_kernel_file_systems};
+pub use id_range::{IdRange, Ids, POOL, UNIT, UserNamespace};
+pub use kernel_mounts::{KernelMounts, SharedMemory, Shown, mount_kernel_file_systems};
 pub use labels::{LabelFiles, Labels, has_apparmor, has_selinux};
 pub use masks::check_cover;
+pub use namespaces::{IPC, Ipc, Namespaces, PROCESSES, Processes, be_born, begin_outside, join_ipc, join_processes, share_memory};
 pub use process::{Process, become_user, begin_session, check_filter, execute, leave_nothing, open_streams, restrict};
 pub use root::enter_root;
 pub use scheduling::{Scheduling, prefer_to_kill, schedule};
@@ -44,22 +53,10 @@ pub use sysctls::{Sysctl, set as set_sysctls};
 pub use terminal::{join_terminal, open_terminal, pair_terminal};
 pub use ulimits::Ulimit;
 pub use user::{Identity, Users};
+pub use users::{IdMapping, become_root, make as make_users};
 
-/// The namespaces of a container, as `CLONE_NEW…` flags. The cgroup namespace is not among them: it begins where a
-/// process is when it is made, so init makes it once it is in its cgroup.
-pub fn namespaces(host: &Host, own_network: bool) -> u64 {
-    let mut flags = clone::NEWNS | clone::NEWUTS | clone::NEWIPC | clone::NEWPID;
-    if own_network {
-        flags |= clone::NEWNET;
-    }
-    if host.time_namespace {
-        flags |= clone::NEWTIME;
-    }
-    flags
-}
-
-/// Writes the steps that come before all others.
-pub fn begin(program: &mut Program, hostname: &str) {
+/// Writes the steps that come before all others. Without a host name it is the host's.
+pub fn begin(program: &mut Program, hostname: Option<&str>) {
     program.concept(Concept::ProcessIsolation);
     program.die_with_parent("a container does not outlive its monitor");
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
@@ -68,20 +65,29 @@ pub fn begin(program: &mut Program, hostname: &str) {
         propagation::PRIVATE,
         "nothing mounted here shows on the host, and nothing mounted there shows here",
     );
-    program.sethostname(hostname, "the UTS namespace's own host name");
+    if let Some(hostname) = hostname {
+        program.sethostname(hostname, "the UTS namespace's own host name");
+    }
 }
 
-/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given. Its own process id
-/// is still the host's. Returns the container's root directory.
-pub fn join(program: &mut Program, host: &Host) -> Register {
+/// Writes the steps with which a process enters the namespaces of a running container, whose init it is given, and the user namespace where there is one.
+/// Its own process id is still the host's. Returns the container's root directory.
+pub fn join(program: &mut Program, host: &Host, users: bool) -> Register {
     program.concept(Concept::ProcessIsolation);
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
-    let flags = namespaces(host, true) | clone::NEWCGROUP;
+    let mut flags = namespaces(host, true) | clone::NEWCGROUP;
+    if users {
+        flags |= clone::NEWUSER;
+    }
     program.setns(
         Fd::Given(Input::Target),
         flags,
         "the container's namespaces; that of its processes is for children only",
     );
+    if users {
+        program.setresgid(0, "root's group, of the container");
+        program.setresuid(0, "root, of the container");
+    }
     program.open(
         Fd::Cwd,
         b"/",

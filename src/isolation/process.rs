@@ -3,7 +3,7 @@
 use super::seccomp::Filter;
 use super::{Capabilities, Command, Host, Identity, Ulimit, capabilities, ulimits};
 use crate::error::{Error, Result};
-use crate::program::flags::{capability as cap, prctl};
+use crate::program::flags::{capability as cap, open, prctl};
 use crate::program::{Concept, Fd, Input, Program, Register};
 
 /// Who a process is, and what it may do.
@@ -20,6 +20,8 @@ pub struct Process {
     pub limits: Vec<Ulimit>,
     /// Whether its other groups cannot be set, and stay what they are (user_namespaces(7), `setgroups`).
     pub keeps_groups: bool,
+    /// The AppArmor profile that the command runs under, if it has one of its own.
+    pub apparmor: Option<String>,
 }
 
 /// Writes the steps that give the process its session.
@@ -44,6 +46,15 @@ pub fn open_streams(program: &mut Program, terminal: Option<Register>, directory
 /// Writes the steps that give the process its identity, and take from it what it will not need but to be filtered.
 pub fn become_user(program: &mut Program, host: &Host, process: &Process) {
     program.concept(Concept::ProcessIsolation);
+    if let Some(profile) = &process.apparmor {
+        let file = program.open(
+            Fd::Cwd,
+            b"/proc/self/attr/apparmor/exec",
+            open::WRONLY,
+            "what AppArmor is to do at the next program",
+        );
+        program.write(file, &format!("exec {profile}"), "the command runs under this profile");
+    }
     let own = process.capabilities.possible(host);
     program.umask(process.umask, "the usual mode of new files");
     ulimits::set(program, &process.limits);

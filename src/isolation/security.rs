@@ -1,5 +1,7 @@
 //! What a container is trusted with: capabilities, a filter of system calls, and programs that raise privileges.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::capabilities::{self, Capabilities, DEFAULT};
@@ -15,6 +17,16 @@ pub struct Security {
     pub seccomp: Seccomp,
     /// Whether executing a file can give no privileges: set-user-ID bits and file capabilities have no effect.
     pub no_new_privileges: bool,
+    /// Whether it is trusted like the host's own root: with all capabilities that there are to give, all devices, and `/sys`
+    /// and its cgroups to change.
+    #[serde(default)]
+    pub privileged: bool,
+    /// Whether nothing of `/proc` and `/sys` is hidden from it or protected.
+    #[serde(default)]
+    pub unmasked: bool,
+    /// The AppArmor profile that the command runs under, if it has one of its own.
+    #[serde(default)]
+    pub apparmor: Option<String>,
 }
 
 impl Default for Security {
@@ -23,16 +35,37 @@ impl Default for Security {
             capabilities: capabilities::set_of(&DEFAULT),
             seccomp: Seccomp::Builtin,
             no_new_privileges: false,
+            privileged: false,
+            unmasked: false,
+            apparmor: None,
         }
     }
 }
 
 impl Security {
-    /// Reads what `--cap-add`, `--cap-drop` and `--security-opt` say.
-    pub fn parse<T: AsRef<str>>(added: &[T], dropped: &[T], options: &[T]) -> Result<Security> {
-        let mut security = Security {
-            capabilities: capabilities::tweak(added, dropped)?,
-            ..Security::default()
+    /// What `--privileged` means as long as nothing else is said.
+    fn privileged() -> Security {
+        Security {
+            capabilities: capabilities::ALL,
+            seccomp: Seccomp::Unconfined,
+            no_new_privileges: false,
+            privileged: true,
+            unmasked: true,
+            apparmor: None,
+        }
+    }
+
+    /// Reads what `--privileged`, `--cap-add`, `--cap-drop` and `--security-opt` say. Who is privileged has all capabilities,
+    /// whatever is said of them.
+    pub fn parse<T: AsRef<str>>(privileged: bool, added: &[T], dropped: &[T], options: &[T]) -> Result<Security> {
+        let capabilities = capabilities::tweak(added, dropped)?;
+        let mut security = if privileged {
+            Security::privileged()
+        } else {
+            Security {
+                capabilities,
+                ..Security::default()
+            }
         };
         for option in options.iter().map(AsRef::as_ref) {
             let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
@@ -42,8 +75,14 @@ impl Security {
                 ("seccomp", file) if !file.is_empty() => security.seccomp = seccomp::read(file, security.capabilities)?,
                 ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
                 ("no-new-privileges", "false") => security.no_new_privileges = false,
+                ("systempaths", "unconfined") => security.unmasked = true,
+                ("apparmor", "unconfined") => security.apparmor = None,
+                ("apparmor", profile) if !profile.is_empty() => security.apparmor = Some(apparmor(profile)?),
+                ("label", "disable") => {}
+                ("label", label) if !label.is_empty() => return Err(no_label(label)),
                 _ => {
-                    let hint = "there are `seccomp=FILE`, `seccomp=builtin`, `seccomp=unconfined` and `no-new-privileges`";
+                    let hint =
+                        "there are `seccomp=`, `apparmor=`, `label=disable`, `systempaths=unconfined` and `no-new-privileges`";
                     return Err(Error::invalid(format!("unknown security option `{option}`")).hint(hint));
                 }
             }
@@ -59,6 +98,7 @@ impl Security {
             capabilities: Capabilities::of(self.capabilities, identity.user == 0),
             no_new_privileges: self.no_new_privileges,
             filter: self.seccomp.filter(self.capabilities)?,
+            apparmor: self.apparmor.clone(),
             limits: limits.to_vec(),
             keeps_groups: false,
         })
@@ -66,12 +106,37 @@ impl Security {
 
     /// The names of capabilities that were asked for and that this process has not got to give.
     pub fn unavailable(&self) -> Vec<&'static str> {
-        if self.capabilities == Security::default().capabilities {
+        if self.privileged || self.capabilities == Security::default().capabilities {
             return Vec::new();
         }
         let (known, bounding) = capabilities::known();
         capabilities::names(self.capabilities & !bounding & ((1 << known) - 1))
     }
+}
+
+/// Where AppArmor and SELinux are, on hosts that have them.
+const APPARMOR: &str = "/sys/kernel/security/apparmor";
+const SELINUX: &str = "/sys/fs/selinux/enforce";
+
+/// A profile, if there is somebody to enforce it.
+fn apparmor(profile: &str) -> Result<String> {
+    if Path::new(APPARMOR).exists() && !profile.contains('\0') {
+        return Ok(profile.into());
+    }
+    Err(Error::invalid("this host has no AppArmor to enforce it")
+        .doing(format!("AppArmor profile `{profile}`"))
+        .hint("`--security-opt apparmor=unconfined` asks for none"))
+}
+
+fn no_label(label: &str) -> Error {
+    let wrong = if Path::new(SELINUX).exists() {
+        "only `disable` is known: what SELinux decides by itself stays"
+    } else {
+        "this host has no SELinux to enforce it"
+    };
+    Error::invalid(wrong)
+        .doing(format!("SELinux label `{label}`"))
+        .hint("`--security-opt label=disable` asks for none")
 }
 
 #[cfg(test)]
@@ -96,10 +161,10 @@ mod tests {
             (vec!["CHOWN"], vec!["CHOWN"], default),
             (vec!["ALL"], vec!["SYS_TIME"], capabilities::ALL & !bit(cap::SYS_TIME)),
         ] {
-            let found = Security::parse(&added, &dropped, &[]).unwrap().capabilities;
+            let found = Security::parse(false, &added, &dropped, &[]).unwrap().capabilities;
             assert_eq!(found, expected, "{added:?} {dropped:?}");
         }
-        let error = Security::parse(&["FLY"], &[], &[]).unwrap_err().to_string();
+        let error = Security::parse(false, &["FLY"], &[], &[]).unwrap_err().to_string();
         assert!(error.contains("`FLY`"), "{error}");
     }
 
@@ -116,14 +181,14 @@ mod tests {
             (vec!["seccomp=unconfined"], Seccomp::Unconfined, false),
             (vec!["seccomp:unconfined", "seccomp=builtin"], Seccomp::Builtin, false),
         ] {
-            let found = Security::parse(&[], &[], &options).unwrap();
+            let found = Security::parse(false, &[], &[], &options).unwrap();
             assert_eq!(
                 (found.seccomp, found.no_new_privileges),
                 (seccomp, no_new_privileges),
                 "{options:?}"
             );
         }
-        let error = Security::parse(&[], &[], &["seccomp=/no/profile.json"])
+        let error = Security::parse(false, &[], &[], &["seccomp=/no/profile.json"])
             .unwrap_err()
             .to_string();
         assert!(error.starts_with("seccomp profile `/no/profile.json`: "), "{error}");

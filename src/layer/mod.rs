@@ -28,10 +28,10 @@ use crate::store::{Digest, Store};
 pub use diff::copy_changes;
 pub use draft::{Draft, sweep_drafts};
 pub use mountpoint::MountPoint;
-pub use overlay::{Overlay, overlay};
+pub use overlay::{Overlay, attach_overlay, make_overlay};
 pub use unpack::unpack;
 pub use view::View;
-pub use volume::{Bind, Volume, bind};
+pub use volume::{Bind, Volume, bind, open_bind};
 
 /// What identifies a layer, and how much there is of it.
 #[derive(Debug, PartialEq, Eq)]

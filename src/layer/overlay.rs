@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::program::{Concept, Fd, Program, Register};
+use crate::program::flags::prctl;
+use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 
 /// The directories of one container's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +19,82 @@ pub struct Overlay {
     pub volatile: bool,
     /// Whether the kernel takes layers one at a time (Linux 6.5), rather than in one string of at most a page.
     pub layer_by_layer: bool,
+    /// The user and the group that are the container's root on the host, where it has users of its own. What is on disk is
+    /// owned by the ids that the image has.
+    pub root: Option<(u32, u32)>,
 }
 
-/// Writes the steps that make the container's root file system and attach it. Returns the root's directory.
-pub fn overlay(program: &mut Program, overlay: &Overlay) -> Register {
-    use std::os::unix::ffi::OsStrExt;
-    let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+fn bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_encoded_bytes().to_vec()
+}
+
+/// Writes the steps that make the container's root file system, which is attached nowhere yet.
+pub fn make_overlay(program: &mut Program, overlay: &Overlay) -> Register {
+    match overlay.root {
+        None => mount(program, overlay),
+        Some(root) => {
+            let shown = show_as_owned(program, overlay);
+            become_owner(program, root);
+            mount(program, &shown)
+        }
+    }
+}
+
+/// Writes the step that attaches the root where it becomes the root.
+pub fn attach_overlay(program: &mut Program, overlay: &Overlay, root: Register) {
+    program.concept(Concept::FileSystemLayering);
+    // Users of the container's own may not reach the directory, but `/proc` is always in reach.
+    let at = match overlay.root {
+        None => bytes(&overlay.attach),
+        Some(_) => b"/proc".to_vec(),
+    };
+    program.move_mount(root, Fd::Cwd, &at, "attached in this mount namespace only");
+}
+
+/// Writes the steps that show all layers with the container's ids, below the place where nothing is attached yet. The overlay of
+/// those is returned.
+fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
+    program.concept(Concept::FileSystemLayering);
+    let options = [("mode", "755"), ("size", "64k")];
+    let places = program.new_mount("tmpfs", &options, 0, "a place for each layer");
+    let why = "where layers can be named, in this mount namespace only";
+    program.move_mount(places, Fd::Cwd, &bytes(&overlay.attach), why);
+    let mut show = |path: &Path, name: &str| {
+        let tree = program.open_tree(Fd::Cwd, &bytes(path), false, "a layer, for its owners to be shown as others");
+        let change = MountChange {
+            users: Some(Input::Users),
+            ..MountChange::default()
+        };
+        let why = "files belong to the container's users, whatever they have on disk";
+        program.change_mount(Fd::Kept(tree), change, why);
+        program.mkdir(Fd::Kept(places), name.as_bytes(), 0o755, "its place");
+        program.move_mount(tree, Fd::Kept(places), name.as_bytes(), "and there it is");
+        overlay.attach.join(name)
+    };
+    let lower = overlay.lower.iter().enumerate();
+    let lower = lower.map(|(n, layer)| show(layer, &n.to_string())).collect();
+    // What is written and what is prepared must be on one mount.
+    let own = show(overlay.upper.parent().unwrap_or(&overlay.upper), "own");
+    let below = |path: &Path| own.join(path.file_name().unwrap_or_default());
+    Overlay {
+        lower,
+        upper: below(&overlay.upper),
+        work: below(&overlay.work),
+        ..overlay.clone()
+    }
+}
+
+/// Writes the steps after which files are made as the container's root: that is who overlayfs is for it, and nobody else has a name
+/// in the layers that are shown. The power to reach them stays.
+fn become_owner(program: &mut Program, (user, group): (u32, u32)) {
+    const NO_SETUID_FIXUP: i64 = 1 << 2;
+    let why = "accessing files as another must not decide about capabilities";
+    program.prctl(prctl::SET_SECUREBITS, NO_SETUID_FIXUP, why);
+    program.setfsgid(group, "what overlayfs makes by itself belongs to the container's root");
+    program.setfsuid(user, "and so does what it copies up");
+}
+
+fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     program.concept(Concept::FileSystemLayering);
     let fs = program.fsopen("overlay", "the container's root: layers seen as one tree");
     if overlay.layer_by_layer {
@@ -57,12 +128,5 @@ pub fn overlay(program: &mut Program, overlay: &Overlay) -> Register {
         );
     }
     program.fsconfig_create(fs, "make it");
-    let root = program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet");
-    program.move_mount(
-        root,
-        Fd::Cwd,
-        &bytes(&overlay.attach),
-        "attached in this mount namespace only",
-    );
-    root
+    program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet")
 }

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::MountPoint;
 use crate::error::{Doing, Error, Result};
 use crate::program::flags::mount_attr;
-use crate::program::{Concept, Fd, Program, Register};
+use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 use crate::store::Text;
 
-/// What `-v SOURCE:TARGET[:ro]` asks for.
+/// What `-v SOURCE:TARGET[:OPTIONS]` asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// An absolute path of the host.
@@ -21,10 +21,13 @@ pub struct Volume {
     /// An absolute path of the container.
     pub target: Text,
     pub read_only: bool,
+    /// Whether its files belong to the container's users by the ids that they have on disk.
+    #[serde(default)]
+    pub id_mapped: bool,
 }
 
 impl Volume {
-    /// Reads `SOURCE:TARGET[:ro|rw]`. A relative source begins with `.` and is below `directory`.
+    /// Reads `SOURCE:TARGET[:OPTIONS]`; the options are `ro`, `rw` and `idmap`. A relative source begins with `.` and is below `directory`.
     pub fn parse(text: &[u8], directory: &Path) -> Result<Volume> {
         let shown = String::from_utf8_lossy(text).into_owned();
         let wrong = |what: &str| {
@@ -33,13 +36,20 @@ impl Volume {
                 .hint("write it as `SOURCE:TARGET` or `SOURCE:TARGET:ro`")
         };
         let parts: Vec<&[u8]> = text.split(|c| *c == b':').collect();
-        let (source, target, read_only) = match parts[..] {
-            [source, target] => (source, target, false),
-            [source, target, b"ro"] => (source, target, true),
-            [source, target, b"rw"] => (source, target, false),
-            [_, _, option] => return Err(wrong(&format!("unknown option `{}`", String::from_utf8_lossy(option)))),
+        let (source, target, options): (_, _, &[u8]) = match parts[..] {
+            [source, target] => (source, target, b"rw"),
+            [source, target, options] => (source, target, options),
             _ => return Err(wrong("neither a source and a target nor an option after them")),
         };
+        let (mut read_only, mut id_mapped) = (false, false);
+        for option in options.split(|c| *c == b',') {
+            match option {
+                b"ro" => read_only = true,
+                b"rw" => read_only = false,
+                b"idmap" => id_mapped = true,
+                _ => return Err(wrong(&format!("unknown option `{}`", String::from_utf8_lossy(option)))),
+            }
+        }
         if source.is_empty() {
             return Err(wrong("the source is missing"));
         }
@@ -57,6 +67,7 @@ impl Volume {
             source: source.into_os_string().into(),
             target: target.to_vec().into(),
             read_only,
+            id_mapped,
         })
     }
 
@@ -85,13 +96,35 @@ pub struct Bind {
     pub source: Vec<u8>,
     pub at: MountPoint,
     pub read_only: bool,
+    /// Whether its files belong to the container's users by the ids that they have on disk.
+    pub id_mapped: bool,
+    /// A clone of the source, where it had to be made before.
+    pub clone: Option<Register>,
     pub why: &'static str,
 }
 
 /// Writes the steps that show a file or directory of the host below `root`.
 pub fn bind(program: &mut Program, concept: Concept, root: Register, bind: &Bind) {
     program.concept(concept);
+    let tree = bind.clone.unwrap_or_else(|| open_bind(program, concept, bind));
+    let target = bind
+        .at
+        .open(program, root, "its place, wherever links in the image lead within the root");
+    program.move_mount_onto(tree, target, "and there it is");
+}
+
+/// Writes the steps that clone what is shown.
+pub fn open_bind(program: &mut Program, concept: Concept, bind: &Bind) -> Register {
+    program.concept(concept);
     let tree = program.open_tree(Fd::Cwd, &bind.source, true, bind.why);
+    if bind.id_mapped {
+        let change = MountChange {
+            users: Some(Input::Users),
+            ..MountChange::default()
+        };
+        let why = "files belong to the container's users, whatever they have on disk";
+        program.change_mount(Fd::Kept(tree), change, why);
+    }
     if bind.read_only {
         program.mount_setattr(
             tree,
@@ -99,10 +132,7 @@ pub fn bind(program: &mut Program, concept: Concept, root: Register, bind: &Bind
             "the container may only read it, and what is mounted below it",
         );
     }
-    let target = bind
-        .at
-        .open(program, root, "its place, wherever links in the image lead within the root");
-    program.move_mount_onto(tree, target, "and there it is");
+    tree
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
             filter: config.linux.seccomp.as_ref().map(isolation::compile_profile).transpose()?,
             limits,
             keeps_groups: config.denies_groups(),
+            apparmor: None,
         },
         scheduling: read_scheduling(process, config)?,
         oom_score: oom_score(process, warnings),

@@ -5,7 +5,7 @@
 
 use super::config::Config;
 use super::namespaces::Namespaces;
-use super::plan::Facts;
+use crate::isolation;
 use crate::program::flags::{clone, open, propagation};
 use crate::program::{Concept, Fd, Input, Program, Register};
 
@@ -69,26 +69,10 @@ pub fn prepare(program: &mut Program, namespaces: &Namespaces) {
     }
 }
 
-/// Writes the steps with which init becomes the container's root: who it was means nothing there.
-pub fn become_root(program: &mut Program, facts: &Facts) {
-    program.concept(Concept::ProcessIsolation);
-    program.setns(
-        Fd::Given(Input::Users),
-        clone::NEWUSER,
-        "the container's users: what they may do, they may do in the container",
-    );
-    if facts.privileged {
-        program.setgroups(&[], "the host's groups mean nothing there");
-    }
-    program.setresgid(0, "root's group");
-    program.setresuid(0, "root, of the container");
-}
-
 /// Writes the steps with which init has its child, which takes all other steps.
 pub fn fork(program: &mut Program, config: &Config, namespaces: &Namespaces) {
-    program.concept(Concept::ProcessIsolation);
-    let flags = (namespaces.born(config) | namespaces.new & clone::NEWPID) & !clone::NEWUSER;
-    let why = "a child that is born in the container's namespaces";
-    program.fork(flags, why);
-    program.wait(Input::Release, "whoever started it knows it, and has not just ended");
+    isolation::be_born(
+        program,
+        (namespaces.born(config) | namespaces.new & clone::NEWPID) & !clone::NEWUSER,
+    );
 }

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::linux::{IdMapping, Linux, check_mappings};
+use super::linux::{Linux, check_mappings};
 use super::process::Process;
 use crate::cgroup::{self, Resources};
 use crate::error::{Doing, Error, Result};
+use crate::isolation::IdMapping;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

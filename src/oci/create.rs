@@ -26,7 +26,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, 
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::plan::{Asked, Facts, Plan, plan};
-use super::{hooks, notify, settings, tmpfs, users};
+use super::{hooks, notify, settings, tmpfs};
 use crate::cgroup::{Group, Hierarchies, Scope};
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Host};
@@ -103,12 +103,10 @@ pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &d
 /// What the host can give to a container with this configuration: whoever is in a user namespace of its own may have any power there.
 pub fn host_of(config: &Config) -> Host {
     let host = Host::bare();
-    match config.linux.has("user") {
-        true => Host {
-            bounding: u64::MAX,
-            ..host
-        },
-        false => host,
+    if config.linux.has("user") {
+        host.for_own_users()
+    } else {
+        host
     }
 }
 
@@ -258,12 +256,12 @@ fn give_all(wires: &mut Wires, container: &Container, facts: &Facts, plan: &Plan
         let linux = &config.linux;
         wires.give(
             Input::Users,
-            users::make(&linux.uid_mappings, &linux.gid_mappings, facts.privileged)?,
+            isolation::make_users(&linux.uid_mappings, &linux.gid_mappings, facts.privileged)?,
         )?;
     }
     for (n, (uids, gids)) in settings::mappings(config).into_iter().enumerate() {
         let input = Input::Namespace(settings::FIRST_MAPPING + n as u8);
-        wires.give(input, users::make(uids, gids, facts.privileged)?)?;
+        wires.give(input, isolation::make_users(uids, gids, facts.privileged)?)?;
     }
     for mount in &plan.mounts {
         if let Some(input) = mount.made {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::isolation::IdMapping;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -81,16 +82,6 @@ pub struct Namespace {
     pub kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct IdMapping {
-    #[serde(rename = "containerID")]
-    pub container_id: u32,
-    #[serde(rename = "hostID")]
-    pub host_id: u32,
-    pub size: u32,
 }
 
 /// A device node of the container.

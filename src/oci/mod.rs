@@ -41,7 +41,6 @@ mod spec;
 mod start;
 mod tmpfs;
 mod tree;
-mod users;
 
 use std::cell::RefCell;
 use std::ffi::OsString;

@@ -156,7 +156,7 @@ impl<'a> Planner<'a> {
             birth::prepare(&mut self.program, &self.namespaces);
         }
         if !self.facts.privileged && self.namespaces.has(clone::NEWUSER) {
-            birth::become_root(&mut self.program, self.facts);
+            isolation::become_root(&mut self.program, self.facts.privileged);
             birth::prepare(&mut self.program, &self.namespaces);
         }
         if !self.namespaces.forks() {
@@ -168,7 +168,7 @@ impl<'a> Planner<'a> {
     fn be_born(&mut self, early: &Early) {
         birth::join(&mut self.program, &self.namespaces);
         if self.facts.privileged && self.namespaces.has(clone::NEWUSER) {
-            birth::become_root(&mut self.program, self.facts);
+            isolation::become_root(&mut self.program, self.facts.privileged);
         }
         birth::set_clocks(&mut self.program, self.config, &self.namespaces, early.clocks);
         if self.namespaces.forks() {

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, Mount, wrong};
-use super::linux::IdMapping;
 use super::namespaces::Namespaces;
 use super::sources::Planned;
 use crate::error::{Error, Result};
+use crate::isolation::IdMapping;
 use crate::isolation::{self, Sysctl};
 use crate::program::flags::{clone, open};
 use crate::program::{Concept, Fd, Input, Program, Register};

@@ -92,7 +92,7 @@ constants!(/** move_mount(2). */ move_mount, "MOVE_MOUNT_", false, { F_EMPTY_PAT
 constants!(/** umount(2). */ umount, "MNT_", false, { DETACH = 2 });
 constants!(/** close_range(2). */ close_range, "CLOSE_RANGE_", false, { CLOEXEC = 4 });
 constants!(/** prctl(2). */ prctl, "PR_", true, {
-    SET_PDEATHSIG = 1, SET_DUMPABLE = 4, SET_KEEPCAPS = 8, CAPBSET_DROP = 24, SET_NO_NEW_PRIVS = 38, CAP_AMBIENT = 47,
+    SET_PDEATHSIG = 1, SET_DUMPABLE = 4, SET_KEEPCAPS = 8, CAPBSET_DROP = 24, SET_SECUREBITS = 28, SET_NO_NEW_PRIVS = 38, CAP_AMBIENT = 47,
 });
 constants!(/** getrlimit(2). */ rlimit, "RLIMIT_", true, {
     CPU = 0, FSIZE = 1, DATA = 2, STACK = 3, CORE = 4, RSS = 5, NPROC = 6, NOFILE = 7, MEMLOCK = 8, AS = 9, LOCKS = 10,

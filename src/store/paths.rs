@@ -84,6 +84,11 @@ impl Store {
         Claims::new(self.run.join("port"))
     }
 
+    /// The ids of containers' users.
+    pub fn users(&self) -> Claims {
+        Claims::new(self.run.join("users"))
+    }
+
     /// The leased addresses of a network.
     pub fn leases(&self, network: &str) -> Claims {
         Claims::new(self.run.join("network").join(network))

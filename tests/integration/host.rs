@@ -250,7 +250,14 @@ impl Host {
                 .collect::<Vec<_>>()
         };
         let root = self.root();
-        let places = ["trash", "container", "container/names", "run/container", "run/port"];
+        let places = [
+            "trash",
+            "container",
+            "container/names",
+            "run/container",
+            "run/port",
+            "run/users",
+        ];
         let mut found: Vec<PathBuf> = places.iter().flat_map(|name| below(&root.join(name))).collect();
         found.retain(|path| !path.ends_with("container/names"));
         for network in below(&root.join("run/network")) {

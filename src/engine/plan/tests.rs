@@ -77,6 +77,7 @@ fn planned(options: Options) -> Result<Plan> {
         attach: "/container/merged".into(),
         volatile: true,
         layer_by_layer: true,
+        root: None,
     };
     let places = Places {
         overlay,
@@ -111,6 +112,7 @@ fn volumes() -> impl Strategy<Value = Volume> {
         source: format!("/nowhere{source}").into(),
         target: target.into(),
         read_only,
+        id_mapped: false,
     })
 }
 

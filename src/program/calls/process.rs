@@ -45,6 +45,9 @@ calls! {
     fn setgroups(groups: &[u32]) = "setgroups" SYS_setgroups [Arg::Int(groups.len() as i64), group_list(groups)];
     fn setresgid(group: u32) = "setresgid" SYS_setresgid [Arg::Int(group.into()), Arg::Int(group.into()), Arg::Int(group.into())];
     fn setresuid(user: u32) = "setresuid" SYS_setresuid [Arg::Int(user.into()), Arg::Int(user.into()), Arg::Int(user.into())];
+    /// Sets as whose user, and as whose group, files are accessed and made (setfsuid(2)).
+    fn setfsuid(user: u32) = "setfsuid" SYS_setfsuid [Arg::Int(user.into())];
+    fn setfsgid(group: u32) = "setfsgid" SYS_setfsgid [Arg::Int(group.into())];
     /// Unblocks all signals.
     fn unblock_signals() = "rt_sigprocmask" SYS_rt_sigprocmask
         [flags(sigmask::SETMASK, sigmask::NAMES), Arg::Struct(vec![0; 8], "[]".into()), Arg::Null, Arg::Int(8)];

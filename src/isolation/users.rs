@@ -4,10 +4,38 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::process::Command;
 
-use super::linux::IdMapping;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Doing, Error, Result};
 use crate::program::flags::clone;
-use crate::program::{Concept, Input, Program, Wires};
+use crate::program::{Concept, Fd, Input, Program, Wires};
+
+/// Which ids of a user namespace are which outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdMapping {
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    pub size: u32,
+}
+
+/// Writes the steps with which init becomes the container's root: who it was means nothing there. Groups can only be given up by
+/// who is `privileged`.
+pub fn become_root(program: &mut Program, privileged: bool) {
+    program.concept(Concept::ProcessIsolation);
+    program.setns(
+        Fd::Given(Input::Users),
+        clone::NEWUSER,
+        "the container's users: what they may do, they may do in the container",
+    );
+    if privileged {
+        program.setgroups(&[], "the host's groups mean nothing there");
+    }
+    program.setresgid(0, "root's group");
+    program.setresuid(0, "root, of the container");
+}
 
 /// Makes a user namespace with these mappings. It lives as long as the descriptor does, or anybody is in it.
 pub fn make(users: &[IdMapping], groups: &[IdMapping], privileged: bool) -> Result<OwnedFd> {
