@@ -63,31 +63,31 @@ impl Namespaces {
                 .doing(format!("`--{flag}`"))
                 .hint(format!("there are {hint}"))
         };
-        let mut found = Namespaces::default();
-        found.processes = match pid {
+        let is_host = |flag: &str, text: Option<&str>| match text {
+            None | Some("" | "private") => Ok(false),
+            Some("host") => Ok(true),
+            Some(text) => Err(wrong(flag, text, "`host` and `private`")),
+        };
+        let processes = match pid {
             None | Some("" | "private") => Processes::Own,
             Some("host") => Processes::Host,
             Some(text) => Processes::Container(other(text).ok_or_else(|| wrong("pid", text, "`host` and `container:NAME`"))?),
         };
         let modes = "`private`, `shareable`, `none`, `host` and `container:NAME`";
-        found.ipc = match ipc {
+        let ipc = match ipc {
             None | Some("" | "private") => Ipc::Own,
             Some("none") => Ipc::WithoutMemory,
             Some("shareable") => Ipc::Shareable,
             Some("host") => Ipc::Host,
             Some(text) => Ipc::Container(other(text).ok_or_else(|| wrong("ipc", text, modes))?),
         };
-        found.host_uts = match uts {
-            None | Some("" | "private") => false,
-            Some("host") => true,
-            Some(text) => return Err(wrong("uts", text, "`host` and `private`")),
-        };
-        found.host_cgroups = match cgroup {
-            None | Some("" | "private") => false,
-            Some("host") => true,
-            Some(text) => return Err(wrong("cgroupns", text, "`host` and `private`")),
-        };
-        Ok(found)
+        Ok(Namespaces {
+            processes,
+            ipc,
+            host_uts: is_host("uts", uts)?,
+            host_cgroups: is_host("cgroupns", cgroup)?,
+            ..Namespaces::default()
+        })
     }
 
     /// Whether message queues, semaphores and shared memory are somebody else's as well.

@@ -11,10 +11,11 @@
 //!   trash/                           what is being deleted
 //!
 //! /run/tinydock/                     the run directory (TINYDOCK_RUN): what dies with the boot
-//!   lock                             held while names, addresses and ports are given out
-//!   container/<id>/                  lock, endpoint, attach: there while something is done for or by the container
+//!   lock                             held while names, addresses, ports and ids are given out
+//!   container/<id>/                  lock, endpoint, users, attach: there while something is done for or by the container
 //!   network/<name>/<address>         a symbolic link to the id of the container that leases the address
 //!   port/<protocol>-<address>-<port> a symbolic link to the id of the container that publishes the port
+//!   users/<id>                       a symbolic link to the container whose users have the ids from this one on
 //! ```
 //!
 //! There is no database and no daemon, so these rules keep the tree true:
@@ -22,7 +23,7 @@
 //! - A record is written to a temporary file and renamed. What cannot be read is reported, not trusted.
 //! - Whoever makes, starts, runs or removes a container holds the lock in its run directory. The lock is released by the
 //!   kernel when its holder dies, so a run directory whose lock is free tells the next command what to clean up.
-//! - Names, addresses and ports are links that name their owner, made under one lock. One whose owner is gone is free.
+//! - Names, addresses, ports and ids of users are links that name their owner, made under one lock. One whose owner is gone is free.
 //! - Deleting is renaming into the trash, then unlinking.
 
 pub mod clock;
