@@ -1,6 +1,7 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod attacks;
+mod bundle;
 mod cgroups;
 mod documents;
 mod host;
@@ -13,7 +14,10 @@ mod limits;
 mod networking;
 mod program;
 mod redis;
+mod runtime_attacks;
+mod runtime_kills;
 mod security;
 mod terminal;
 mod tracer;
 mod vm;
+mod watchers;
