@@ -189,15 +189,22 @@ pub fn invalid(field: &str, wrong: impl std::fmt::Display) -> Error {
 
 /// The numbers in a list of processors or memory nodes such as `0-3,5`.
 pub fn parse_list(list: &str) -> Option<Vec<u32>> {
-    let mut numbers = Vec::new();
+    const LIMIT: usize = 1 << 16;
+    // A text that says the same numbers again and again must not take memory for each time.
+    const LONGEST: usize = 1 << 16;
+    if list.len() > LONGEST {
+        return None;
+    }
+    let mut said = vec![false; LIMIT];
     for part in list.trim().split(',').filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        if first > last || last > u32::from(u16::MAX) {
+        let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+        if first > last || last >= LIMIT {
             return None;
         }
-        numbers.extend(first..=last);
+        said[first..=last].fill(true);
     }
+    let numbers: Vec<u32> = (0..LIMIT as u32).filter(|n| said[*n as usize]).collect();
     (!numbers.is_empty()).then_some(numbers)
 }
 

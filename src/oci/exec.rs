@@ -96,7 +96,7 @@ fn run(container: &Container, program: &Program, child: &Child, wires: &mut Wire
 }
 
 /// The process becomes all that it is to be before the container's processes see it, if its filter lets it appear then.
-fn plan(
+pub fn plan(
     container: &Container,
     process: &Process,
     becoming: &Becoming,

@@ -39,6 +39,8 @@ mod settings;
 mod sources;
 mod spec;
 mod start;
+#[cfg(test)]
+mod tests;
 mod tmpfs;
 mod tree;
 

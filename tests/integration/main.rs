@@ -17,6 +17,7 @@ mod program;
 mod redis;
 mod runtime;
 mod runtime_attacks;
+mod runtime_kills;
 mod security;
 mod sharing;
 mod terminal;

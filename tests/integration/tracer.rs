@@ -21,6 +21,31 @@ pub struct Kill {
     pub call: usize,
 }
 
+/// The same for a command that leaves a process which goes on: ends when the command has ended. What it has left is traced as long as
+/// this thread lives; [`let_go_on`] lets it go on.
+pub fn run_leaving(command: &mut Command, kill: Kill) -> bool {
+    let (mut tracer, pid) = Tracer::start(command, &[], kill);
+    while let Some((ended, status)) = wait(-1) {
+        tracer.handle(ended, status);
+        if ended == pid && !libc::WIFSTOPPED(status) {
+            break;
+        }
+    }
+    let_go_on();
+    tracer.killed
+}
+
+/// Lets processes go on that this thread traces and that have stopped.
+pub fn let_go_on() {
+    let mut status = 0;
+    // SAFETY: the pointer is valid.
+    while let pid @ 1.. = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG) } {
+        if libc::WIFSTOPPED(status) {
+            let _ = ptrace(libc::PTRACE_CONT, pid, 0, 0);
+        }
+    }
+}
+
 struct Tracer {
     kill: Kill,
     /// Processes that were there before, and may stay when the command was killed.
@@ -34,28 +59,7 @@ struct Tracer {
 /// Runs a command, and traces it, its children and `others` until all have ended, or one was killed and the children have
 /// ended. Returns whether the system call at which to kill was reached.
 pub fn run(command: &mut Command, others: &[(i32, Role)], kill: Kill) -> bool {
-    let mut tracer = Tracer {
-        kill,
-        others: others.iter().map(|(pid, _)| *pid).collect(),
-        roles: HashMap::new(),
-        calls: 0,
-        killed: false,
-    };
-    // SAFETY: the closure makes one system call.
-    unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0, 0)) };
-    // It is stopped when it has executed; nobody but us waits for it.
-    #[expect(clippy::zombie_processes, reason = "it is waited for like all that are traced")]
-    let child = command.spawn().expect("start tinydock");
-    let pid = child.id() as i32;
-    tracer.roles.insert(pid, Role::Command);
-    wait(pid);
-    ptrace(libc::PTRACE_SETOPTIONS, pid, 0, OPTIONS).expect("set the options");
-    for (other, role) in others {
-        tracer.roles.insert(*other, *role);
-        ptrace(libc::PTRACE_SEIZE, *other, 0, OPTIONS).expect("trace a process");
-        ptrace(libc::PTRACE_INTERRUPT, *other, 0, 0).expect("stop a process");
-    }
-    tracer.go_on(pid, 0);
+    let (mut tracer, _) = Tracer::start(command, others, kill);
     while let Some((pid, status)) = wait(-1) {
         tracer.handle(pid, status);
     }
@@ -70,6 +74,33 @@ const OPTIONS: usize = (libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_EXITKILL) as usize;
 
 impl Tracer {
+    /// Starts a command, and lets it and the others go on to their first system call. Returns the command's process.
+    fn start(command: &mut Command, others: &[(i32, Role)], kill: Kill) -> (Tracer, i32) {
+        let mut tracer = Tracer {
+            kill,
+            others: others.iter().map(|(pid, _)| *pid).collect(),
+            roles: HashMap::new(),
+            calls: 0,
+            killed: false,
+        };
+        // SAFETY: the closure makes one system call.
+        unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0, 0)) };
+        // It is stopped when it has executed; nobody but us waits for it.
+        #[expect(clippy::zombie_processes, reason = "it is waited for like all that are traced")]
+        let child = command.spawn().expect("start tinydock");
+        let pid = child.id() as i32;
+        tracer.roles.insert(pid, Role::Command);
+        wait(pid);
+        ptrace(libc::PTRACE_SETOPTIONS, pid, 0, OPTIONS).expect("set the options");
+        for (other, role) in others {
+            tracer.roles.insert(*other, *role);
+            ptrace(libc::PTRACE_SEIZE, *other, 0, OPTIONS).expect("trace a process");
+            ptrace(libc::PTRACE_INTERRUPT, *other, 0, 0).expect("stop a process");
+        }
+        tracer.go_on(pid, 0);
+        (tracer, pid)
+    }
+
     fn handle(&mut self, pid: i32, status: i32) {
         if !libc::WIFSTOPPED(status) {
             return;
