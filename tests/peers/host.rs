@@ -182,7 +182,8 @@ impl Host {
                 .filter(|path| !is_engines(path))
                 .map(|path| format!("cgroup {path}")),
         );
-        traces.extend(self.processes());
+        let processes = self.processes().into_iter();
+        traces.extend(processes.map(|(pid, line)| format!("process {pid} {line}")));
         let files = self.sh("find /run | grep -E '/[^/]*([0-9a-f]{64}|peer-)[^/]*$' || true").ok();
         traces.extend(files.lines().map(|line| format!("file {line}")));
         let links = self.sh("ip -o link show type veth").ok();
@@ -200,7 +201,7 @@ impl Host {
     }
 
     /// Processes that share our namespaces, and those in the cgroups of containers.
-    fn processes(&self) -> Vec<String> {
+    fn processes(&self) -> Vec<(u32, String)> {
         let own = |kind: &str| fs::read_link(Path::new("/proc/thread-self/ns").join(kind)).expect("our namespace");
         let (mount, network) = (own("mnt"), own("net"));
         let mut found = Vec::new();
@@ -216,10 +217,23 @@ impl Host {
             let is_in = |kind: &str, own: &Path| fs::read_link(path.join("ns").join(kind)).is_ok_and(|link| link == own);
             let groups = fs::read_to_string(path.join("cgroup")).unwrap_or_default();
             if is_in("mnt", &mount) || is_in("net", &network) || groups.contains(&format!("/{}/", self.label())) {
-                found.push(format!("process {} {}", path.display(), String::from_utf8_lossy(&line)));
+                found.push((pid, String::from_utf8_lossy(&line).into()));
             }
         }
         found
+    }
+
+    /// Ends and removes what a runtime left, so that the next test finds nothing of it.
+    fn clear(&self) {
+        for (pid, _) in self.processes() {
+            self.sh(&format!("kill -9 {pid} || true")).ok();
+        }
+        let start = Instant::now();
+        while !self.groups().is_empty() && start.elapsed() < Duration::from_secs(5) {
+            for group in self.groups() {
+                let _ = fs::remove_dir(group);
+            }
+        }
     }
 }
 
@@ -232,9 +246,7 @@ impl Drop for Host {
             std::thread::sleep(Duration::from_millis(50));
             left = self.traces();
         }
-        for group in self.groups() {
-            let _ = fs::remove_dir(group);
-        }
+        self.clear();
         // What is mounted in it goes with the namespace, when the thread ends.
         self.sh(&format!("cd / && umount -l {0} && rmdir {0}", self.directory.display()))
             .ok();
