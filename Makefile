@@ -40,8 +40,9 @@ bench: build ## Measure, side by side with the other engines that are installed
 	$(call say,to make containers)
 	$(SUDO) bench/run.sh $(BENCH)
 
-install: build ## Install the binary, its manual page and its completions
+install: build ## Install the binary, its name as an OCI runtime, its manual page and its completions
 	$(SUDO) install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/tinydock
+	$(SUDO) ln -sf tinydock $(DESTDIR)$(PREFIX)/bin/tinydock-runtime
 	./$(RELEASE) manual | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man1/tinydock.1
 	./$(RELEASE) completion bash | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tinydock
 	./$(RELEASE) completion zsh | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tinydock

@@ -45,8 +45,20 @@ const HELP: [&str; 3] = ["-h", "-help", "--help"];
 /// Any number of arguments.
 const MANY: usize = usize::MAX;
 
+/// The other front door, which `main` opens before this one is asked.
+const RUNTIME: Command = Command {
+    name: "runtime",
+    usage: "COMMAND",
+    summary: "Run containers from OCI bundles, with runc's command line",
+    flags: &[],
+    order: Order::FlagsFirst,
+    arguments: (0, MANY),
+    failure: 1,
+    run: |_, _| Err(Error::invalid("`runtime` must be the first word, before any flags")),
+};
+
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 14] = [
+const COMMANDS: [&Command; 15] = [
     &run::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
@@ -59,6 +71,7 @@ const COMMANDS: [&Command; 14] = [
     &network::LS,
     &network::RM,
     &explain::COMMAND,
+    &RUNTIME,
     &generate::COMPLETION,
     &generate::MANUAL,
 ];

@@ -87,8 +87,9 @@ pub fn run_inside(container: &Container, point: &str, hooks: &[Hook], status: St
             wires.give(input, fcntl_dupfd_cloexec(std::io::stderr(), 3)?)?;
         }
         let child = enter::start(&program, &mut wires, None)?;
-        enter::release(&program, &mut wires)?;
-        Ok(child)
+        // A child that nobody waits for would keep the container's init from ending.
+        let released = enter::release(&program, &mut wires).inspect_err(|_| drop(child.wait()));
+        released.map(|()| child)
     })
 }
 

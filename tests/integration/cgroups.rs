@@ -182,6 +182,12 @@ fn limits_grow_and_shrink_while_it_runs() {
         assert!(told.ends_with(&period.to_string()), "{told}");
         assert_eq!(container.file("pids", "pids.max", "pids.max"), "9");
     }
+    // A shell that does nothing may have next to nothing of its own.
+    say(&mut shell, "text=$(head -c 4000000 /dev/zero | tr '\\0' x)");
+    until("the shell uses memory", || {
+        let used = container.file("memory", "memory.current", "memory.usage_in_bytes");
+        used.parse::<u64>().is_ok_and(|used| used > 1 << 20)
+    });
     let error = container
         .update(r#"{"memory":{"limit":4096,"checkBeforeUpdate":true}}"#)
         .unwrap_err();

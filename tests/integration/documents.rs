@@ -109,3 +109,8 @@ fn the_page_about_images_is_true() {
 fn the_page_about_networks_is_true() {
     follow("docs/bridge-networking.md");
 }
+
+#[test]
+fn the_page_about_the_oci_runtime_is_true() {
+    follow("docs/oci-runtime.md");
+}

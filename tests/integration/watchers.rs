@@ -232,7 +232,8 @@ fn hooks_are_found_where_they_are_said_to_be() {
             .success()
     );
     let done = bundle.tell(&["start", "victim"]);
-    assert!(done.fails(1).contains("hooks.startContainer[0]"));
+    let message = done.fails(1);
+    assert!(message.contains("hooks.startContainer[0]"), "{message}");
     assert!(!host.path("owned").exists());
     bundle.tell(&["delete", "-f", "victim"]).ok();
 

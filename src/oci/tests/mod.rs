@@ -5,6 +5,7 @@ mod invalid;
 mod plans;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -21,11 +22,16 @@ struct Bundle(PathBuf);
 impl Bundle {
     fn new(name: &str) -> Bundle {
         let path = std::env::temp_dir().join(format!("tinydock-oci-{name}-{}", std::process::id()));
-        for directory in ["rootfs/etc", "rootfs/dev", "rootfs/usr/lib", "src/inner"] {
+        for directory in ["rootfs/bin", "rootfs/etc", "rootfs/dev", "rootfs/usr/lib", "src/inner"] {
             fs::create_dir_all(path.join(directory)).unwrap();
         }
         fs::write(path.join("rootfs/etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
         fs::write(path.join("src/file"), "").unwrap();
+        for command in ["sh", "true"] {
+            let path = path.join("rootfs/bin").join(command);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
         let _ = std::os::unix::fs::symlink("usr/lib", path.join("rootfs/lib"));
         Bundle(path)
     }
