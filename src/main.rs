@@ -26,8 +26,13 @@ fn main() -> ExitCode {
     {
         return ExitCode::from(tinydock::oci::main(arguments));
     }
-    if arguments.first().is_some_and(|word| word == "runtime") {
-        return ExitCode::from(tinydock::oci::main(arguments[1..].to_vec()));
+    match &arguments[..] {
+        [first, rest @ ..] if first == "runtime" => return ExitCode::from(tinydock::oci::main(rest.to_vec())),
+        [help, second, rest @ ..] if help == "help" && second == "runtime" => {
+            let words = [help].into_iter().chain(rest).cloned().collect();
+            return ExitCode::from(tinydock::oci::main(words));
+        }
+        _ => {}
     }
     ExitCode::from(tinydock::cli::main(arguments))
 }

@@ -33,9 +33,9 @@ fn filtered(program: &str, arguments: &[&str], input: &str) -> String {
     text(child.wait_with_output().expect("wait for it"))
 }
 
-/// The names of all commands, as the help lists them.
-fn commands() -> Vec<String> {
-    let help = tinydock(&["--help"]);
+/// The names of all commands of something, as its help lists them.
+fn commands(of: &[&str]) -> Vec<String> {
+    let help = tinydock(&[of, &["--help"]].concat());
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let names = lines.take_while(|line| !line.is_empty()).map(|line| {
         let name = line.trim_start().split("  ").next();
@@ -47,7 +47,8 @@ fn commands() -> Vec<String> {
 #[test]
 fn help_is_as_it_was_reviewed() {
     let mut all = tinydock(&["--help"]);
-    for command in commands() {
+    let runtimes = commands(&["runtime"]).into_iter().map(|command| format!("runtime {command}"));
+    for command in commands(&[]).into_iter().chain(runtimes) {
         let words: Vec<&str> = command.split(' ').collect();
         let help = tinydock(&[words.as_slice(), &["--help"]].concat());
         assert_eq!(help, tinydock(&[&["help"], words.as_slice()].concat()), "help {command}");
@@ -68,7 +69,7 @@ fn help_is_as_it_was_reviewed() {
 #[test]
 fn the_manual_page_is_a_manual_page() {
     let page = filtered("man", &["--warnings", "-E", "ascii", "-l", "-"], &tinydock(&["manual"]));
-    for command in commands() {
+    for command in commands(&[]) {
         assert!(
             page.contains(&format!("tinydock {command}")),
             "{command} is missing in\n{page}"
@@ -80,7 +81,8 @@ fn the_manual_page_is_a_manual_page() {
 fn bash_completes_commands_and_flags() {
     let script = tinydock(&["completion", "bash"]);
     for (line, expected) in [
-        ("tinydock ru", "run"),
+        ("tinydock ru", "run runtime"),
+        ("tinydock ex", "exec explain"),
         ("tinydock network cr", "create"),
         ("tinydock run --publ", "--publish"),
         ("tinydock network create --sub", "--subnet"),

@@ -140,7 +140,8 @@ fn run(arguments: Vec<OsString>) -> std::result::Result<u8, Failed> {
     let done = if global.is_set("version") {
         commands::version()
     } else if name.is_empty() || name == "help" || global.is_set("help") {
-        commands::help(words.next().map(|word| word.display().to_string()).as_deref())
+        let about = words.next().map(|word| word.display().to_string().replace("--help", "help"));
+        commands::help(about.as_deref())
     } else {
         dispatch(&context, &name, words.collect(), &mut status)
     };
