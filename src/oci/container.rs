@@ -101,16 +101,16 @@ impl Root {
         Ok(self.path.join(id))
     }
 
-    /// Makes the directory of a new container. Its lock is held from then on.
+    /// Makes the directory of a new container, which nobody else can look into: whoever connects to its socket starts it. Its lock is held from then on.
     pub fn claim(&self, id: &str) -> Result<Lock> {
         let directory = self.directory(id)?;
         let exists = || Error::conflict(format!("container with given ID already exists: `{id}`"));
         fs::DirBuilder::new()
             .recursive(true)
-            .mode(0o711)
+            .mode(0o700)
             .create(&self.path)
             .doing(|| format!("make `{}`", self.path.display()))?;
-        match fs::DirBuilder::new().mode(0o711).create(&directory) {
+        match fs::DirBuilder::new().mode(0o700).create(&directory) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             made => made.doing(|| format!("make `{}`", directory.display()))?,
         }

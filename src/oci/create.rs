@@ -16,15 +16,12 @@
 //!
 //! What is left if `create` is killed: init ends as long as it waits for `create`, and the records tell `delete` what there is.
 
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
-
-use rustix::io::fcntl_dupfd_cloexec;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use std::path::PathBuf;
 
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
+use super::descriptors::{give_streams, listen_at, write_pid};
 use super::plan::{Asked, Facts, Plan, plan};
 use super::{hooks, notify, settings, tmpfs};
 use crate::cgroup::{Group, Hierarchies, Scope};
@@ -274,38 +271,6 @@ fn give_all(wires: &mut Wires, container: &Container, facts: &Facts, plan: &Plan
     Ok(())
 }
 
-/// Gives init our standard streams, or nothing where we have none. They stay ours: nobody's owner is changed.
-pub fn give_streams(wires: &mut Wires) -> Result<()> {
-    let streams: [(Input, &dyn AsFdDyn); 3] = [
-        (Input::Stdin, &std::io::stdin()),
-        (Input::Stdout, &std::io::stdout()),
-        (Input::Stderr, &std::io::stderr()),
-    ];
-    for (input, stream) in streams {
-        let copy = match fcntl_dupfd_cloexec(stream.fd(), 3) {
-            Ok(copy) => copy,
-            Err(_) => File::options()
-                .read(true)
-                .write(true)
-                .open("/dev/null")
-                .doing(|| "open `/dev/null`")?
-                .into(),
-        };
-        wires.give(input, copy)?;
-    }
-    Ok(())
-}
-
-trait AsFdDyn {
-    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
-}
-
-impl<T: AsFd> AsFdDyn for T {
-    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.as_fd()
-    }
-}
-
 fn check_console(config: &Config, given: bool) -> Result<()> {
     match (config.process()?.terminal, given) {
         (true, false) => Err(wrong(
@@ -331,47 +296,4 @@ fn cgroup_path(config: &Config, id: &str, systemd: bool) -> Result<String> {
     }
     let below = path.trim_matches('/');
     Ok(if below.is_empty() { id } else { below }.to_string())
-}
-
-fn listen_at(path: &Path) -> Result<OwnedFd> {
-    let doing = || format!("listen at `{}`", path.display());
-    // A longer path than an address can hold is reached through its directory.
-    let directory = File::open(path.parent().unwrap_or(Path::new("/"))).doing(doing)?;
-    let address = short_address(&directory, path)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(doing)?;
-    bind(&socket, &address).doing(doing)?;
-    listen(&socket, 1).doing(doing)?;
-    Ok(socket)
-}
-
-/// The address of a socket in an open directory.
-pub fn short_address(directory: &File, path: &Path) -> Result<SocketAddrUnix> {
-    use std::os::fd::AsRawFd;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let short = format!("/proc/self/fd/{}/{name}", directory.as_raw_fd());
-    SocketAddrUnix::new(short).doing(|| format!("address of `{}`", path.display()))
-}
-
-/// Connects to a socket.
-pub fn connect_to(path: &Path) -> Result<OwnedFd> {
-    let doing = || format!("connect to `{}`", path.display());
-    let directory = File::open(
-        path.parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new(".")),
-    )
-    .doing(doing)?;
-    let address = short_address(&directory, path)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).doing(doing)?;
-    connect(&socket, &address).doing(doing)?;
-    Ok(socket)
-}
-
-/// Writes a process id to a file, which is there with all of it or not at all.
-pub fn write_pid(file: &Path, pid: i32) -> Result<()> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let beside = file.with_file_name(format!(".{name}"));
-    std::fs::write(&beside, pid.to_string())
-        .and_then(|()| std::fs::rename(&beside, file))
-        .doing(|| format!("write `{}`", file.display()))
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::become_process::{self, Becoming};
 use super::container::{Container, Status};
-use super::create::{give_streams, host_of, write_pid};
+use super::create::host_of;
+use super::descriptors::{give_streams, write_pid};
 use super::process::Process;
 use super::{enter, notify};
 use crate::cgroup::{self, Hierarchies};

@@ -9,7 +9,7 @@
 //! | `config` `linux` `process` | the configuration: types, and what makes no sense |
 //! | `plan` `birth` `sources` `mounts` `mount_options` `tree` `cover` `devices` `settings` `become_process` | from it to a program |
 //! | `container` | what is on disk, and what is true |
-//! | `create` `start` `exec` `enter` `hooks` `notify` `end` `attach` | what is done |
+//! | `create` `descriptors` `start` `exec` `enter` `hooks` `notify` `end` `attach` | what is done |
 //! | `commands` … | what is said: one function for each word of the command line |
 
 mod attach;
@@ -20,6 +20,7 @@ mod config;
 mod container;
 mod cover;
 mod create;
+mod descriptors;
 mod devices;
 mod end;
 mod enter;

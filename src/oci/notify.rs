@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::config::wrong;
 use super::container::{Container, State, Status};
-use super::create::connect_to;
+use super::descriptors::connect_to;
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor;
 

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::become_process::explain;
 use super::container::{Container, Status};
-use super::create::connect_to;
+use super::descriptors::connect_to;
 use super::{end, hooks};
 use crate::error::{Error, Result};
 use crate::program::Report;

@@ -26,6 +26,9 @@ fn a_container_is_created_started_and_removed() {
     assert_eq!(state["pid"].to_string(), written);
     assert_eq!(state["bundle"], bundle.directory().to_str().expect("a path"));
     assert_eq!(bundle.output(), "", "nothing of the command runs before start");
+    let records = fs::metadata(bundle.path("state/one")).expect("its records");
+    let mode = std::os::unix::fs::MetadataExt::mode(&records);
+    assert_eq!(mode & 0o777, 0o700, "nobody else reaches the socket that init waits at");
     bundle.runtime(&["start", "one"]).ok();
     assert_eq!(bundle.state("one")["status"], "running");
     until("the command runs", || bundle.output() == "up\n");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::attach::{Console, attach, catch};
 use super::super::container::Container;
-use super::super::create::connect_to;
+use super::super::descriptors::connect_to;
 use super::super::exec::{Request, exec};
 use super::super::process::{Capabilities, Process, User};
 use super::super::{Command, Context, MANY};
