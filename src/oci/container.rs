@@ -101,7 +101,8 @@ impl Root {
         Ok(self.path.join(id))
     }
 
-    /// Makes the directory of a new container, which nobody else can look into: whoever connects to its socket starts it. Its lock is held from then on.
+    /// Makes the directory of a new container, which nobody else can look into: whoever connects to its socket starts it. Its lock is
+    /// held from then on.
     pub fn claim(&self, id: &str) -> Result<Lock> {
         let directory = self.directory(id)?;
         let exists = || Error::conflict(format!("container with given ID already exists: `{id}`"));

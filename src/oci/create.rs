@@ -53,10 +53,16 @@ pub struct Created {
     pub lock: Lock,
 }
 
-/// Creates a container. `console` takes the other end of its terminal, if it has one.
-pub fn create(root: &Root, request: &Request, console: Option<OwnedFd>, warn: &dyn Fn(&str)) -> Result<Created> {
+/// Creates a container. `console` is asked for what takes the other end of its terminal, and told whether it has one.
+pub fn create(
+    root: &Root,
+    request: &Request,
+    console: &mut dyn FnMut(bool) -> Result<Option<OwnedFd>>,
+    warn: &dyn Fn(&str),
+) -> Result<Created> {
     let bundle = std::fs::canonicalize(&request.bundle).doing(|| format!("find the bundle `{}`", request.bundle.display()))?;
     let config = Config::read(&bundle)?;
+    let console = console(config.process()?.terminal)?;
     check_console(&config, console.is_some())?;
     let cgroup = cgroup_path(&config, &request.id, root.systemd_cgroup)?;
     // Who is not root has no cgroups to make others in; a limit that is asked for is an error then.

@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::super::attach::{Console, attach, catch};
-use super::super::config::Config;
 use super::super::container::Status;
 use super::super::create::{Created, Request, create};
 use super::super::descriptors::connect_to;
@@ -42,8 +41,8 @@ pub const CREATE: Command = Command {
     failure: 1,
     run: |context, parsed| {
         let request = request(&parsed, true)?;
-        let console = console_of(&request)?;
-        create(&context.root, &request, console, &|text| context.warn(text)).map(|_| 0)
+        let mut console = |_| console_of(&request);
+        create(&context.root, &request, &mut console, &|text| context.warn(text)).map(|_| 0)
     },
 };
 
@@ -189,13 +188,17 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
     let request = request(&parsed, false)?;
     let detach = parsed.is_set("detach");
     let signals = (!detach).then(catch).transpose()?;
-    let mut console = console_of(&request)?;
     let mut own = None;
-    if console.is_none() && !detach && has_terminal(&request)? {
+    let mut console = |terminal: bool| {
+        let given = console_of(&request)?;
+        if given.is_some() || detach || !terminal {
+            return Ok(given);
+        }
         let (ours, theirs) = Console::new()?;
-        (own, console) = (Some(ours), Some(theirs));
-    }
-    let mut created = create(&context.root, &request, console, &|text| context.warn(text))?;
+        own = Some(ours);
+        Ok(Some(theirs))
+    };
+    let mut created = create(&context.root, &request, &mut console, &|text| context.warn(text))?;
     let started = run_command(&mut created, &|text| context.warn(text));
     let Created {
         container, init, lock, ..
@@ -213,11 +216,6 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
         end::remove(&container, false, &|text| context.warn(text))?;
     }
     Ok(code)
-}
-
-fn has_terminal(request: &Request) -> Result<bool> {
-    let config = Config::read(&request.bundle)?;
-    Ok(config.process()?.terminal)
 }
 
 /// Waits until the command is executed.
