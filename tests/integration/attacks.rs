@@ -77,8 +77,11 @@ int main(void) {
             if (length <= 0 || strncmp(link, "/memfd:", 7)) continue;
             int file = open(path, O_RDONLY);
             if (file < 0) continue;
-            seen++;
             snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+            /* It may have become the command since, whose file is the container's own. */
+            length = readlink(path, link, sizeof link - 1);
+            if (length <= 0 || strncmp(link, "/memfd:", 7)) { close(file); continue; }
+            seen++;
             for (int n = 0; n < 100; n++) {
                 int other = open(path, O_WRONLY);
                 if (other >= 0 && write(other, "owned", 5) == 5) written++;

@@ -11,7 +11,7 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 pub const TINYDOCK: &str = env!("CARGO_BIN_EXE_tinydock");
 /// How long anything that must happen may take on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The test's thread lives in it until the test ends, and so does whatever the test starts.
 pub struct Host {

@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::host::{Host, PATIENCE};
 
@@ -16,6 +16,8 @@ pub struct Terminal {
     keyboard: File,
     screen: String,
     child: Child,
+    /// Its modes before the command could change them.
+    modes: Termios,
 }
 
 impl Terminal {
@@ -35,11 +37,13 @@ impl Terminal {
                 Ok(())
             })
         };
+        let modes = tcgetattr(&keyboard).expect("the modes");
         let child = command.spawn().expect("start tinydock");
         Terminal {
             keyboard: File::from(keyboard),
             screen: String::new(),
             child,
+            modes,
         }
     }
 
@@ -104,7 +108,6 @@ const WAIT: &str = "echo rea''dy; exec sleep 1000";
 
 fn use_shell(host: &Host, arguments: &[&str]) {
     let mut terminal = Terminal::run(host.command(arguments));
-    let modes = tcgetattr(&terminal.keyboard).expect("the modes");
     // Keys pressed before there is a shell wait for it.
     terminal.press("echo ear''ly\r");
     terminal.shows("\r\nearly\r\n");
@@ -128,8 +131,8 @@ fn use_shell(host: &Host, arguments: &[&str]) {
     terminal.shows("\r\nnot a secret\r\n");
     assert_eq!(terminal.child.wait().expect("its end").code(), Some(9));
     let after = tcgetattr(&terminal.keyboard).expect("the modes");
-    assert_eq!(after.local_modes, modes.local_modes, "the terminal is as it was");
-    assert_eq!(after.input_modes, modes.input_modes, "the terminal is as it was");
+    assert_eq!(after.local_modes, terminal.modes.local_modes, "the terminal is as it was");
+    assert_eq!(after.input_modes, terminal.modes.input_modes, "the terminal is as it was");
 }
 
 #[test]
