@@ -25,6 +25,28 @@ impl Group {
         Ok(found)
     }
 
+    /// Takes in a process and all that descend from it, also those that are born meanwhile.
+    pub fn admit_tree(&self, pid: i32) -> Result<()> {
+        let mut admitted = Vec::new();
+        loop {
+            let new: Vec<i32> = descendants(pid).into_iter().filter(|pid| !admitted.contains(pid)).collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            for directory in self.directories() {
+                let file = directory.join("cgroup.procs");
+                for one in &new {
+                    match fs::write(&file, one.to_string()) {
+                        // It has ended since.
+                        Err(error) if error.raw_os_error() == Some(libc::ESRCH) && *one != pid => {}
+                        written => written.doing(|| format!("write `{one}` to `{}`", file.display()))?,
+                    }
+                }
+            }
+            admitted.extend(new);
+        }
+    }
+
     /// Kills all processes, frozen ones as well.
     pub fn kill(&self) -> Result<()> {
         let file = self.unified.as_ref().map(|directory| directory.join("cgroup.kill"));
@@ -120,6 +142,26 @@ fn collect(directory: &Path, found: &mut Vec<Pid>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A process and all that descend from it.
+fn descendants(pid: i32) -> Vec<i32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next) {
+        let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        let children: Vec<i32> = children
+            .flat_map(|list| {
+                list.split_whitespace()
+                    .filter_map(|pid| pid.parse().ok())
+                    .collect::<Vec<i32>>()
+            })
+            .collect();
+        found.extend(children);
+        next += 1;
+    }
+    found
 }
 
 /// The processes in a directory itself.

@@ -40,6 +40,11 @@ impl Covers {
         Ok(covers)
     }
 
+    /// The files that are hidden.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
     /// Whether a path is in a directory that is hidden already.
     fn is_hidden(&self, path: &str) -> bool {
         self.directories

@@ -17,7 +17,7 @@
 //! What is left if `create` is killed: init ends as long as it waits for `create`, and the records tell `delete` what there is.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
@@ -64,29 +64,14 @@ pub fn create(
     let config = Config::read(&bundle)?;
     let console = console(config.process()?.terminal)?;
     check_console(&config, console.is_some())?;
-    let cgroup = cgroup_path(&config, &request.id, root.systemd_cgroup)?;
-    // Who is not root has no cgroups to make others in; a limit that is asked for is an error then.
-    let privileged = isolation::may(capability::SYS_ADMIN);
-    let facts = Facts {
-        host: host_of(&config),
-        hierarchies: if privileged {
-            Hierarchies::all()?
-        } else {
-            Hierarchies::default()
-        },
-        bundle: bundle.clone(),
-        cgroup: cgroup.clone(),
-        id: request.id.clone(),
-        systemd: root.systemd_cgroup,
-        privileged,
-    };
+    let facts = facts(root, &config, &bundle, &request.id)?;
     let plan = plan(&config, &facts, request.asked)?;
     plan.warnings.iter().for_each(|warning| warn(warning));
     let lock = root.claim(&request.id)?;
     let origin = Origin {
         bundle,
         created: clock::now(),
-        cgroup,
+        cgroup: facts.cgroup.clone(),
         systemd_cgroup: root.systemd_cgroup,
         owner: rustix::process::getuid().as_raw(),
         tail: plan.program.tail(),
@@ -103,6 +88,25 @@ pub fn create(
     })
 }
 
+/// What the plan of a container depends on beside its configuration.
+pub fn facts(root: &Root, config: &Config, bundle: &Path, id: &str) -> Result<Facts> {
+    // Who is not root has no cgroups to make others in; a limit that is asked for is an error then.
+    let privileged = isolation::may(capability::SYS_ADMIN);
+    Ok(Facts {
+        host: host_of(config),
+        hierarchies: if privileged {
+            Hierarchies::all()?
+        } else {
+            Hierarchies::default()
+        },
+        bundle: bundle.to_path_buf(),
+        cgroup: cgroup_path(config, id, root.systemd_cgroup)?,
+        id: id.into(),
+        systemd: root.systemd_cgroup,
+        privileged,
+    })
+}
+
 /// What the host can give to a container with this configuration: whoever is in a user namespace of its own may have any power there.
 pub fn host_of(config: &Config) -> Host {
     let host = Host::bare();
@@ -114,7 +118,7 @@ pub fn host_of(config: &Config) -> Host {
 }
 
 /// Takes away what a creation that failed has made. The error that it failed with is what the user wants to know.
-fn undo(container: &Container) {
+pub fn undo(container: &Container) {
     if let Ok(Some(scope)) = container.scope() {
         let _ = scope.stop();
     }
@@ -177,7 +181,8 @@ fn make(
     met.map(|()| (init, wires))
 }
 
-fn create_group(plan: &Plan, warn: &dyn Fn(&str)) -> Result<Group> {
+/// Makes the cgroups.
+pub fn create_group(plan: &Plan, warn: &dyn Fn(&str)) -> Result<Group> {
     let group = Group::create(&plan.cgroup)?;
     group.warnings.iter().for_each(|warning| warn(warning));
     Ok(group)

@@ -9,17 +9,20 @@
 //! | `config` `linux` `process` | the configuration: types, and what makes no sense |
 //! | `plan` `birth` `sources` `mounts` `mount_options` `tree` `cover` `devices` `settings` `become_process` | from it to a program |
 //! | `container` | what is on disk, and what is true |
+//! | `checkpoint` `criu` | saved and made again, by criu(8) |
 //! | `create` `descriptors` `start` `exec` `enter` `hooks` `notify` `end` `attach` | what is done |
 //! | `commands` … | what is said: one function for each word of the command line |
 
 mod attach;
 mod become_process;
 mod birth;
+mod checkpoint;
 mod commands;
 mod config;
 mod container;
 mod cover;
 mod create;
+mod criu;
 mod descriptors;
 mod devices;
 mod end;
@@ -80,6 +83,8 @@ struct Command {
 struct Context {
     root: Root,
     log: RefCell<Log>,
+    /// The criu(8) that saves and restores.
+    criu: PathBuf,
 }
 
 impl Context {
@@ -161,6 +166,10 @@ fn open(global: &Parsed) -> Result<Context> {
             systemd_cgroup: global.is_set("systemd-cgroup"),
         },
         log: RefCell::new(log),
+        criu: global
+            .last("criu")
+            .filter(|path| !path.is_empty())
+            .map_or_else(|| "criu".into(), PathBuf::from),
     })
 }
 

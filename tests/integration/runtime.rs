@@ -343,3 +343,35 @@ fn errors_are_logged_for_whoever_calls() {
         "{line}"
     );
 }
+
+#[test]
+fn a_checkpoint_without_criu_says_so_and_leaves_the_container_alone() {
+    let host = Host::new();
+    let bundle = Bundle::new(&host, SHELL, "while :; do sleep 0.05; done");
+    bundle.runtime(&["create", "one"]).ok();
+    bundle.runtime(&["start", "one"]).ok();
+    for command in ["checkpoint", "restore"] {
+        let error = bundle.runtime(&["--criu", "/nowhere/criu", command, "one"]).fails(1);
+        assert!(
+            error.contains("criu is not installed: there is no `/nowhere/criu`"),
+            "{error}"
+        );
+        assert!(error.contains("hint: install criu(8)"), "{error}");
+    }
+    let refused: [(&[&str], &str); 5] = [
+        (&["--lazy-pages"], "`--lazy-pages` is not supported"),
+        (&["--page-server", "host:1"], "`--page-server` is not supported"),
+        (&["--status-fd", "3"], "`--status-fd` is not supported"),
+        (&["--manage-cgroups-mode", "some"], "there is no `some`"),
+        (&["--empty-ns", "mount"], "`mount` is not `network`"),
+    ];
+    for (flags, why) in refused {
+        let error = bundle.runtime(&[&["checkpoint"], flags, &["one"]].concat()).fails(1);
+        assert!(error.contains(why), "{error}");
+    }
+    let error = bundle.runtime(&["restore", "--console-socket", "socket", "one"]).fails(1);
+    assert!(error.contains("`--console-socket` is not supported"), "{error}");
+    assert_eq!(bundle.state("one")["status"], "running");
+    assert!(!bundle.path("checkpoint").exists(), "nothing was written");
+    bundle.runtime(&["delete", "--force", "one"]).ok();
+}

@@ -1,5 +1,6 @@
 //! The commands of the runtime: what each takes, and what it prints.
 
+mod checkpoint;
 mod events;
 mod lifecycle;
 mod list;
@@ -15,7 +16,7 @@ use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed};
 
 /// All commands, in the order in which help lists them.
-pub const ALL: [&Command; 16] = [
+pub const ALL: [&Command; 18] = [
     &lifecycle::CREATE,
     &lifecycle::START,
     &lifecycle::RUN,
@@ -27,6 +28,8 @@ pub const ALL: [&Command; 16] = [
     &list::PS,
     &lifecycle::PAUSE,
     &lifecycle::RESUME,
+    &checkpoint::CHECKPOINT,
+    &checkpoint::RESTORE,
     &events::EVENTS,
     &update::UPDATE,
     &super::spec::SPEC,
