@@ -93,7 +93,7 @@ fn watch_separate(counter: &Path) -> Result<(OwnedFd, File)> {
 }
 
 impl OomWatch {
-    /// Takes what has happened since the last time. It does not wait: that is for poll(2).
+    /// Takes what has happened since the last time. It does not wait: that is for poll(2), once nothing more has happened.
     pub fn take(&mut self) -> Result<OomEvent> {
         let told = self.told();
         let Some(kills) = kills(&self.counter) else {

@@ -340,11 +340,11 @@ fn who_waits_for_the_memory_to_run_out_is_told() {
     assert!(matches!(killed, OomEvent::Killed(1..)), "{killed:?}");
     assert_eq!(end(shell).1, None);
     container.group.remove().expect("remove");
+    // The end may have been told together with the death, so it is asked for before it is waited for.
     let last = loop {
-        wait(&watch);
         match watch.take().expect("take") {
             OomEvent::Ended => break OomEvent::Ended,
-            OomEvent::Killed(_) | OomEvent::Nothing => {}
+            OomEvent::Killed(_) | OomEvent::Nothing => wait(&watch),
         }
     };
     assert_eq!(last, OomEvent::Ended);
