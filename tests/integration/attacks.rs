@@ -6,7 +6,8 @@
 //! - CVE-2019-14271: `docker cp` ran in the container's root and loaded libraries of the image, with the host's power. Nothing here
 //!   loads libraries at run time: tinydock and init are static, and what is looked up in an image (users, groups) is read as data.
 //! - CVE-2024-23651: BuildKit's cache mounts were raced. There are no builds; the race for a mount's place is tried with volumes.
-//! - CVE-2019-16884, its labels: there are no labels yet that could be written to a wrong place.
+//! - CVE-2019-16884, its labels: they are written to files that are opened before anything of the container is mounted. A host
+//!   without AppArmor and SELinux has none to try it with.
 
 use std::collections::BTreeSet;
 use std::fs;
