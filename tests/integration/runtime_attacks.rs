@@ -334,6 +334,8 @@ fn another_process_of_the_same_number_is_left_alone() {
     bundle.config["process"]["args"] = json!(["true"]);
     bundle.start("victim", "output");
     until("its end", || bundle.status("victim") == "stopped");
+    // Times of start are counted in ticks of 10 ms.
+    std::thread::sleep(std::time::Duration::from_millis(50));
     let mut other = Command::new("sleep").arg("1000").spawn().expect("start a process");
     let file = host.path("runtime/victim/process");
     let text = fs::read_to_string(&file).expect("read the record");
