@@ -30,16 +30,6 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
         .map(|(n, limit)| read_limit(n, limit, warnings))
         .collect::<Result<_>>()?;
     let user = &process.user;
-    for (field, label) in [
-        ("apparmorProfile", &process.apparmor_profile),
-        ("selinuxLabel", &process.selinux_label),
-    ] {
-        if !label.is_empty() {
-            warnings.push(format!(
-                "`process.{field}` is not supported: the process runs without `{label}`"
-            ));
-        }
-    }
     let read = Becoming {
         process: Process {
             identity: Identity {

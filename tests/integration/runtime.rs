@@ -232,7 +232,7 @@ fn a_terminal_is_handed_over() {
     let mut terminal = fs::File::from(terminal.expect("a descriptor"));
     bundle.runtime(&["start", "one"]).ok();
     let mut seen = String::new();
-    while !seen.contains("console") {
+    while !seen.contains("console\r\n") {
         let mut bytes = [0; 256];
         let length = std::io::Read::read(&mut terminal, &mut bytes).expect("read the terminal");
         seen += &String::from_utf8_lossy(&bytes[..length]);
