@@ -303,3 +303,22 @@ fn nothing_is_given_by_the_way() {
     let done = attempt(&host, &[], "busybox", "mkdir /sys/fs/cgroup/memory/x /sys/fs/cgroup/x");
     assert_ne!(done.code, 0, "{done:?}");
 }
+
+/// CVE-2025-52881: what runc wrote to `/proc` went where links of the container's `/proc` led. And a user whose number the kernel takes
+/// for "as it is", which would stay root.
+#[test]
+fn what_is_written_for_a_container_arrives() {
+    let host = Host::new();
+    let before = state_of_the_host();
+    let links = "mkdir -p proc/sys/net/ipv4 proc/self && for n in sys/net/ipv4/ip_forward self/oom_score_adj; do \
+                 ln -s /proc/sys/kernel/core_pattern proc/$n; done";
+    image(&host, "own-proc", links);
+    let script = "cat /proc/sys/net/ipv4/ip_forward";
+    let done = attempt(&host, &["--sysctl", "net.ipv4.ip_forward=1"], "own-proc", script);
+    assert_eq!(done.ok(), "1\n");
+    for user in ["4294967295", "0:4294967295", "-1"] {
+        let done = attempt(&host, &["-u", user], "busybox", "id");
+        assert!(done.code == 125 && done.stdout.is_empty(), "{done:?}");
+    }
+    assert_eq!(state_of_the_host(), before);
+}

@@ -2,7 +2,7 @@
 //! runtime; and what a runtime does in a container by names that the container has chosen.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -111,12 +111,13 @@ int main(void) {
         for (struct dirent *entry; (entry = readdir(proc));) {
             if (atoi(entry->d_name) < 2 || atoi(entry->d_name) == getpid()) continue;
             snprintf(path, sizeof path, "/proc/%s/exe", entry->d_name);
-            long length = readlink(path, link, sizeof link - 1);
-            if (length <= 0) continue;
-            link[length] = 0;
-            /* What the container has itself is its own to change. */
-            if (strncmp(link, "/memfd:", 7) && access(link, F_OK) == 0) continue;
             int file = open(path, O_RDONLY);
+            /* What is open is looked at, not the process: that may execute something else meanwhile. */
+            snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+            long length = file < 0 ? -1 : readlink(path, link, sizeof link - 1);
+            link[length < 0 ? 0 : length] = 0;
+            /* What the container has itself is its own to change. */
+            if (strncmp(link, "/memfd:", 7) && access(link, F_OK) == 0) { close(file); continue; }
             if (file >= 0) attack(file);
             close(file);
         }
@@ -278,4 +279,30 @@ fn nothing_is_given_by_the_way() {
         bundle.run("victim");
         assert_eq!(state_of_the_host(), before, "{name}");
     }
+}
+
+/// Streams that a container inherits stay whose they are: runc once gave the host's `/dev/null` to the container's user.
+#[test]
+fn nobody_is_given_the_hosts_files() {
+    let host = Host::new();
+    let owner = || {
+        fs::metadata("/dev/null")
+            .map(|found| (found.uid(), found.gid(), found.mode()))
+            .expect("look at /dev/null")
+    };
+    let before = owner();
+    let mut bundle = Bundle::new(&host, "owned");
+    bundle.config["process"]["user"] = json!({ "uid": 1000, "gid": 1000 });
+    assert!(bundle.script("id").run("one").ok().contains("uid=1000"));
+    bundle.config["process"]["args"] = json!(["sleep", "1000"]);
+    bundle.start("two", "output");
+    assert!(
+        bundle
+            .tell(&["exec", "--user", "1000", "two", "id"])
+            .ok()
+            .contains("uid=1000")
+    );
+    // What setresuid(2) takes for "as it is" would be root.
+    assert_eq!(bundle.tell(&["exec", "--user", "4294967295", "two", "id"]).code, 255);
+    assert_eq!(owner(), before);
 }
