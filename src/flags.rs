@@ -39,6 +39,31 @@ pub const fn option(long: &'static str, short: Option<u8>, value: &'static str, 
     }
 }
 
+/// How many flags there are in several groups.
+pub const fn count(groups: &[&[Flag]]) -> usize {
+    let (mut n, mut group) = (0, 0);
+    while group < groups.len() {
+        n += groups[group].len();
+        group += 1;
+    }
+    n
+}
+
+/// The flags of several groups, in order.
+pub const fn concat<const N: usize>(groups: &[&[Flag]]) -> [Flag; N] {
+    let mut all = [switch("", None, ""); N];
+    let (mut n, mut group) = (0, 0);
+    while group < groups.len() {
+        let mut flag = 0;
+        while flag < groups[group].len() {
+            all[n] = groups[group][flag];
+            (n, flag) = (n + 1, flag + 1);
+        }
+        group += 1;
+    }
+    all
+}
+
 /// Where the flags of a command line end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{COMMANDS, Command, GLOBAL};
+use super::{ALIASES, COMMANDS, Command, GLOBAL, named};
 use crate::error::{Error, Result};
 use crate::flags::list;
 
 /// Prints help about everything, about a group of commands, or about one.
 pub fn print(name: &str) -> Result<u8> {
-    let text = match COMMANDS.iter().find(|command| command.name == name) {
+    let text = match named(name) {
         Some(command) => about(command),
         None if name.is_empty() => overview(""),
         None if super::is_group(name) => overview(&format!("{name} ")),
@@ -23,16 +23,27 @@ fn overview(group: &str) -> String {
         text = format!("tinydock runs containers, and can show every step it takes.\n\n{text}");
     }
     text.push_str("Commands:\n");
-    let commands: Vec<&&Command> = COMMANDS.iter().filter(|command| command.name.starts_with(group)).collect();
-    let width = commands.iter().map(|command| command.name.len()).max().unwrap_or(0);
-    for command in commands {
-        let _ = writeln!(text, "  {:width$}   {}", command.name, command.summary);
+    let commands = in_group(group);
+    let width = commands.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, summary) in commands {
+        let _ = writeln!(text, "  {name:width$}   {summary}");
     }
     if group.is_empty() {
+        let _ = write!(text, "\nDocker's groups work as well, as in `tinydock container ls`.\n");
         let _ = write!(text, "\nFlags:\n{}", list(&GLOBAL));
     }
     let _ = writeln!(text, "\n`tinydock COMMAND --help` tells more about a command.");
     text
+}
+
+/// The names and summaries of a group's commands; those of other names are in groups only.
+fn in_group(group: &str) -> Vec<(&'static str, &'static str)> {
+    let own = COMMANDS.iter().map(|command| (command.name, command.summary));
+    let other = ALIASES
+        .iter()
+        .filter(|_| !group.is_empty())
+        .filter_map(|(alias, name)| Some((*alias, named(name)?.summary)));
+    own.chain(other).filter(|(name, _)| name.starts_with(group)).collect()
 }
 
 fn about(command: &Command) -> String {

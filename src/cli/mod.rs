@@ -76,6 +76,23 @@ const COMMANDS: [&Command; 15] = [
     &generate::MANUAL,
 ];
 
+/// Other names of commands: Docker's groups, and its shorter or longer words.
+const ALIASES: &[(&str, &str)] = &[
+    ("container commit", "commit"),
+    ("container exec", "exec"),
+    ("container logs", "logs"),
+    ("container ls", "ls"),
+    ("container list", "ls"),
+    ("container rm", "rm"),
+    ("container remove", "rm"),
+    ("container run", "run"),
+    ("container stop", "stop"),
+    ("image ls", "images"),
+    ("image list", "images"),
+    ("network list", "network ls"),
+    ("network remove", "network rm"),
+];
+
 /// The flags that come before the command.
 const GLOBAL: [Flag; 3] = [
     flags::option(
@@ -163,16 +180,12 @@ fn dispatch(arguments: Vec<OsString>, failure: &std::cell::Cell<u8>) -> Result<u
 
 /// The command that the first words name, and the words after them.
 fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<OsString>)> {
-    if let Some(command) = COMMANDS.iter().find(|command| command.name == first) {
+    if let Some(command) = named(first) {
         return Ok((command, words));
     }
     if is_group(first) {
-        let group = format!("{first} ");
         let second = words.first().map(|word| word.display().to_string()).unwrap_or_default();
-        if let Some(command) = COMMANDS
-            .iter()
-            .find(|command| command.name.strip_prefix(&group) == Some(&second))
-        {
+        if let Some(command) = named(&format!("{first} {second}")) {
             words.remove(0);
             return Ok((command, words));
         }
@@ -186,11 +199,18 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
     })
 }
 
+/// The command with this name.
+fn named(name: &str) -> Option<&'static Command> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = alias.map_or(name, |(_, name)| name);
+    COMMANDS.into_iter().find(|command| command.name == name)
+}
+
 /// Whether a word is what several commands begin with.
 fn is_group(word: &str) -> bool {
-    COMMANDS
-        .iter()
-        .any(|command| command.name.split_once(' ').is_some_and(|(group, _)| group == word))
+    let names = COMMANDS.iter().map(|command| command.name);
+    let mut names = names.chain(ALIASES.iter().map(|(alias, _)| *alias));
+    names.any(|name| name.split_once(' ').is_some_and(|(group, _)| group == word))
 }
 
 /// Whether the words before the first argument ask for help.

@@ -1,0 +1,61 @@
+//! The flags that say what a container is to be: those of `run`, `create`, and of whatever else takes them.
+
+mod network;
+mod process;
+mod resources;
+mod security;
+mod storage;
+
+use crate::cgroup::DeviceRule;
+use crate::engine::Options;
+use crate::error::Result;
+use crate::flags::{Flag, Parsed, concat, count};
+use crate::isolation::{Device, Sysctl, Ulimit};
+
+pub use process::environment;
+
+const GROUPS: [&[Flag]; 5] = [
+    process::FLAGS,
+    resources::FLAGS,
+    storage::FLAGS,
+    network::FLAGS,
+    security::FLAGS,
+];
+
+pub const FLAGS: [Flag; count(&GROUPS)] = concat(&GROUPS);
+
+/// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
+pub fn options(parsed: &Parsed) -> Result<Options> {
+    let mut arguments = parsed.arguments.iter();
+    let image = arguments.next().map(|image| image.display().to_string()).unwrap_or_default();
+    Ok(Options {
+        image,
+        command: arguments.map(|argument| argument.clone().into()).collect(),
+        environment: environment(parsed),
+        directory: parsed.last("workdir").cloned().unwrap_or_default().into(),
+        user: parsed.text("user")?.unwrap_or_default().to_string(),
+        terminal: parsed.is_set("tty"),
+        interactive: parsed.is_set("interactive"),
+        auto_remove: parsed.is_set("rm"),
+        limits: resources::limits(parsed)?,
+        security: security::security(parsed)?,
+        ulimits: read_all(parsed, "ulimit", Ulimit::parse)?,
+        sysctls: read_all(parsed, "sysctl", Sysctl::parse)?,
+        devices: read_all(parsed, "device", Device::parse)?,
+        device_rules: read_all(parsed, "device-cgroup-rule", DeviceRule::parse)?,
+        namespaces: security::namespaces(parsed)?,
+        volumes: storage::volumes(parsed)?,
+        network: network::mode(parsed)?,
+        ports: network::ports(parsed)?,
+    })
+}
+
+/// Reads all values of a flag.
+fn read_all<T>(parsed: &Parsed, flag: &str, read: fn(&str) -> Result<T>) -> Result<Vec<T>> {
+    texts(parsed, flag).iter().map(|text| read(text)).collect()
+}
+
+/// All values of a flag, as text.
+fn texts(parsed: &Parsed, flag: &str) -> Vec<String> {
+    parsed.all(flag).map(|value| value.display().to_string()).collect()
+}

@@ -1,0 +1,36 @@
+//! The flags about the container's place in a network.
+
+use super::read_all;
+use crate::error::Result;
+use crate::flags::{Flag, Parsed, option};
+use crate::network::{self, Mode, Port};
+
+pub const FLAGS: &[Flag] = &[
+    option(
+        "network",
+        None,
+        "NETWORK",
+        "Connect to a network, or `none`, or `host` (default `bridge`)",
+    ),
+    option(
+        "publish",
+        Some(b'p'),
+        "[[ADDRESS:]HOST:]CONTAINER",
+        "Publish a port of the container on the host",
+    ),
+];
+
+pub fn mode(parsed: &Parsed) -> Result<Mode> {
+    Ok(match parsed.text("network")? {
+        None => Mode::Bridge(network::DEFAULT.into()),
+        Some("none") => Mode::None,
+        Some("host") => Mode::Host,
+        Some("default") => Mode::Bridge(network::DEFAULT.into()),
+        Some(name) => Mode::Bridge(name.into()),
+    })
+}
+
+pub fn ports(parsed: &Parsed) -> Result<Vec<Port>> {
+    let ports: Vec<Vec<Port>> = read_all(parsed, "publish", Port::parse)?;
+    Ok(ports.concat())
+}
