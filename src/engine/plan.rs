@@ -98,9 +98,9 @@ impl Places {
 /// Plans a container. The order of the steps is the order of this function.
 pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint: Option<&Endpoint>) -> Result<Plan> {
     let options = &spec.options;
-    let identity = users(facts.view.as_ref())?
-        .find(&options.user)
-        .doing(|| format!("user `{}`", options.user))?;
+    let users = users(facts.view.as_ref())?;
+    let mut identity = users.find(&options.user).doing(|| format!("user `{}`", options.user))?;
+    users.add_groups(&mut identity, &options.groups)?;
     let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
     let mut nodes = devices::nodes(options)?;
     devices::allow(&mut cgroup, options, &nodes);
@@ -158,7 +158,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
 fn command(spec: &Spec, identity: &Identity) -> Command {
     let options = &spec.options;
     Command {
-        arguments: bytes(&options.command),
+        arguments: bytes(&options.arguments()),
         environment: isolation::environment(&bytes(&options.environment), &spec.hostname, &identity.home, options.terminal),
     }
 }

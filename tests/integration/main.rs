@@ -1,5 +1,6 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
+mod again;
 mod attacks;
 mod bundle;
 mod caller;
