@@ -89,7 +89,7 @@ pub fn settle(container: &Container) -> Result<()> {
 /// Whether a container that is not running has had its time: it ran, or it was about to, and nobody wants to start it again.
 fn is_spent(container: &Container) -> bool {
     let was_to_run = container.file("started").exists() || container.run_file("starting").exists();
-    was_to_run && !container.run_file("kept").exists()
+    was_to_run && !container.file("kept").exists()
 }
 
 /// Finds what killed processes have left, and undoes it.

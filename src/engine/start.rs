@@ -24,7 +24,7 @@ impl Engine {
         let doing = || format!("start `{}`", container.name());
         // From here on it is the container's own again, whoever dies.
         write(&container.run_file("starting"), &clock::now()).doing(doing)?;
-        for record in ["stopped", "restarts", "failed"] {
+        for record in ["kept", "stopped", "restarts", "failed"] {
             remove_if_present(&container.file(record)).doing(doing)?;
         }
         let prepared = match self.prepare(&container, false) {

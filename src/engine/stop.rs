@@ -55,7 +55,7 @@ impl Engine {
         let doing = || format!("stop container `{}`", container.name());
         container.record_stop(asking.by, number)?;
         if asking.keeps {
-            write(&container.run_file("kept"), &asking.by)?;
+            write(&container.file("kept"), &asking.by)?;
         }
         // It may have ended since.
         let _ = signal::send(init, number);
