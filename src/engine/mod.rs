@@ -44,6 +44,7 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+pub mod watch;
 mod wires;
 
 use crate::error::Result;

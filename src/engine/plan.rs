@@ -139,11 +139,17 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     }
     isolation::enter_root(&mut program, root);
     let process = options.security.process(&identity, &options.ulimits)?;
-    isolation::begin_session(&mut program, terminal);
+    if !options.init {
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::open_streams(&mut program, terminal, directory);
     isolation::become_user(&mut program, &host, &process);
     isolation::leave_nothing(&mut program, true, 3);
     isolation::restrict(&mut program, &host, &process);
+    if options.init {
+        isolation::stay(&mut program);
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::execute(&mut program, &command(spec, &identity));
     let namespaces = options.namespaces.born(&host, options.network != Mode::Host);
     Ok(Plan {
