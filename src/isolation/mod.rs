@@ -44,7 +44,9 @@ pub use kernel_mounts::{KernelMounts, SharedMemory, Shown, mount_kernel_file_sys
 pub use labels::{LabelFiles, Labels, has_apparmor, has_selinux};
 pub use masks::check_cover;
 pub use namespaces::{IPC, Ipc, Namespaces, PROCESSES, Processes, be_born, begin_outside, join_ipc, join_processes, share_memory};
-pub use process::{Process, become_user, begin_session, check_filter, execute, leave_nothing, open_streams, restrict};
+pub use process::{
+    Process, become_user, begin_session, check_filter, check_waiting, execute, leave_nothing, open_streams, restrict,
+};
 pub use root::enter_root;
 pub use scheduling::{Scheduling, prefer_to_kill, schedule};
 pub use seccomp::{Filter, Profile, Seccomp, compile as compile_profile};

@@ -108,6 +108,18 @@ pub fn check_filter(process: &Process) -> Result<()> {
     Ok(())
 }
 
+/// The same for a container that waits for its start behind its filter, since somebody answers for its calls.
+pub fn check_waiting(process: &Process) -> Result<()> {
+    let behind = process.filter.as_ref().filter(|filter| filter.notifies);
+    let calls = [("accept4", libc::SYS_accept4), ("dup3", libc::SYS_dup3)];
+    match behind.and_then(|filter| calls.into_iter().find(|(_, number)| !filter.permits(*number as u32))) {
+        Some((call, _)) => Err(Error::invalid(format!(
+            "does not permit `{call}`, with which a container that was created takes the call that starts it"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Writes the steps after which the kernel refuses what the container is not trusted with. Nothing but what the filter allows can
 /// follow.
 pub fn restrict(program: &mut Program, host: &Host, process: &Process) {

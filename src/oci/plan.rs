@@ -293,6 +293,9 @@ impl<'a> Planner<'a> {
     fn read_process(&mut self, tree: &Tree) -> Result<Becoming> {
         let process = self.config.process()?;
         let mut becoming = become_process::read(process, self.config, &self.facts.host, &mut self.warnings)?;
+        if self.asked.waits {
+            isolation::check_waiting(&becoming.process).map_err(|error| wrong("linux.seccomp", error))?;
+        }
         become_process::check_command(&becoming.command, tree, &process.cwd)?;
         become_process::add_home(&mut becoming.command, tree.root(), process.user.uid)?;
         Ok(becoming)
