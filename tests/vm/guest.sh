@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests that run in the virtual machine.
-export PATH=/bin HOME=/root
+export PATH=/bin:/usr/sbin HOME=/root
 passed=0
 failed=0
 
@@ -51,6 +51,7 @@ finish() {
     poweroff -f
 } &
 
+. /tests/bundle.sh
 for tests in $(sed -n 's/.*tests=\([a-z,]*\).*/\1/p' /proc/cmdline | tr , ' '); do
     . "/tests/$tests.sh"
 done

@@ -81,5 +81,5 @@ boot() {
 
 [ -x "$cache/${programs[-1]}" ] && [ -d "$cache/boot" ] || download
 make_root
-boot tests=engine,runtime
+boot tests=engine,runtime,apparmor
 boot "cgroup_disable=memory tests=memory"
