@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests that run in the virtual machine.
-export PATH=/bin:/usr/sbin HOME=/root
+export PATH=/usr/sbin:/bin HOME=/root
 passed=0
 failed=0
 

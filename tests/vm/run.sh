@@ -10,10 +10,10 @@ tests=$(realpath "$2")
 here=$(realpath "$(dirname "$0")")
 cache=${TINYDOCK_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tinydock-vm}
 modules=(overlay bridge veth nf_tables nft_chain_nat nft_nat nft_masq nft_fib_ipv4 nft_ct
-    unix_diag inet_diag tcp_diag udp_diag raw_diag netlink_diag af_packet_diag)
+    unix_diag inet_diag tcp_diag udp_diag raw_diag netlink_diag af_packet_diag nft_compat xt_mark nf_conntrack_netlink)
 # Programs that tests need, and Debian's packages with them and with those of their libraries that not every machine has.
-programs=(usr/sbin/criu sbin/apparmor_parser)
-packages=(criu libnet1 libprotobuf-c1 libnl-3-200 libnftables1 apparmor)
+programs=(usr/sbin/criu usr/sbin/xtables-nft-multi bin/ip bin/tar sbin/apparmor_parser)
+packages=(criu libnet1 libprotobuf-c1 libnl-3-200 libnftables1 iptables iproute2 tar apparmor)
 # A machine without hardware virtualisation needs about a minute.
 limit=${TINYDOCK_VM_LIMIT:-600}
 
@@ -32,6 +32,7 @@ download() {
     for package in "$work"/*.deb; do
         dpkg-deb -x "$package" "$work/system"
     done
+    echo "${packages[*]}" >"$work/system/packages"
     rm -rf "$cache"
     mkdir -p "$(dirname "$cache")"
     # Renamed when it is whole, so that one that was interrupted is not taken for it.
@@ -58,6 +59,11 @@ make_root() {
     for program in "${programs[@]}"; do
         copy_program "$program" "$root"
     done
+    for program in ip{,6}tables-{save,restore}; do
+        ln -s xtables-nft-multi "$root/usr/sbin/$program"
+    done
+    mkdir -p "$root/usr/lib/x86_64-linux-gnu/xtables"
+    cp "$cache"/usr/lib/x86_64-linux-gnu/xtables/libxt_{mark,standard}.so "$root/usr/lib/x86_64-linux-gnu/xtables/"
     cp "$here"/*.sh "$root/tests/"
     cp "$here/boot.sh" "$root/init"
     depmod -b "$cache" "$release"
@@ -79,7 +85,7 @@ boot() {
     grep -q '^vm: [0-9]* passed; 0 failed$' "$work/output"
 }
 
-[ -x "$cache/${programs[-1]}" ] && [ -d "$cache/boot" ] || download
+[ "$(cat "$cache/packages" 2>/dev/null)" = "${packages[*]}" ] || download
 make_root
-boot tests=engine,runtime,apparmor
+boot tests=engine,runtime,apparmor,checkpoint
 boot "cgroup_disable=memory tests=memory"
