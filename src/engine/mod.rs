@@ -22,6 +22,7 @@ mod bring_up;
 mod commit;
 mod container;
 mod create;
+pub mod events;
 mod exec;
 mod explain;
 mod finish;

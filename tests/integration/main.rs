@@ -6,6 +6,7 @@ mod bundle;
 mod caller;
 mod cgroups;
 mod documents;
+mod events;
 mod health;
 mod host;
 mod images;
