@@ -23,7 +23,7 @@ const FLAGS: [Flag; 4] = [
 
 pub const COMMAND: Command = Command {
     name: "events",
-    usage: "[--since TIME] [--until TIME] [-f NAME=VALUE]... [--format FORMAT]",
+    usage: "[FLAGS]",
     summary: "Show what happens to containers",
     flags: &FLAGS,
     order: Order::Mixed,
