@@ -19,6 +19,7 @@ mod run;
 mod start;
 mod stop;
 mod table;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -63,7 +64,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 21] = [
+const COMMANDS: [&Command; 22] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -76,6 +77,7 @@ const COMMANDS: [&Command; 21] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
     &network::CREATE,

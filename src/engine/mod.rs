@@ -46,6 +46,7 @@ mod start;
 mod stop;
 mod users;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
@@ -63,6 +64,7 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::commit::thaw_abandoned;
-use super::container::{Exit, Started, State};
+use super::container::{Exit, Lost, Started, State};
 use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
@@ -73,8 +73,8 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
     let Some(container) = Container::load(store, id)? else {
         return remove_all(store, id);
     };
+    settle(store, &container, Lost::Monitor)?;
     clean(store, id)?;
-    settle(store, &container)?;
     if container.spec.options.auto_remove && is_spent(&container) {
         remove_all(store, id)
     } else {
@@ -83,10 +83,11 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
 }
 
 /// Records an end that nobody was left to record.
-pub fn settle(store: &Store, container: &Container) -> Result<()> {
+pub fn settle(store: &Store, container: &Container, lost: Lost) -> Result<()> {
     if container.file("started").exists() && !container.file("exit").exists() {
-        write(&container.file("exit"), &Exit::lost())?;
-        events::tell_of(store, container, "die", &[("exitCode", Exit::lost().code.to_string())]);
+        let exit = Exit::lost(lost);
+        write(&container.file("exit"), &exit)?;
+        events::tell_of(store, container, "die", &[("exitCode", exit.code.to_string())]);
     }
     Ok(())
 }
@@ -136,6 +137,7 @@ fn sweep_after_boot(store: &Store) -> Result<()> {
             && !container.file("exit").exists()
         {
             let _lock = super::create::lock(store, &id)?;
+            settle(store, &container, Lost::Host)?;
             bury(store, &id)?;
         }
     }

@@ -29,3 +29,4 @@ mod trust;
 mod users;
 mod vm;
 mod watchers;
+mod why;
