@@ -18,6 +18,7 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
 mod why;
 
@@ -64,7 +65,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 22] = [
+const COMMANDS: [&Command; 26] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -83,6 +84,10 @@ const COMMANDS: [&Command; 22] = [
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,

@@ -18,6 +18,7 @@
 //! it, whoever was killed when.
 
 mod attach;
+mod boot;
 mod bring_up;
 mod commit;
 mod container;
