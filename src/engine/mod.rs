@@ -31,6 +31,7 @@ mod kill;
 mod list;
 mod logs;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod plan;
@@ -44,6 +45,7 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+mod volumes;
 mod wires;
 
 use crate::error::Result;
@@ -61,6 +63,7 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use volumes::Pruned;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {
