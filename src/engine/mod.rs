@@ -33,6 +33,7 @@ mod kill;
 mod list;
 mod logs;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod plan;
@@ -46,6 +47,7 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+mod volumes;
 pub mod watch;
 mod why;
 mod wires;
@@ -65,6 +67,7 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use volumes::Pruned;
 pub use why::Why;
 
 /// Everything that tinydock can do with one store.
