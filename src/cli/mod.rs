@@ -18,6 +18,7 @@ mod run;
 mod start;
 mod stop;
 mod table;
+mod volume;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -62,7 +63,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 20] = [
+const COMMANDS: [&Command; 25] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -79,6 +80,11 @@ const COMMANDS: [&Command; 20] = [
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
@@ -105,6 +111,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "images"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.

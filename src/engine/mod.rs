@@ -46,6 +46,7 @@ mod start;
 mod stop;
 mod users;
 mod volumes;
+pub mod watch;
 mod wires;
 
 use crate::error::Result;

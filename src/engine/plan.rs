@@ -120,10 +120,12 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         nodes,
     };
     let host = birth::host_of(&facts.host, options);
+    let process = options.security.process(&identity, &options.ulimits)?;
     let mut program = Program::default();
     let early = birth::begin(&mut program, &host, spec, &cgroup, &mut sources);
     let birth::Sources { binds, nodes, .. } = sources;
     let memory = birth::share_memory(&mut program, options);
+    let labels = process.labels.open(&mut program);
     let root = early
         .root
         .unwrap_or_else(|| layer::make_overlay(&mut program, &places.overlay));
@@ -160,12 +162,17 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         );
     }
     isolation::enter_root(&mut program, root);
-    let process = options.security.process(&identity, &options.ulimits)?;
-    isolation::begin_session(&mut program, terminal);
+    if !options.init {
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::open_streams(&mut program, terminal, directory);
-    isolation::become_user(&mut program, &host, &process);
+    isolation::become_user(&mut program, &host, &process, labels);
     isolation::leave_nothing(&mut program, true, 3);
     isolation::restrict(&mut program, &host, &process);
+    if options.init {
+        isolation::stay(&mut program);
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::execute(&mut program, &command(spec, &identity));
     let namespaces = options.namespaces.born(&host, options.network != Mode::Host);
     Ok(Plan {
