@@ -3,6 +3,7 @@
 mod commit;
 mod container;
 mod create;
+mod events;
 mod exec;
 mod explain;
 mod generate;
@@ -17,8 +18,10 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
 mod volume;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -63,7 +66,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 25] = [
+const COMMANDS: [&Command; 31] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -76,6 +79,8 @@ const COMMANDS: [&Command; 25] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
+    &events::COMMAND,
     &images::COMMAND,
     &network::CREATE,
     &network::LS,
@@ -85,6 +90,10 @@ const COMMANDS: [&Command; 25] = [
     &volume::INSPECT,
     &volume::RM,
     &volume::PRUNE,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,

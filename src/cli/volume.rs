@@ -14,19 +14,9 @@ use crate::flags::{Flag, Order, Parsed, option, switch};
 use crate::layer::{self, Volume};
 
 const CREATE_FLAGS: [Flag; 3] = [
-    option(
-        "driver",
-        Some(b'd'),
-        "DRIVER",
-        "What makes the volume (default `local`)",
-    ),
+    option("driver", Some(b'd'), "DRIVER", "What makes the volume (default `local`)"),
     option("label", None, "NAME[=VALUE]", "Note something about the volume"),
-    option(
-        "opt",
-        Some(b'o'),
-        "NAME=VALUE",
-        "What is mounted: `type`, `device`, `o`",
-    ),
+    option("opt", Some(b'o'), "NAME=VALUE", "What is mounted: `type`, `device`, `o`"),
 ];
 
 pub const CREATE: Command = Command {
@@ -41,12 +31,7 @@ pub const CREATE: Command = Command {
 };
 
 const LS_FLAGS: [Flag; 2] = [
-    option(
-        "filter",
-        Some(b'f'),
-        "KEY=VALUE",
-        "`dangling`, `driver`, `label`, `name`",
-    ),
+    option("filter", Some(b'f'), "KEY=VALUE", "`dangling`, `driver`, `label`, `name`"),
     switch("quiet", Some(b'q'), "Only print names"),
 ];
 

@@ -18,10 +18,12 @@
 //! it, whoever was killed when.
 
 mod attach;
+mod boot;
 mod bring_up;
 mod commit;
 mod container;
 mod create;
+pub mod events;
 mod exec;
 mod explain;
 mod finish;
@@ -47,6 +49,7 @@ mod stop;
 mod users;
 mod volumes;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
@@ -65,6 +68,7 @@ use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
 pub use volumes::Pruned;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

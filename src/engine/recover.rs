@@ -11,9 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::commit::thaw_abandoned;
-use super::container::{Exit, Started, State};
+use super::container::{Exit, Lost, Started, State};
 use super::volumes::{self, Note};
-use super::{Container, Engine, users};
+use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
 use crate::layer::{Volumes, sweep_drafts};
@@ -51,16 +51,22 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
 /// Removes all that there is of a container, which is not running. The container's lock is held.
 pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
     let names = store.names();
-    {
+    let container = Container::load(store, id);
+    let volumes = {
         // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
         store.discard(&store.container(id))?;
-        volumes::release(store, id)?;
+        let volumes = volumes::release(store, id)?;
         for name in names.names()? {
             names.release(&name, id)?;
         }
-    }
+        volumes
+    };
+    volumes::tell(store, "destroy", &volumes);
     clean(store, id)?;
+    if let Ok(Some(container)) = container {
+        events::tell_of(store, &container, "destroy", &[]);
+    }
     store.discard_run(&store.container_run(id))?;
     store.empty_trash()
 }
@@ -71,8 +77,8 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
     let Some(container) = Container::load(store, id)? else {
         return remove_all(store, id);
     };
+    settle(store, &container, Lost::Monitor)?;
     clean(store, id)?;
-    settle(&container)?;
     if container.spec.options.auto_remove && is_spent(&container) {
         Note::of_removal(store, &container)?;
         remove_all(store, id)
@@ -82,9 +88,11 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
 }
 
 /// Records an end that nobody was left to record.
-pub fn settle(container: &Container) -> Result<()> {
+pub fn settle(store: &Store, container: &Container, lost: Lost) -> Result<()> {
     if container.file("started").exists() && !container.file("exit").exists() {
-        write(&container.file("exit"), &Exit::lost())?;
+        let exit = Exit::lost(lost);
+        write(&container.file("exit"), &exit)?;
+        events::tell_of(store, container, "die", &[("exitCode", exit.code.to_string())]);
     }
     Ok(())
 }
@@ -138,6 +146,7 @@ fn sweep_after_boot(store: &Store) -> Result<()> {
             && !container.file("exit").exists()
         {
             let _lock = super::create::lock(store, &id)?;
+            settle(store, &container, Lost::Host)?;
             bury(store, &id)?;
         }
     }

@@ -54,7 +54,7 @@ impl Engine {
             by: "rm",
             signal: Some(libc::SIGKILL),
             seconds: Some(-1),
-            keeps: false,
+            ..Asking::default()
         };
         self.stop(container, &asking)
     }

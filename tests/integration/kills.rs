@@ -154,7 +154,10 @@ fn kill_filling(role: Role) {
     let host = Host::new();
     let run = ["run", "--rm", "--network", "none"];
     // The files that every container has of its own are none of the volume's.
-    let look = |volume: &str| host.tinydock(&[&run[..], &["-v", volume, "busybox", "sh", "-c", LOOK]].concat()).ok();
+    let look = |volume: &str| {
+        host.tinydock(&[&run[..], &["-v", volume, "busybox", "sh", "-c", LOOK]].concat())
+            .ok()
+    };
     let expected = look("/etc");
     let mut call = 0;
     loop {
@@ -167,7 +170,10 @@ fn kill_filling(role: Role) {
             host.traces().is_empty()
         });
         let names = host.run("volume ls -q").ok();
-        assert!(["", "data\n"].contains(&names.as_str()), "{role:?} killed at call {call}: {names}");
+        assert!(
+            ["", "data\n"].contains(&names.as_str()),
+            "{role:?} killed at call {call}: {names}"
+        );
         assert!(!host.root().join("volume/.new").exists(), "{role:?} killed at call {call}");
         assert_eq!(look("data:/etc"), expected, "{role:?} killed at call {call}");
         assert_eq!(host.run("volume rm data").ok(), "data\n");
@@ -215,7 +221,12 @@ fn a_command_is_killed_while_it_makes_or_removes_a_volume() {
         assert_eq!(volumes.join("data").exists(), is_there, "killed at call {call}");
         assert!(!is_there || data.is_dir(), "killed at call {call}");
     };
-    kill_command(&host, &["volume", "create", "data"], || drop(host.run("volume rm -f data").ok()), check);
+    kill_command(
+        &host,
+        &["volume", "create", "data"],
+        || drop(host.run("volume rm -f data").ok()),
+        check,
+    );
     let make = || {
         host.run("volume create data").ok();
         fs::write(data.join("file"), "x").expect("write");
@@ -223,7 +234,11 @@ fn a_command_is_killed_while_it_makes_or_removes_a_volume() {
     kill_command(&host, &["volume", "rm", "data"], make, |call| {
         check(call);
         assert_eq!(data.exists(), data.join("file").exists(), "killed at call {call}");
-        assert_eq!(fs::read_dir(host.root().join("trash")).map_or(0, Iterator::count), 0, "killed at call {call}");
+        assert_eq!(
+            fs::read_dir(host.root().join("trash")).map_or(0, Iterator::count),
+            0,
+            "killed at call {call}"
+        );
     });
 }
 
@@ -246,6 +261,8 @@ fn a_command_is_killed_while_it_removes_a_container_with_its_volumes() {
         make();
         host.run("volume prune -f").ok();
     };
-    kill_command(&host, &["rm", "victim"], again, |call| assert_eq!(count(), 2, "killed at call {call}"));
+    kill_command(&host, &["rm", "victim"], again, |call| {
+        assert_eq!(count(), 2, "killed at call {call}")
+    });
     host.run("rm -fv victim");
 }

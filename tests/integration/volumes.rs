@@ -55,7 +55,7 @@ fn s5_14_an_empty_volume_gets_what_the_image_has() {
     host.tinydock(&[
         "run",
         "--name",
-        "m",
+        "mm",
         "--network",
         "none",
         "low",
@@ -164,7 +164,7 @@ fn s5_14_volumes_without_names_go_with_their_containers() {
         host.tinydock(&[
             "run",
             "--name",
-            "c",
+            "cc",
             "--network",
             "none",
             "-v",
@@ -194,6 +194,11 @@ fn volumes_are_made_listed_shown_and_removed() {
     assert_eq!(host.run("volume create data").ok(), "data\n");
     let anonymous = host.run("volume create").ok();
     assert_eq!(anonymous.trim().len(), 64);
+    let events = fs::read_to_string(host.root().join("run/events")).expect("events");
+    assert!(
+        events.contains(r#""Type":"volume","Action":"create","Actor":{"ID":"data","Attributes":{"driver":"local"}}"#),
+        "{events}"
+    );
     let list = host.run("volume ls").ok();
     assert!(list.starts_with("DRIVER   VOLUME NAME\nlocal    "), "{list}");
     for (filter, count) in [
@@ -311,7 +316,8 @@ fn read_only_reaches_what_is_mounted_below() {
     let host = Host::new();
     host.sh("mkdir -p top/inner && mount -t tmpfs inner top/inner").ok();
     let top = host.path("top").display().to_string();
-    let attempt = "touch /d/f 2>/dev/null && echo top; touch /d/inner/f 2>/dev/null && echo inner; grep -cE ' /d(/inner)? ' /proc/mounts";
+    let attempt =
+        "touch /d/f 2>/dev/null && echo top; touch /d/inner/f 2>/dev/null && echo inner; grep -cE ' /d(/inner)? ' /proc/mounts";
     for (flags, seen) in [
         (["-v", &format!("{top}:/d")], "top\ninner\n2\n"),
         (["-v", &format!("{top}:/d:ro")], "2\n"),
@@ -475,7 +481,7 @@ fn an_image_can_be_seen_by_others() {
     host.tinydock(&[
         "run",
         "--name",
-        "m",
+        "mm",
         "--network",
         "none",
         "low",

@@ -32,12 +32,7 @@ pub const FLAGS: &[Flag] = &[
         "CONTAINER[:ro]",
         "Show the volumes of another container, too",
     ),
-    option(
-        "volume-driver",
-        None,
-        "DRIVER",
-        "What makes volumes (default `local`)",
-    ),
+    option("volume-driver", None, "DRIVER", "What makes volumes (default `local`)"),
     switch("read-only", None, "Let the container only write to its mounts"),
 ];
 
