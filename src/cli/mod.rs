@@ -20,6 +20,7 @@ mod start;
 mod stop;
 mod system;
 mod table;
+mod volume;
 mod why;
 
 use std::ffi::OsString;
@@ -65,7 +66,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 26] = [
+const COMMANDS: [&Command; 31] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -84,6 +85,11 @@ const COMMANDS: [&Command; 26] = [
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
     &system::ENABLE,
     &system::DISABLE,
     &system::START,
@@ -114,6 +120,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "images"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::volumes::Note;
+use super::volumes::{Note, tell};
 use super::{Container, Engine, Options};
 use crate::error::{Doing, Error, Result};
 use crate::image::Name;
@@ -101,7 +101,7 @@ impl Engine {
 
     /// Names the volumes that a container will use, and makes those that are missing.
     fn claim_volumes(&self, id: &Id, options: &mut Options) -> Result<()> {
-        let _lock = self.store.lock()?;
+        let lock = self.store.lock()?;
         let volumes = Volumes::new(&self.store);
         let (mut note, mut new) = (Note::default(), Vec::new());
         for mount in &mut options.mounts {
@@ -117,7 +117,13 @@ impl Engine {
             note.uses.insert(used.name.clone());
         }
         note.write(&self.store, id)?;
-        new.iter().try_for_each(|volume| volumes.create(volume))
+        for volume in &new {
+            volumes.create(volume)?;
+        }
+        drop(lock);
+        let names: Vec<String> = new.into_iter().map(|volume| volume.name).collect();
+        tell(&self.store, "create", &names);
+        Ok(())
     }
 
     fn view(&self, layers: &[Digest]) -> Result<View> {

@@ -52,15 +52,17 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
 pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
     let names = store.names();
     let container = Container::load(store, id);
-    {
+    let volumes = {
         // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
         store.discard(&store.container(id))?;
-        volumes::release(store, id)?;
+        let volumes = volumes::release(store, id)?;
         for name in names.names()? {
             names.release(&name, id)?;
         }
-    }
+        volumes
+    };
+    volumes::tell(store, "destroy", &volumes);
     clean(store, id)?;
     if let Ok(Some(container)) = container {
         events::tell_of(store, &container, "destroy", &[]);

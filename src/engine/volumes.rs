@@ -10,7 +10,7 @@ use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Container, Engine, recover};
+use super::{Container, Engine, events, recover};
 use crate::error::{Error, Kind, Result};
 use crate::layer::{Mount, Volume, Volumes};
 use crate::store::{Id, Store, read_if_present, remove_if_present, write};
@@ -49,20 +49,30 @@ impl Note {
     }
 }
 
-/// Removes the volumes that end with a container that there is no more. The store's lock is held.
-pub fn release(store: &Store, id: &Id) -> Result<()> {
+/// Removes the volumes that end with a container that there is no more, and returns their names. The store's lock is held.
+pub fn release(store: &Store, id: &Id) -> Result<Vec<String>> {
     let note: Option<Note> = read_if_present(&store.container_run(id).join("volumes"))?;
     let Some(note) = note.filter(|note| !note.own.is_empty()) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     // A container that was never made uses nothing any more.
     let uses = BTreeSet::new();
     Note { uses, ..note.clone() }.write(store, id)?;
     let users = users(store)?;
-    for name in note.own.iter().filter(|name| !users.contains_key(*name)) {
-        Volumes::new(store).remove(name)?;
+    let mut removed = Vec::new();
+    for name in note.own.into_iter().filter(|name| !users.contains_key(name)) {
+        Volumes::new(store).remove(&name)?;
+        removed.push(name);
     }
-    Ok(())
+    Ok(removed)
+}
+
+/// Writes down that something happened to volumes. The store's lock is not held.
+pub fn tell(store: &Store, action: &str, names: &[String]) {
+    for name in names {
+        let attributes = BTreeMap::from([("driver".to_string(), "local".to_string())]);
+        events::tell(store, "volume", action, name, attributes);
+    }
 }
 
 /// The volumes that are in use, each with the ids of the containers that use it. The store's lock is held.
@@ -99,8 +109,12 @@ impl Engine {
     /// Makes a volume, unless there is one of this name. Returns its name.
     pub fn create_volume(&self, name: &str, labels: BTreeMap<String, String>, options: BTreeMap<String, String>) -> Result<String> {
         let volume = Volume::new(name, labels, options)?;
-        let _lock = self.store.lock()?;
-        Volumes::new(&self.store).create(&volume)?;
+        let lock = self.store.lock()?;
+        let is_new = Volumes::new(&self.store).create(&volume)?;
+        drop(lock);
+        if is_new {
+            tell(&self.store, "create", std::slice::from_ref(&volume.name));
+        }
         Ok(volume.name)
     }
 
@@ -142,6 +156,7 @@ impl Engine {
         }
         volumes.remove(name)?;
         drop(lock);
+        tell(&self.store, "destroy", &[name.into()]);
         self.store.empty_trash()
     }
 
@@ -159,6 +174,7 @@ impl Engine {
             }
         }
         drop(lock);
+        tell(&self.store, "destroy", &pruned.names);
         self.store.empty_trash()?;
         Ok(pruned)
     }

@@ -164,10 +164,10 @@ impl Volumes<'_> {
         Ok(volumes)
     }
 
-    /// Makes a volume, unless there is one of its name. The store's lock is held.
-    pub fn create(&self, volume: &Volume) -> Result<()> {
+    /// Makes a volume, unless there is one of its name. Returns whether there was none. The store's lock is held.
+    pub fn create(&self, volume: &Volume) -> Result<bool> {
         if self.find_if_present(&volume.name)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         self.store.directory("volume")?;
         self.sweep()?;
@@ -176,7 +176,7 @@ impl Volumes<'_> {
         fs::create_dir(new.join("data")).doing(doing)?;
         fs::set_permissions(new.join("data"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).doing(doing)?;
         write_durably(&new.join("record"), volume)?;
-        fs::rename(&new, self.directory(&volume.name)).doing(doing)
+        fs::rename(&new, self.directory(&volume.name)).doing(doing).map(|()| true)
     }
 
     /// Discards what somebody was making who died. The store's lock is held.

@@ -28,5 +28,6 @@ mod tracer;
 mod trust;
 mod users;
 mod vm;
+mod volumes;
 mod watchers;
 mod why;

@@ -11,13 +11,13 @@ pub const FLAGS: &[Flag] = &[
         "volume",
         Some(b'v'),
         "[SOURCE:]TARGET[:OPTIONS]",
-        "Show a volume, or a file or directory of the host, in the container",
+        "Show a volume, or a path of the host",
     ),
     option(
         "mount",
         None,
         "KEY=VALUE,...",
-        "The same for `type=bind|volume|tmpfs|image`, with all that can be said about it",
+        "The same, or a tmpfs or an image, in more words",
     ),
     option(
         "tmpfs",
@@ -30,15 +30,10 @@ pub const FLAGS: &[Flag] = &[
         "volumes-from",
         None,
         "CONTAINER[:ro]",
-        "Show what another container sees of volumes and the host",
+        "Show the volumes of another container, too",
     ),
-    option(
-        "volume-driver",
-        None,
-        "DRIVER",
-        "What makes volumes: `local`, which is also the default",
-    ),
-    switch("read-only", None, "Let the container write to nothing but its mounts"),
+    option("volume-driver", None, "DRIVER", "What makes volumes (default `local`)"),
+    switch("read-only", None, "Let the container only write to its mounts"),
 ];
 
 pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {

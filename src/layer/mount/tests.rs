@@ -1,3 +1,5 @@
+//! What `-v`, `--mount` and `--tmpfs` mean.
+
 use std::path::Path;
 
 use super::*;
