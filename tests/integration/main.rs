@@ -2,7 +2,6 @@
 
 mod attacks;
 mod bundle;
-mod caller;
 mod cgroups;
 mod documents;
 mod host;
