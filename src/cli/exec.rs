@@ -5,11 +5,12 @@ use crate::engine::{Engine, ExecOptions, Streams};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 
-const FLAGS: [Flag; 6] = [
+const FLAGS: [Flag; 7] = [
     switch("interactive", Some(b'i'), "Keep the command's standard input open"),
     switch("tty", Some(b't'), "Give the command a terminal"),
     switch("detach", Some(b'd'), "Leave the command running"),
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
+    option("env-file", None, "FILE", "The same, from the lines of a file"),
     option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
     option("user", Some(b'u'), "USER[:GROUP]", "Run as a user, by name or number"),
 ];
@@ -31,7 +32,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let name = arguments.next().unwrap_or_default();
     let options = ExecOptions {
         command: arguments.map(Into::into).collect(),
-        environment: container::environment(&parsed),
+        environment: container::environment(&parsed)?,
         directory: parsed.last("workdir").cloned().map(Into::into),
         user: parsed.text("user")?.map(str::to_string),
         terminal: parsed.is_set("tty"),

@@ -2,16 +2,20 @@
 
 mod commit;
 mod container;
+mod create;
 mod exec;
 mod explain;
 mod generate;
 mod help;
 mod images;
+mod kill;
 mod logs;
 mod ls;
 mod network;
+mod rename;
 mod rm;
 mod run;
+mod start;
 mod stop;
 mod table;
 
@@ -58,12 +62,17 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 15] = [
+const COMMANDS: [&Command; 20] = [
     &run::COMMAND,
+    &create::COMMAND,
+    &start::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
+    &stop::RESTART,
+    &kill::COMMAND,
+    &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
     &images::COMMAND,
@@ -79,13 +88,18 @@ const COMMANDS: [&Command; 15] = [
 /// Other names of commands: Docker's groups, and its shorter or longer words.
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
+    ("container create", "create"),
     ("container exec", "exec"),
+    ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ls"),
     ("container list", "ls"),
+    ("container rename", "rename"),
+    ("container restart", "restart"),
     ("container rm", "rm"),
     ("container remove", "rm"),
     ("container run", "run"),
+    ("container start", "start"),
     ("container stop", "stop"),
     ("image ls", "images"),
     ("image list", "images"),

@@ -1,13 +1,16 @@
 //! `tinydock run`
 
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use super::{Command, MANY, container, print, warn};
-use crate::engine::{Engine, Streams};
-use crate::error::Result;
+use crate::engine::{Engine, Options, Streams};
+use crate::error::{Doing, Result};
 use crate::flags::{Order, Parsed};
 use crate::network::Mode;
 use crate::program::explain;
+use crate::store::Id;
 
 pub const COMMAND: Command = Command {
     name: "run",
@@ -21,7 +24,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    let mut options = container::options(&parsed)?;
+    let options = options(&parsed)?;
     let (detach, trace) = (parsed.is_set("detach"), parsed.is_set("trace"));
     let streams = Streams {
         terminal: options.terminal,
@@ -30,6 +33,22 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if !detach {
         streams.check()?;
     }
+    let file = IdFile::make(&parsed)?;
+    let run = engine.run(options, parsed.text("name")?, parsed.text("hostname")?, trace, warn)?;
+    file.write(&run.id)?;
+    if trace {
+        // That nobody reads it must not end a run.
+        let _ = io::stderr().write_all(explain::text(&run.explained).as_bytes());
+    }
+    if detach {
+        return print(format!("{}\n", run.id)).map(|()| 0);
+    }
+    Ok(run.attach(streams)? as u8)
+}
+
+/// What the flags ask for, as far as this host can do it. What it cannot do is told.
+pub fn options(parsed: &Parsed) -> Result<Options> {
+    let mut options = container::options(parsed)?;
     if options.network == Mode::Host && !options.ports.is_empty() {
         warn("a container on the host's network has no ports of its own to publish");
     }
@@ -45,13 +64,36 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
             unavailable.join(", ")
         ));
     }
-    let run = engine.run(options, parsed.text("name")?, parsed.text("hostname")?, trace, warn)?;
-    if trace {
-        // That nobody reads it must not end a run.
-        let _ = io::stderr().write_all(explain::text(&run.explained).as_bytes());
+    Ok(options)
+}
+
+/// The file that is to have the container's id.
+pub struct IdFile {
+    path: Option<PathBuf>,
+}
+
+impl IdFile {
+    /// Makes the file, which must not be there.
+    pub fn make(parsed: &Parsed) -> Result<IdFile> {
+        let path = parsed.last("cidfile").map(PathBuf::from);
+        if let Some(path) = &path {
+            let doing = || format!("container id file `{}`", path.display());
+            File::create_new(path).doing(doing)?;
+        }
+        Ok(IdFile { path })
     }
-    if detach {
-        return print(format!("{}\n", run.id)).map(|()| 0);
+
+    /// Writes the id. Without that, the file is gone again.
+    pub fn write(mut self, id: &Id) -> Result<()> {
+        match self.path.take() {
+            Some(path) => fs::write(&path, id.as_str()).doing(|| format!("write `{}`", path.display())),
+            None => Ok(()),
+        }
     }
-    Ok(run.attach(streams)? as u8)
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        self.path.iter().for_each(|path| drop(fs::remove_file(path)));
+    }
 }

@@ -1,25 +1,22 @@
-//! `tinydock stop`
+//! `tinydock stop` and `tinydock restart`
 
-use std::time::Duration;
-
-use super::{Command, MANY, for_each};
-use crate::engine::Engine;
-use crate::error::{Error, Result};
+use super::{Command, MANY, container, for_each, tidy, warn};
+use crate::engine::{Asking, Engine};
+use crate::error::Result;
 use crate::flags::{Flag, Order, Parsed, option};
-use crate::kernel::signal;
 
 const FLAGS: [Flag; 2] = [
     option(
         "signal",
         Some(b's'),
         "SIGNAL",
-        "The signal to send, by name or number (default TERM)",
+        "The signal to send, by name or number (default: the container's, or TERM)",
     ),
     option(
         "time",
         Some(b't'),
         "SECONDS",
-        "How long to wait before SIGKILL (default 10, -1 is forever)",
+        "How long to wait before SIGKILL (default: the container's, or 10; -1 is forever)",
     ),
 ];
 
@@ -31,24 +28,43 @@ pub const COMMAND: Command = Command {
     order: Order::Mixed,
     arguments: (1, MANY),
     failure: 1,
-    run,
+    run: stop,
 };
 
-const GRACE: Duration = Duration::from_secs(10);
+pub const RESTART: Command = Command {
+    name: "restart",
+    usage: "[-s SIGNAL] [-t SECONDS] CONTAINER...",
+    summary: "Stop containers, and start them again",
+    flags: &FLAGS,
+    order: Order::Mixed,
+    arguments: (1, MANY),
+    failure: 1,
+    run: restart,
+};
 
-fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    let number = match parsed.text("signal")? {
-        None => libc::SIGTERM,
-        Some(text) => signal::parse(text)
-            .ok_or_else(|| Error::invalid(format!("invalid signal `{text}`")).hint("give a name, such as `TERM`, or a number"))?,
+fn stop(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    let asking = asking("stop", &parsed)?;
+    for_each(&parsed.arguments, |name| engine.stop(&engine.find(name)?, &asking))
+}
+
+fn restart(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    tidy(engine);
+    let asking = Asking {
+        keeps: true,
+        ..asking("restart", &parsed)?
     };
-    let grace = match parsed.text("time")?.map(|text| (text, text.parse::<i64>())) {
-        None => Some(GRACE),
-        Some((_, Ok(-1))) => None,
-        Some((_, Ok(seconds @ 0..))) => Some(Duration::from_secs(seconds as u64)),
-        Some((text, _)) => {
-            return Err(Error::invalid(format!("invalid time `{text}`")).hint("give a number of seconds, or -1 to wait forever"));
-        }
-    };
-    for_each(&parsed.arguments, |name| engine.stop(&engine.find(name)?, number, grace))
+    for_each(&parsed.arguments, |name| {
+        let container = engine.find(name)?;
+        engine.stop(&container, &asking)?;
+        engine.start(&container, warn).map(|_| ())
+    })
+}
+
+fn asking(by: &'static str, parsed: &Parsed) -> Result<Asking> {
+    Ok(Asking {
+        by,
+        signal: container::stop_signal(parsed, "signal")?,
+        seconds: container::seconds(parsed, "time")?,
+        keeps: false,
+    })
 }

@@ -4,14 +4,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::Spec;
+use super::restart::Restarts;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
-use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present};
+use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present, remove_if_present, write};
 
 /// A container.
 #[derive(Clone, Debug)]
@@ -62,7 +64,33 @@ impl Exit {
 pub enum State {
     Created,
     Running(Started),
+    /// It has ended and will be started again by itself.
+    Restarting(Exit),
     Exited(Exit),
+}
+
+impl State {
+    /// Whether the container runs, or will again by itself.
+    pub fn is_live(&self) -> bool {
+        matches!(self, State::Running(_) | State::Restarting(_))
+    }
+}
+
+/// The record of a wait: who starts the container again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub pid: i32,
+}
+
+/// The record of somebody's wish that a container ends. It stays until somebody starts the container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// The command that they used.
+    pub by: String,
+    /// The signal that was sent first.
+    pub signal: i32,
+    /// In RFC 3339.
+    pub at: String,
 }
 
 impl Container {
@@ -83,7 +111,9 @@ impl Container {
     /// The container that `text` means: its id, its name, or the beginning of its id that no other one has.
     pub fn find(store: &Store, text: &str) -> Result<Container> {
         let named = Id::parse(text).or_else(|| super::check_name(text).ok().and_then(|()| store.names().owner(text)));
-        if let Some(container) = named.map(|id| Container::load(store, &id)).transpose()?.flatten() {
+        if let Some(container) = named.map(|id| Container::load(store, &id)).transpose()?.flatten()
+            && (container.name() == text || container.id().as_str() == text)
+        {
             return Ok(container);
         }
         let no_such = || Error::not_found(format!("no such container: `{text}`"));
@@ -141,7 +171,8 @@ impl Container {
         let started: Option<Started> = read_if_present(&self.file("started"))?;
         let is_held = Lock::is_held(&self.run_file("lock"));
         if let Some(exit) = read_if_present(&self.file("exit"))? {
-            return Ok(State::Exited(exit));
+            let waits = is_held && self.run_file("restarting").exists();
+            return Ok(if waits { State::Restarting(exit) } else { State::Exited(exit) });
         }
         Ok(match started {
             None => State::Created,
@@ -151,6 +182,68 @@ impl Container {
             // Its monitor was killed, or the host was restarted.
             Some(_) => State::Exited(Exit::lost()),
         })
+    }
+
+    /// Records that the container runs now. Until the record of its last end is gone, it counts as ended: its command waits.
+    pub fn begin_again(&self, started: &Started) -> Result<()> {
+        write(&self.file("started"), started)?;
+        remove_if_present(&self.file("exit"))?;
+        remove_if_present(&self.run_file("starting"))
+    }
+
+    /// Records why the container could not be started, `again` or for the first time: then it is as it was created. That this
+    /// fails is no reason not to tell why.
+    pub fn record_failure(&self, error: &Error, again: bool) {
+        let _ = write(&self.file("failed"), error);
+        let exit = Exit {
+            code: error.exit_status().into(),
+            signal: 0,
+            oom_killed: false,
+            finished: clock::now(),
+        };
+        let _ = match (again, self.spec.options.auto_remove) {
+            (true, _) => write(&self.file("exit"), &exit),
+            (false, false) => remove_if_present(&self.file("started")),
+            // It has had its time, so it is removed.
+            (false, true) => Ok(()),
+        };
+    }
+
+    /// Records that somebody wants the container to end.
+    pub fn record_stop(&self, by: &str, signal: i32) -> Result<()> {
+        let stopped = Stopped {
+            by: by.into(),
+            signal,
+            at: clock::now(),
+        };
+        match write(&self.file("stopped"), &stopped) {
+            // It is gone already.
+            Err(_) if !self.file("spec").exists() => Ok(()),
+            written => written,
+        }
+    }
+
+    /// How long the container ran before it ended like this.
+    pub fn ran(&self, exit: &Exit) -> Result<Duration> {
+        let started: Option<Started> = read_if_present(&self.file("started"))?;
+        let from = started.and_then(|started| clock::parse(&started.at));
+        let to = clock::parse(&exit.finished);
+        Ok(from.zip(to).and_then(|(from, to)| to.checked_sub(from)).unwrap_or_default())
+    }
+
+    /// Who wanted the container to end, if somebody did.
+    pub fn stopped(&self) -> Result<Option<Stopped>> {
+        read_if_present(&self.file("stopped"))
+    }
+
+    /// How often the container was started again by itself.
+    pub fn restarts(&self) -> Result<Restarts> {
+        Ok(read_if_present(&self.file("restarts"))?.unwrap_or_default())
+    }
+
+    /// Why the container could not be started the last time that was tried, if it could not.
+    pub fn failure(&self) -> Result<Option<Error>> {
+        read_if_present(&self.file("failed"))
     }
 
     /// The container's place in a network, if it has one now.
@@ -181,7 +274,7 @@ impl Container {
     /// Whether the container is gone, or only there until somebody has cleaned up after it.
     pub fn is_vanishing(&self, state: &State) -> bool {
         match state {
-            State::Running(_) => false,
+            State::Running(_) | State::Restarting(_) => false,
             State::Exited(_) => self.spec.options.auto_remove,
             State::Created => !self.file("spec").exists(),
         }

@@ -2,11 +2,11 @@
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Container, Engine, Options, Spec, check_name, names, recover};
+use super::{Container, Engine, Options, Spec, check_name, health, names, recover};
 use crate::error::{Doing, Error, Result};
 use crate::image::Name;
 use crate::store::{Id, Lock, Store, clock, write};
@@ -15,22 +15,32 @@ use crate::store::{Id, Lock, Store, clock, write};
 const CLEANED_UP: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Creates a container. Whoever has the lock that is returned may start it.
-    pub fn create(&self, mut options: Options, name: Option<&str>, hostname: Option<&str>) -> Result<(Container, Lock)> {
+    /// Creates a container. Whoever has the lock that is returned may start it; one that `starts` is gone with whoever would.
+    pub fn create(
+        &self,
+        mut options: Options,
+        name: Option<&str>,
+        hostname: Option<&str>,
+        starts: bool,
+    ) -> Result<(Container, Lock)> {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
         self.find_partners(&mut options)?;
         let image = self.image(&Name::parse(&options.image)?)?;
-        if options.command.is_empty() {
+        if options.command.is_empty() && options.entrypoint.is_none() {
             options.command.clone_from(&image.command);
         }
-        if options.command.is_empty() {
+        options.check = options.health.over(&health::Asked::default());
+        if options.arguments().is_empty() {
             return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
                 .hint("give one after the image's name"));
         }
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
+        if starts && options.auto_remove {
+            write(&self.store.container_run(&id).join("starting"), &clock::now())?;
+        }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
         let spec = Spec {
             hostname,
@@ -57,6 +67,7 @@ impl Engine {
         while let Some(owner) = self.store.names().owner(name) {
             recover::sweep(&self.store)?;
             match Container::load(&self.store, &owner)? {
+                Some(container) if container.name() != name => self.release_name(name, &owner)?,
                 Some(container) if !container.is_vanishing(&container.state()?) || Instant::now() > deadline => {
                     let taken = Error::conflict(format!("container name `{name}` is in use by container `{}`", owner.short()));
                     return Err(taken.hint(format!(
@@ -76,10 +87,11 @@ impl Engine {
         self.store.names().claim(name, id, "").map(|()| name.to_string())
     }
 
-    /// Frees a name whose owner died before there was a container, or after it was removed.
+    /// Frees a name whose owner died before there was a container, or after it was removed, or has another name now.
     fn release_name(&self, name: &str, owner: &Id) -> Result<()> {
         let _lock = self.store.lock()?;
-        if Lock::is_held(&self.store.container_run(owner).join("lock")) {
+        let owns = Container::load(&self.store, owner)?.map(|container| container.name() == name);
+        if owns.unwrap_or_else(|| Lock::is_held(&self.store.container_run(owner).join("lock"))) {
             thread::sleep(Duration::from_micros(200));
             return Ok(());
         }
@@ -95,19 +107,29 @@ impl Engine {
 /// Locks the container `id`, in a run directory of its own.
 pub fn lock(store: &Store, id: &Id) -> Result<Lock> {
     loop {
-        store.run_directory("container")?;
-        let directory = store.container_run(id);
-        match DirBuilder::new().mode(0o700).create(&directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::from(error).doing(format!("make `{}`", directory.display())));
-            }
-            _ => {}
-        }
+        let directory = make_run_directory(store, id)?;
         match Lock::acquire(&directory.join("lock")) {
             // Somebody swept the directory up before it was locked.
             Err(_) if !directory.exists() => {}
             result => return result,
         }
+    }
+}
+
+/// Locks the container `id` if nobody has.
+pub fn try_lock(store: &Store, id: &Id) -> Result<Option<Lock>> {
+    make_run_directory(store, id)?;
+    recover::try_lock(&store.container_run(id).join("lock"))
+}
+
+fn make_run_directory(store: &Store, id: &Id) -> Result<PathBuf> {
+    store.run_directory("container")?;
+    let directory = store.container_run(id);
+    match DirBuilder::new().mode(0o700).create(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::from(error).doing(format!("make `{}`", directory.display())))
+        }
+        _ => Ok(directory),
     }
 }
 

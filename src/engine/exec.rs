@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use super::attach::{Streams, User, pass_on, read_some, show};
+use super::bring_up::{adopt, spawn};
 use super::plan::{Facts, bytes, users};
-use super::start::{adopt, spawn};
 use super::wires::Wires;
 use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
@@ -95,7 +95,9 @@ fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
 fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {
     let spec = &container.spec;
     let user = options.user.as_ref().unwrap_or(&spec.options.user);
-    let identity = users(facts.view.as_ref())?.find(user).doing(|| format!("user `{user}`"))?;
+    let users = users(facts.view.as_ref())?;
+    let mut identity = users.find(user).doing(|| format!("user `{user}`"))?;
+    users.add_groups(&mut identity, &spec.options.groups)?;
     let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
     let tied = !options.detach;
     let mut program = Program::default();

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::bring_up::Trace;
 use super::create::hostname_of;
 use super::plan::{Facts, Places, Plan, plan};
-use super::start::Trace;
 use super::{Container, Engine, Options, Spec};
 use crate::error::Result;
 use crate::image::Name;
@@ -26,10 +26,10 @@ impl Engine {
         self.find_partners(&mut options)?;
         let image_name = Name::parse(&options.image)?;
         let image = self.image_if_unpacked(&image_name)?;
-        if let (Some(image), true) = (&image, options.command.is_empty()) {
+        if let (Some(image), true) = (&image, options.arguments().is_empty()) {
             options.command.clone_from(&image.command);
         }
-        if options.command.is_empty() {
+        if options.arguments().is_empty() {
             options.command = vec!["sh".into()];
         }
         let id = Id::parse(EXAMPLE).expect("64 digits");

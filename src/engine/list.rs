@@ -21,9 +21,9 @@ impl Engine {
         let mut listed = Vec::new();
         for id in Container::ids(&self.store)? {
             match Container::load(&self.store, &id).and_then(|container| container.map(look).transpose()) {
-                Ok(found) => listed.extend(found.filter(|found| {
-                    all && !found.container.is_vanishing(&found.state) || matches!(found.state, State::Running(_))
-                })),
+                Ok(found) => {
+                    listed.extend(found.filter(|found| all && !found.container.is_vanishing(&found.state) || found.state.is_live()))
+                }
                 Err(error) => report(error),
             }
         }

@@ -18,12 +18,16 @@
 //! it, whoever was killed when.
 
 mod attach;
+mod bring_up;
 mod commit;
 mod container;
 mod create;
 mod exec;
 mod explain;
+mod finish;
+pub mod health;
 mod images;
+mod kill;
 mod list;
 mod logs;
 mod monitor;
@@ -33,11 +37,14 @@ mod plan;
 mod prepare;
 mod recover;
 mod remove;
+mod rename;
+pub mod restart;
 mod run;
 mod spec;
 mod start;
 mod stop;
 mod users;
+pub mod watch;
 mod wires;
 
 use crate::error::Result;
@@ -45,16 +52,16 @@ use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
 pub use attach::Streams;
-pub use container::{Container, Exit, Started, State};
+pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
+pub use finish::{FINISH, finish};
 pub use list::Listed;
 pub use logs::Stream;
-pub use monitor::FINISH;
-pub use recover::finish;
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
+pub use stop::Asking;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

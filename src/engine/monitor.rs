@@ -14,8 +14,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send, socket_with, socketpair};
 
+use super::bring_up::{Running, Trace};
+use super::finish::FINISH;
 use super::prepare::Prepared;
-use super::start::{Running, Trace};
 use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
@@ -50,9 +51,6 @@ pub struct Attached {
 const STARTED: u8 = b's';
 const FAILED: u8 = b'f';
 
-/// As what the monitor executes tinydock in the end.
-pub const FINISH: &str = "tinydock-finish";
-
 impl Engine {
     /// Starts a prepared container under a monitor of its own. The lock passes to the monitor.
     pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
@@ -65,38 +63,50 @@ impl Engine {
             }
             Fork::Child => {
                 drop(ours);
-                self.monitor(container, lock, &prepared, theirs, trace)
+                self.monitor(container, lock, &prepared, Some(theirs), trace)
             }
         }
     }
 
-    /// Everything the child does.
-    fn monitor(&self, container: &Container, lock: Lock, prepared: &Prepared, client: OwnedFd, trace: bool) -> ! {
+    /// Everything the child does. Nobody waits for a container that is started again by itself: then there is no client.
+    pub fn monitor(&self, container: &Container, lock: Lock, prepared: &Prepared, client: Option<OwnedFd>, trace: bool) -> ! {
         let _ = rustix::process::setsid();
         signal::set_all_default();
         detach_from_terminal();
         let ports = prepared.place.iter().flat_map(|place| &place.ports);
         let keep: Vec<i32> = ports
             .map(AsRawFd::as_raw_fd)
-            .chain([lock.as_fd().as_raw_fd(), client.as_raw_fd()])
+            .chain([lock.as_fd().as_raw_fd()])
+            .chain(client.as_ref().map(AsRawFd::as_raw_fd))
             .collect();
         descriptor::close_all_but(&keep);
-        let error = match self.start(container, prepared, trace) {
-            Ok(running) => self.become_monitor(container, &lock, prepared, &client, running),
+        let error = match self.bring_up(container, prepared, trace) {
+            Ok(running) => self.become_monitor(container, &lock, prepared, client.as_ref(), running),
             Err(error) => error,
         };
         // What is left of the failed start is told, too: nobody else would.
         let undone = recover::clean(&self.store, container.id());
         let error = undone.err().map_or_else(|| error.clone(), |worse| error.clone().hint(worse));
+        container.record_failure(&error, prepared.again);
         let mut message = vec![FAILED];
         message.extend(serde_json::to_vec(&error).unwrap_or_default());
-        let _ = send(&client, &message, SendFlags::NOSIGNAL);
+        if let Some(client) = &client {
+            let _ = send(client, &message, SendFlags::NOSIGNAL);
+        }
         exit_now(1)
     }
 
     /// Tells the command that the container runs and becomes the monitor. Returns if that fails.
-    fn become_monitor(&self, container: &Container, lock: &Lock, prepared: &Prepared, client: &OwnedFd, running: Running) -> Error {
+    fn become_monitor(
+        &self,
+        container: &Container,
+        lock: &Lock,
+        prepared: &Prepared,
+        client: Option<&OwnedFd>,
+        running: Running,
+    ) -> Error {
         let become_it = || -> Result<Error> {
+            self.begin_watch(container)?;
             let (given, _kept) = self.given(container, lock, prepared, client, &running)?;
             let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given)).doing(|| "make the monitor")?;
             let mut message = vec![STARTED];
@@ -106,7 +116,9 @@ impl Engine {
                     .iter()
                     .flat_map(|(step, time)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat()),
             );
-            descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
+            if let Some(client) = client {
+                descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
+            }
             Ok(become_image(&image).into())
         };
         let error = become_it().unwrap_or_else(|error| error);
@@ -121,7 +133,7 @@ impl Engine {
         container: &Container,
         lock: &Lock,
         prepared: &Prepared,
-        client: &OwnedFd,
+        client: Option<&OwnedFd>,
         running: &Running,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
         let resident = &running.resident;
@@ -150,7 +162,7 @@ impl Engine {
         let given = Given {
             init: keep_on_exec(&running.init.pidfd)?,
             listener: keep_on_exec(&listener)?,
-            client: keep_on_exec(client)?,
+            client: client.map_or(Ok(-1), keep_on_exec)?,
             terminal: stream(&resident.terminal)?,
             stdin: stream(&resident.stdin)?,
             stdout: stream(&resident.stdout)?,

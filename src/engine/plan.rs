@@ -98,9 +98,9 @@ impl Places {
 /// Plans a container. The order of the steps is the order of this function.
 pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint: Option<&Endpoint>) -> Result<Plan> {
     let options = &spec.options;
-    let identity = users(facts.view.as_ref())?
-        .find(&options.user)
-        .doing(|| format!("user `{}`", options.user))?;
+    let users = users(facts.view.as_ref())?;
+    let mut identity = users.find(&options.user).doing(|| format!("user `{}`", options.user))?;
+    users.add_groups(&mut identity, &options.groups)?;
     let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
     let mut nodes = devices::nodes(options)?;
     devices::allow(&mut cgroup, options, &nodes);
@@ -140,11 +140,17 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         isolation::set_sysctls(&mut program, settings, &options.sysctls);
     }
     isolation::enter_root(&mut program, root);
-    isolation::begin_session(&mut program, terminal);
+    if !options.init {
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::open_streams(&mut program, terminal, directory);
     isolation::become_user(&mut program, &host, &process, labels);
     isolation::leave_nothing(&mut program, true, 3);
     isolation::restrict(&mut program, &host, &process);
+    if options.init {
+        isolation::stay(&mut program);
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::execute(&mut program, &command(spec, &identity));
     let namespaces = options.namespaces.born(&host, options.network != Mode::Host);
     Ok(Plan {
@@ -159,7 +165,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
 fn command(spec: &Spec, identity: &Identity) -> Command {
     let options = &spec.options;
     Command {
-        arguments: bytes(&options.command),
+        arguments: bytes(&options.arguments()),
         environment: isolation::environment(&bytes(&options.environment), &spec.hostname, &identity.home, options.terminal),
     }
 }

@@ -27,12 +27,18 @@ pub struct Prepared {
     pub place: Option<Place>,
     /// The ids of the container's users, if it has users of its own.
     pub users: Option<Ids>,
+    /// Whether the container has run before.
+    pub again: bool,
 }
 
 impl Engine {
-    /// Prepares a container whose lock is held.
-    pub fn prepare(&self, container: &Container) -> Result<Prepared> {
+    /// Prepares a container whose lock is held. It is `new` if nobody has tried to start it before.
+    pub fn prepare(&self, container: &Container, new: bool) -> Result<Prepared> {
         let options = &container.spec.options;
+        let again = !new && container.file("exit").exists();
+        if again {
+            layer::reuse(&container.file("work"))?;
+        }
         for volume in &options.volumes {
             volume.prepare()?;
         }
@@ -46,7 +52,7 @@ impl Engine {
         let view = View::new(&[&[container.file("upper")], lower.as_slices().0, lower.as_slices().1].concat())?;
         let facts = Facts::gather(Some(view));
         let place = match &options.network {
-            Mode::Bridge(name) => Some(self.find_place(container, name)?),
+            Mode::Bridge(name) => Some(self.find_place(container, name, new)?),
             Mode::None | Mode::Host => None,
         };
         let users = self.find_users(container)?;
@@ -54,11 +60,16 @@ impl Engine {
         let places = Places::of(container, lower.into(), facts.host.release >= (6, 5), users);
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
-        Ok(Prepared { plan, place, users })
+        Ok(Prepared {
+            plan,
+            place,
+            users,
+            again,
+        })
     }
 
     /// Finds an address and ports for a container, and writes down which before it has them.
-    fn find_place(&self, container: &Container, name: &str) -> Result<Place> {
+    fn find_place(&self, container: &Container, name: &str, new: bool) -> Result<Place> {
         let mut lock = self.store.lock()?;
         let networks = Networks::new(&self.store);
         let network = networks.find_or_default(name)?;
@@ -74,7 +85,11 @@ impl Engine {
         let taken = |owner: &Id| owner_of_port(&self.store, owner);
         let (ports, sockets) = network::reserve_ports(&self.store, &container.spec.options.ports, taken)?;
         let bridge = networks.ensure(&network)?;
-        let endpoint = Endpoint::new(&network, container.id(), address, ports);
+        let mut endpoint = Endpoint::new(&network, container.id(), address, ports);
+        if !new {
+            // The kernel may still be busy taking down the interface that it had.
+            endpoint = endpoint.with_other_interface(&Id::generate()?);
+        }
         write(&container.run_file("endpoint"), &endpoint)?;
         network::lease(&self.store, name, address, container.id())?;
         network::claim_ports(&self.store, container.id(), address, &endpoint.ports)?;

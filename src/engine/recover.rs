@@ -14,16 +14,16 @@ use super::commit::thaw_abandoned;
 use super::container::{Exit, Started, State};
 use super::{Container, Engine, users};
 use crate::cgroup::{Group, Hierarchies};
-use crate::error::{Doing, Error, Result};
-use crate::kernel::descriptor;
+use crate::error::{Doing, Result};
 use crate::layer::sweep_drafts;
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
 
 /// Whether a container has a right to what it has claimed: it is being started, or it runs.
 pub fn is_alive(store: &Store, id: &Id) -> bool {
-    let container = store.container(id);
-    Lock::is_held(&store.container_run(id).join("lock")) && container.join("spec").exists() && !container.join("exit").exists()
+    let (container, run) = (store.container(id), store.container_run(id));
+    let has_ended = container.join("exit").exists() && !run.join("starting").exists();
+    Lock::is_held(&run.join("lock")) && container.join("spec").exists() && !has_ended
 }
 
 /// Undoes what starting and running a container has made outside its directories. The container's lock is held.
@@ -70,14 +70,26 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
         return remove_all(store, id);
     };
     clean(store, id)?;
-    if container.file("started").exists() && !container.file("exit").exists() {
-        write(&container.file("exit"), &Exit::lost())?;
-    }
-    if container.spec.options.auto_remove {
+    settle(&container)?;
+    if container.spec.options.auto_remove && is_spent(&container) {
         remove_all(store, id)
     } else {
         store.discard_run(&store.container_run(id))
     }
+}
+
+/// Records an end that nobody was left to record.
+pub fn settle(container: &Container) -> Result<()> {
+    if container.file("started").exists() && !container.file("exit").exists() {
+        write(&container.file("exit"), &Exit::lost())?;
+    }
+    Ok(())
+}
+
+/// Whether a container that is not running has had its time: it ran, or it was about to, and nobody wants to start it again.
+fn is_spent(container: &Container) -> bool {
+    let was_to_run = container.file("started").exists() || container.run_file("starting").exists();
+    was_to_run && !container.file("kept").exists()
 }
 
 /// Finds what killed processes have left, and undoes it.
@@ -125,20 +137,6 @@ fn sweep_after_boot(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// The monitor's last act, as a program of its own: what it was started with is the container's id and the descriptor of
-/// its lock.
-pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
-    let wrong = || Error::invalid("tinydock starts this by itself");
-    let [id, lock] = arguments else { return Err(wrong()) };
-    let id = Id::parse(id).ok_or_else(wrong)?;
-    let lock = lock.parse().map_err(|_| wrong())?;
-    // Ports stay reserved until their sockets close: that must not be later than the container is gone.
-    descriptor::close_all_but(&[lock]);
-    let _lock = descriptor::inherited(lock).map_err(|_| wrong())?;
-    bury(store, &id)?;
-    sweep(store)
-}
-
 impl Engine {
     /// Undoes what killed processes have left.
     pub fn recover(&self) -> Result<()> {
@@ -154,9 +152,11 @@ impl Engine {
     pub fn wait_until_buried(&self, container: &Container, ended: &Started) -> Result<()> {
         let lock = container.run_file("lock");
         while Lock::is_held(&lock) {
-            if matches!(container.state()?, State::Running(started) if started != *ended) {
-                // Somebody has started it again.
-                return Ok(());
+            match container.state()? {
+                // Somebody has started it again, or will.
+                State::Running(started) if started != *ended => return Ok(()),
+                State::Restarting(_) => return Ok(()),
+                _ => {}
             }
             thread::sleep(Duration::from_micros(200));
         }

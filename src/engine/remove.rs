@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::stop::Asking;
 use super::{Container, Engine, State, recover};
 use crate::error::{Error, Result};
 use crate::store::Lock;
@@ -16,15 +17,12 @@ impl Engine {
         let deadline = Instant::now() + BUSY;
         let path = container.run_file("lock");
         loop {
-            if matches!(container.state()?, State::Running(_)) {
+            let state = container.state()?;
+            if matches!(state, State::Running(_) | State::Restarting(_)) {
                 if !force {
-                    let running = Error::conflict(format!("container `{}` is running", container.name()));
-                    return Err(running.hint(format!(
-                        "stop it first, or remove it with `tinydock rm -f {}`",
-                        container.name()
-                    )));
+                    return Err(is_busy(container, &state));
                 }
-                self.kill(container)?;
+                self.make_end(container)?;
             }
             if !path.exists() || !Lock::is_held(&path) {
                 let _lock = super::create::lock(&self.store, container.id())?;
@@ -45,10 +43,26 @@ impl Engine {
     }
 
     /// Kills a container, which may have ended already.
-    fn kill(&self, container: &Container) -> Result<()> {
-        match self.stop(container, libc::SIGKILL, None) {
-            Err(_) if !matches!(container.state()?, State::Running(_)) => Ok(()),
-            result => result,
-        }
+    fn make_end(&self, container: &Container) -> Result<()> {
+        let asking = Asking {
+            by: "rm",
+            signal: Some(libc::SIGKILL),
+            seconds: Some(-1),
+            keeps: false,
+        };
+        self.stop(container, &asking)
     }
+}
+
+fn is_busy(container: &Container, state: &State) -> Error {
+    let (name, what) = (
+        container.name(),
+        if matches!(state, State::Running(_)) {
+            "running"
+        } else {
+            "restarting"
+        },
+    );
+    Error::conflict(format!("container `{name}` is {what}"))
+        .hint(format!("stop it first, or remove it with `tinydock rm -f {name}`"))
 }

@@ -3,7 +3,7 @@
 use super::attach::{self, Streams};
 use super::explain::explain;
 use super::monitor::Attached;
-use super::{Engine, Options};
+use super::{Container, Engine, Options};
 use crate::error::{Doing, Result};
 use crate::program::explain::Explained;
 use crate::store::Id;
@@ -26,9 +26,9 @@ impl Engine {
         trace: bool,
         warn: impl Fn(&str),
     ) -> Result<Run> {
-        let (container, lock) = self.create(options, name, hostname)?;
+        let (container, lock) = self.create(options, name, hostname, true)?;
         let doing = || format!("start `{}`", container.name());
-        let prepared = match self.prepare(&container) {
+        let prepared = match self.prepare(&container, true) {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Undone like the work of one that was killed; a container that is to be removed goes at once.
@@ -59,6 +59,15 @@ impl Engine {
 }
 
 impl Run {
+    /// A container that `start` has started.
+    pub fn of(container: &Container, attached: Attached) -> Run {
+        Run {
+            id: container.id().clone(),
+            explained: Vec::new(),
+            attached,
+        }
+    }
+
     /// Carries everything between the user and the container until it has ended. Returns its exit code.
     pub fn attach(&self, streams: Streams) -> Result<i32> {
         attach::attach(&self.attached, streams)

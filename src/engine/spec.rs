@@ -1,7 +1,11 @@
 //! What a container is to be.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::health;
+use super::restart::Policy;
 use crate::cgroup::{DeviceRule, Limits};
 use crate::error::{Error, Result};
 use crate::isolation::{Device, Namespaces, Processes, Security, Sysctl, Ulimit};
@@ -14,6 +18,9 @@ use crate::store::{Digest, Id, Text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
     pub image: String,
+    /// What is executed, with the command as its further arguments; none means the image's own.
+    #[serde(default)]
+    pub entrypoint: Option<Vec<Text>>,
     /// The command and its arguments; empty means the image's own.
     pub command: Vec<Text>,
     /// Lines `NAME=VALUE`; one without `=` removes the name.
@@ -22,12 +29,39 @@ pub struct Options {
     pub directory: Text,
     /// `NAME|UID[:GROUP|GID]`; empty means root.
     pub user: String,
+    /// Further groups of the user, by name or number.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Whether the command has a terminal.
     pub terminal: bool,
     /// Whether its standard input can be written to.
     pub interactive: bool,
     /// Whether the container is removed when it ends.
     pub auto_remove: bool,
+    /// Whether a process of ours is the container's first, passes on signals and reaps.
+    #[serde(default)]
+    pub init: bool,
+    #[serde(default)]
+    pub restart: Policy,
+    /// What asks the command to end: SIGTERM, if nothing else is said.
+    #[serde(default)]
+    pub stop_signal: Option<i32>,
+    /// How many seconds it has for that, 10 if nothing is said; negative is forever.
+    #[serde(default)]
+    pub stop_timeout: Option<i64>,
+    /// What is asked for about its health, and what follows from that and the image.
+    #[serde(default)]
+    pub health: health::Asked,
+    #[serde(default)]
+    pub check: Option<health::Check>,
+    /// What users note about it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The NIS domain, empty for none.
+    #[serde(default)]
+    pub domain: String,
     pub limits: Limits,
     #[serde(default)]
     pub security: Security,
@@ -69,6 +103,7 @@ impl Options {
         if self
             .command
             .iter()
+            .chain(self.entrypoint.iter().flatten())
             .chain(&self.environment)
             .chain([&self.directory])
             .any(has_nul)
@@ -89,6 +124,17 @@ impl Options {
                 "working directory `{}`: it must be an absolute path",
                 self.directory
             )));
+        }
+        if self.namespaces.host_uts && !self.domain.is_empty() {
+            return Err(Error::invalid(
+                "a container with the host's name has no `--domainname` of its own",
+            ));
+        }
+        if self.auto_remove && self.restart != Policy::No {
+            return Err(
+                Error::invalid("a container that is removed when it ends cannot be started again")
+                    .hint("leave out `--rm` or `--restart`"),
+            );
         }
         if self.network == Mode::Host && self.sysctls.iter().any(Sysctl::is_of_network) {
             return Err(Error::invalid(
@@ -116,6 +162,11 @@ impl Options {
 }
 
 impl Options {
+    /// What is executed: the entry point, and the command as its arguments, or the command alone.
+    pub fn arguments(&self) -> Vec<Text> {
+        self.entrypoint.iter().flatten().chain(&self.command).cloned().collect()
+    }
+
     /// A container's users have power over what belongs to their namespace, and nothing of the host's does.
     fn check_users(&self) -> Result<()> {
         let namespaces = &self.namespaces;

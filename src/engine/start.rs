@@ -1,106 +1,90 @@
-//! `start`: from a prepared container to a running one.
+//! `start`: a container that does not run, again or for the first time.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::monitor::Resident;
-use super::prepare::Prepared;
-use super::wires::Wires;
-use super::{Container, Engine, Started, users};
-use crate::cgroup::Group;
-use crate::error::Result;
-use crate::kernel::process::Child;
-use crate::network;
-use crate::program::{Input, Program};
-use crate::store::{clock, write};
+use super::container::{State, Waiting};
+use super::monitor::Attached;
+use super::stop::wait;
+use super::{Container, Engine, recover};
+use crate::error::{Doing, Error, Result};
+use crate::kernel::signal;
+use crate::store::{Lock, clock, read_if_present, remove_if_present, write};
 
-/// How long each step of a container's program took, in nanoseconds.
-pub type Trace = Vec<(usize, u32)>;
-
-/// A container whose command runs.
-pub struct Running {
-    pub init: Child,
-    pub resident: Resident,
-    pub trace: Trace,
-}
+/// How long somebody else may be busy with a container.
+const BUSY: Duration = Duration::from_secs(30);
 
 impl Engine {
-    /// Starts a prepared container. This runs in the process that becomes its monitor; nothing else is done there.
-    pub fn start(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
-        let group = Group::create(&prepared.plan.cgroup)?;
-        let options = &container.spec.options;
-        let mut wires = Wires::new(options.terminal, options.interactive)?;
-        if trace {
-            wires.trace()?;
-        }
-        for (input, init) in self.open_partners(options)? {
-            wires.give(input, init)?;
-        }
-        if let Some(ids) = &prepared.users {
-            wires.give(Input::Users, users::namespace(ids)?)?;
-            wires.give_away(ids)?;
-        }
-        let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
-        let init = if prepared.plan.forks {
-            adopt(&init, &prepared.plan.program, &mut wires)?
-        } else {
-            init
+    /// Starts a container. Returns nothing if it runs already. What the user should know is told to `warn`.
+    pub fn start(&self, container: &Container, warn: impl Fn(&str)) -> Result<Option<Attached>> {
+        let Some((container, lock)) = self.lock_to_start(container)? else {
+            return Ok(None);
         };
-        let started = self.finish_start(container, prepared, &init, &mut wires);
-        let (terminal, trace) = match started {
-            Ok(started) => started,
+        let doing = || format!("start `{}`", container.name());
+        // From here on it is the container's own again, whoever dies.
+        write(&container.run_file("starting"), &clock::now()).doing(doing)?;
+        for record in ["kept", "stopped", "restarts", "failed"] {
+            remove_if_present(&container.file(record)).doing(doing)?;
+        }
+        let prepared = match self.prepare(&container, false) {
+            Ok(prepared) => prepared,
             Err(error) => {
-                // Init ends by itself once we no longer hold the other end of what it waits for.
-                drop(wires);
-                let _ = init.wait();
-                return Err(error);
+                container.record_failure(&error, container.file("exit").exists());
+                drop(lock);
+                recover::sweep(&self.store)?;
+                return Err(error.doing(doing()));
             }
         };
-        let resident = Resident {
-            terminal,
-            stdin: wires.stdin,
-            stdout: wires.stdout,
-            stderr: wires.stderr,
-            oom: group.oom_file(),
-        };
-        Ok(Running { init, resident, trace })
+        prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
+        self.launch(&container, lock, prepared, false).doing(doing).map(Some)
     }
 
-    /// Does for init what it waits for, and lets it go on.
-    fn finish_start(
-        &self,
-        container: &Container,
-        prepared: &Prepared,
-        init: &Child,
-        wires: &mut Wires,
-    ) -> Result<(Option<OwnedFd>, Trace)> {
-        let program = &prepared.plan.program;
-        let terminal = wires.receive_terminal(program)?;
-        if let Some(place) = &prepared.place {
-            let pid = init.pid.as_raw_nonzero().get() as u32;
-            network::connect(&self.store, place.bridge, &place.endpoint, pid)?;
+    /// Locks a container that does not run, with nothing left of when it ran. Returns nothing if it runs.
+    fn lock_to_start(&self, container: &Container) -> Result<Option<(Container, Lock)>> {
+        let id = container.id();
+        let deadline = Instant::now() + BUSY;
+        loop {
+            match container.state()? {
+                State::Running(_) => return Ok(None),
+                State::Restarting(_) => self.end_waiting(container)?,
+                State::Created | State::Exited(_) => {}
+            }
+            if let Some(lock) = super::create::try_lock(&self.store, id)? {
+                let Some(container) = Container::load(&self.store, id)? else {
+                    self.store.discard_run(&container.run_file(""))?;
+                    return Err(Error::not_found(format!("no such container: `{}`", container.name())));
+                };
+                recover::clean(&self.store, id)?;
+                recover::settle(&container)?;
+                return Ok(Some((container, lock)));
+            }
+            if Instant::now() > deadline {
+                return Err(Error::conflict(format!(
+                    "another command is busy with container `{}`",
+                    container.name()
+                )));
+            }
+            thread::sleep(Duration::from_micros(200));
         }
-        let started = Started {
-            pid: init.pid.as_raw_nonzero().get(),
-            at: clock::now(),
-        };
-        write(&container.file("started"), &started)?;
-        wires.release();
-        wires.read_report(program)?;
-        Ok((terminal, wires.read_trace()))
     }
-}
 
-/// The child that becomes the container's first process. Init has told of it when it ends. If it was killed before it could, its
-/// child has the wires and waits for us.
-pub fn adopt(init: &Child, program: &Program, wires: &mut Wires) -> Result<Child> {
-    let _ = init.wait();
-    let child = wires.receive_child(program)?;
-    wires.release();
-    Ok(child)
-}
-
-/// Starts init with a program, in new namespaces and in a cgroup.
-pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
-    let cgroup = group.open_unified()?;
-    wires.start(program, namespaces, cgroup.as_ref().map(AsFd::as_fd))
+    /// Ends the wait of a container that would be started again by itself.
+    pub fn end_waiting(&self, container: &Container) -> Result<()> {
+        let Some(Waiting { pid }) = read_if_present(&container.run_file("restarting"))? else {
+            return Ok(());
+        };
+        let Some(process) = rustix::process::Pid::from_raw(pid) else {
+            return Ok(());
+        };
+        let Ok(process) = rustix::process::pidfd_open(process, rustix::process::PidfdFlags::empty()) else {
+            return recover::sweep(&self.store);
+        };
+        // It is the right one if it waits still, now that it is open.
+        if matches!(container.state()?, State::Restarting(_)) {
+            let _ = signal::send(&process, libc::SIGTERM);
+            wait(process.as_fd(), Some(BUSY)).doing(|| format!("wait for the restart of container `{}`", container.name()))?;
+        }
+        recover::sweep(&self.store)
+    }
 }

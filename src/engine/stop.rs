@@ -5,32 +5,77 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::container::State;
+use super::container::{Started, State};
 use super::{Container, Engine};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
+use crate::store::write;
+
+/// How a container is asked to end; what is not said, it was created with.
+#[derive(Clone, Debug, Default)]
+pub struct Asking {
+    /// The command by which it is asked.
+    pub by: &'static str,
+    pub signal: Option<i32>,
+    /// How many seconds it has before SIGKILL; negative is all the time it wants.
+    pub seconds: Option<i64>,
+    /// Whether it stays even if it were to be removed when it ends.
+    pub keeps: bool,
+}
+
+const SECONDS: i64 = 10;
 
 impl Engine {
-    /// Sends a container a signal and, if it has not ended after `grace`, SIGKILL. No `grace` is all the time it wants.
-    /// Returns when the container has ended and is cleaned up after, at once if it does not run.
-    pub fn stop(&self, container: &Container, number: i32, grace: Option<Duration>) -> Result<()> {
-        if !matches!(container.state()?, State::Running(_)) {
-            return Ok(());
+    /// Sends a container a signal and, if it has not ended in time, SIGKILL. Returns when the container has ended and is cleaned
+    /// up after, at once if it does not run. It is not started again by itself.
+    pub fn stop(&self, container: &Container, asking: &Asking) -> Result<()> {
+        let number = asking.signal.unwrap_or_else(|| container.stop_signal());
+        loop {
+            match container.state()? {
+                State::Created => return Ok(()),
+                // One that the host's start would start again, does not.
+                State::Exited(_) if container.stopped()?.is_none() => return container.record_stop(asking.by, number),
+                State::Exited(_) => return Ok(()),
+                State::Restarting(_) => {
+                    container.record_stop(asking.by, number)?;
+                    self.end_waiting(container)?;
+                }
+                State::Running(_) => match container.open_init() {
+                    Ok((init, started)) => self.end(container, asking, number, init.as_fd(), &started)?,
+                    Err(_) if !matches!(container.state()?, State::Running(_)) => {}
+                    Err(error) => return Err(error),
+                },
+            }
         }
-        let (init, started) = container.open_init()?;
+    }
+
+    fn end(&self, container: &Container, asking: &Asking, number: i32, init: BorrowedFd, started: &Started) -> Result<()> {
+        let seconds = asking.seconds.or(container.spec.options.stop_timeout).unwrap_or(SECONDS);
+        let grace = u64::try_from(seconds).ok().map(Duration::from_secs);
         let doing = || format!("stop container `{}`", container.name());
-        // It may have ended since.
-        let _ = signal::send(&init, number);
-        if !wait(init.as_fd(), grace).doing(doing)? {
-            let _ = signal::send(&init, libc::SIGKILL);
-            wait(init.as_fd(), None).doing(doing)?;
+        container.record_stop(asking.by, number)?;
+        if asking.keeps {
+            write(&container.file("kept"), &asking.by)?;
         }
-        self.wait_until_buried(container, &started)
+        // It may have ended since.
+        let _ = signal::send(init, number);
+        if !wait(init, grace).doing(doing)? {
+            let _ = signal::send(init, libc::SIGKILL);
+            wait(init, None).doing(doing)?;
+        }
+        self.wait_until_buried(container, started)
+    }
+}
+
+impl Container {
+    /// The signal that asks the container to end.
+    pub fn stop_signal(&self) -> i32 {
+        self.spec.options.stop_signal.unwrap_or(libc::SIGTERM)
     }
 }
 
 /// Waits until a process has ended. Returns false if it has not within `time`.
-fn wait(process: BorrowedFd, time: Option<Duration>) -> rustix::io::Result<bool> {
+pub fn wait(process: BorrowedFd, time: Option<Duration>) -> rustix::io::Result<bool> {
     let time = time.map(|time| Timespec {
         tv_sec: time.as_secs() as i64,
         tv_nsec: time.subsec_nanos().into(),

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Gid, Uid, fchown};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use super::start::Trace;
+use super::bring_up::Trace;
 use crate::error::{Doing, Error, Result};
 use crate::isolation::Ids;
 use crate::kernel::descriptor;

@@ -62,6 +62,16 @@ impl Users {
         Ok(identity)
     }
 
+    /// Adds further groups to a user's, by name or number.
+    pub fn add_groups(&self, identity: &mut Identity, groups: &[String]) -> Result<()> {
+        for group in groups {
+            identity.groups.push(self.find_group(group)?);
+        }
+        identity.groups.sort_unstable();
+        identity.groups.dedup();
+        Ok(())
+    }
+
     fn find_group(&self, text: &str) -> Result<u32> {
         let found = records(&self.group).find(|fields| fields.len() >= 3 && fields[0] == text.as_bytes());
         let number = found.and_then(|fields| parse(fields[2])).or_else(|| number(text));
@@ -128,6 +138,17 @@ mod tests {
             };
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn groups_are_added_by_name_and_number() {
+        let mut identity = users().find("www").unwrap();
+        users()
+            .add_groups(&mut identity, &["mail".into(), "7".into(), "www".into()])
+            .unwrap();
+        assert_eq!(identity.groups, [7, 8, 10, 34]);
+        let error = users().add_groups(&mut identity, &["staff".into()]).unwrap_err().to_string();
+        assert!(error.contains("`staff`"), "{error}");
     }
 
     #[test]

@@ -18,10 +18,10 @@ pub fn keep_on_exec(fd: impl AsFd) -> io::Result<i32> {
     Ok(fd.as_fd().as_raw_fd())
 }
 
-/// The descriptor that this process was started with under a number.
+/// The descriptor that this process was started with under a number. What this process executes does not inherit it again.
 pub fn inherited(number: i32) -> io::Result<OwnedFd> {
-    // SAFETY: only borrowed to ask whether it is open.
-    fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: only borrowed to find out whether it is open.
+    fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC)?;
     // SAFETY: it is open, and whoever started us left it to us.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

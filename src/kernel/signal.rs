@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
+use std::time::Duration;
 
 /// Signals that are blocked and can be read from a descriptor.
 pub struct Signals {
@@ -43,6 +44,46 @@ impl Signals {
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+/// A signal that does not end the process, but can be waited for.
+pub struct Waiting {
+    set: libc::sigset_t,
+    before: libc::sigset_t,
+}
+
+impl Waiting {
+    /// Blocks a signal that has its default action from now on.
+    pub fn begin(number: i32) -> Waiting {
+        let mut waiting = MaybeUninit::<Waiting>::zeroed();
+        // SAFETY: all zeros is a valid set; the calls only change the process's own signals.
+        unsafe {
+            let waiting = waiting.assume_init_mut();
+            libc::sigemptyset(&mut waiting.set);
+            libc::sigaddset(&mut waiting.set, number);
+            libc::sigprocmask(libc::SIG_BLOCK, &waiting.set, &mut waiting.before);
+            libc::signal(number, libc::SIG_DFL);
+        }
+        // SAFETY: both sets are initialised.
+        unsafe { waiting.assume_init() }
+    }
+
+    /// Waits for the signal. Returns whether it arrived in time. One that arrives later acts as usual.
+    pub fn arrives_within(self, time: Duration) -> bool {
+        let time = libc::timespec {
+            tv_sec: time.as_secs() as i64,
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        // SAFETY: the set and the time are valid; no details are asked for.
+        unsafe { libc::sigtimedwait(&self.set, std::ptr::null_mut(), &time) > 0 }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one from before.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut()) };
     }
 }
 

@@ -28,7 +28,7 @@ use crate::store::{Digest, Store};
 pub use diff::copy_changes;
 pub use draft::{Draft, sweep_drafts};
 pub use mountpoint::MountPoint;
-pub use overlay::{Overlay, attach_overlay, make_overlay};
+pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
 pub use unpack::unpack;
 pub use view::View;
 pub use volume::{Bind, Volume, bind, open_bind};

@@ -1,8 +1,11 @@
 //! The overlay mount, as steps of the program: it exists only inside the container's mount namespace, so it never shows in
 //! the host's mount table and ends with the container.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Doing, Result};
 use crate::program::flags::prctl;
 use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 
@@ -92,6 +95,16 @@ fn become_owner(program: &mut Program, (user, group): (u32, u32)) {
     program.prctl(prctl::SET_SECUREBITS, NO_SETUID_FIXUP, why);
     program.setfsgid(group, "what overlayfs makes by itself belongs to the container's root");
     program.setfsuid(user, "and so does what it copies up");
+}
+
+/// Makes a work directory usable again. One of a mount that was not synced has a mark, which is for hosts that went down meanwhile:
+/// what was written then may not have reached the disk (overlayfs(5), `volatile`). Whoever calls this knows that the host did not.
+pub fn reuse(work: &Path) -> Result<()> {
+    let mark = work.join("work/incompat/volatile");
+    match fs::remove_dir_all(&mark) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).doing(|| format!("remove `{}`", mark.display())),
+        _ => Ok(()),
+    }
 }
 
 fn mount(program: &mut Program, overlay: &Overlay) -> Register {

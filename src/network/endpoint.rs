@@ -49,6 +49,15 @@ impl Endpoint {
         }
     }
 
+    /// The same endpoint with an interface of another name, which some digits make its own.
+    pub fn with_other_interface(self, digits: &Id) -> Endpoint {
+        let (own, other) = (&self.interface[..8], &digits.short()[..6]);
+        Endpoint {
+            interface: format!("{own}{other}"),
+            ..self
+        }
+    }
+
     /// What is done on the host, in order.
     pub fn actions(&self) -> Vec<Action> {
         let publish = self.ports.iter().map(|port| Action::Publish(self.clone(), port.clone()));

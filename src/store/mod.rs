@@ -41,5 +41,5 @@ pub use id::{Id, is_prefix};
 pub use link::{Claim, Claims};
 pub use lock::Lock;
 pub use paths::Store;
-pub use record::{read_if_present, write, write_durably};
+pub use record::{read_if_present, remove_if_present, write, write_durably};
 pub use text::Text;

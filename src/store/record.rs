@@ -21,6 +21,14 @@ pub fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
         .map_err(|wrong| Error::system(wrong).doing(format!("unreadable record `{}`", path.display())))
 }
 
+/// Removes a record that may not be there.
+pub fn remove_if_present(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).doing(|| format!("remove `{}`", path.display())),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a record that survives the death of any process. The caller is the only one who writes this record now.
 pub fn write<T: Serialize>(path: &Path, record: &T) -> Result<()> {
     write_beside(path, record).and_then(|(_, beside)| replace(&beside, path))

@@ -1,9 +1,11 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
+mod again;
 mod attacks;
 mod bundle;
 mod cgroups;
 mod documents;
+mod health;
 mod host;
 mod images;
 mod isolation;

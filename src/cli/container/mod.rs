@@ -1,5 +1,6 @@
 //! The flags that say what a container is to be: those of `run`, `create`, and of whatever else takes them.
 
+mod life;
 mod network;
 mod process;
 mod resources;
@@ -12,10 +13,12 @@ use crate::error::Result;
 use crate::flags::{Flag, Parsed, concat, count};
 use crate::isolation::{Device, Sysctl, Ulimit};
 
+pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 5] = [
+const GROUPS: [&[Flag]; 6] = [
     process::FLAGS,
+    life::FLAGS,
     resources::FLAGS,
     storage::FLAGS,
     network::FLAGS,
@@ -31,12 +34,23 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
     Ok(Options {
         image,
         command: arguments.map(|argument| argument.clone().into()).collect(),
-        environment: environment(parsed),
+        entrypoint: process::entrypoint(parsed),
+        environment: environment(parsed)?,
         directory: parsed.last("workdir").cloned().unwrap_or_default().into(),
         user: parsed.text("user")?.unwrap_or_default().to_string(),
+        groups: texts(parsed, "group-add"),
         terminal: parsed.is_set("tty"),
         interactive: parsed.is_set("interactive"),
         auto_remove: parsed.is_set("rm"),
+        init: parsed.is_set("init"),
+        restart: life::restart(parsed)?,
+        stop_signal: life::stop_signal(parsed, "stop-signal")?,
+        stop_timeout: life::seconds(parsed, "stop-timeout")?,
+        health: life::health(parsed)?,
+        check: None,
+        labels: process::labels(parsed, "label", Some("label-file"))?,
+        annotations: process::labels(parsed, "annotation", None)?,
+        domain: parsed.text("domainname")?.unwrap_or_default().to_string(),
         limits: resources::limits(parsed)?,
         security: security::security(parsed)?,
         ulimits: read_all(parsed, "ulimit", Ulimit::parse)?,

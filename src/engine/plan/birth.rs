@@ -64,6 +64,9 @@ pub fn begin(
         isolation::begin(program, hostname);
         cgroup::enter(program, cgroup);
     }
+    if !spec.options.domain.is_empty() {
+        program.setdomainname(&spec.options.domain, "and its NIS domain name");
+    }
     if !namespaces.host_cgroups {
         isolation::hide_cgroup_parents(program);
     }

@@ -1,0 +1,106 @@
+//! Bringing a container up: from a prepared one to a running one.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::monitor::Resident;
+use super::prepare::Prepared;
+use super::wires::Wires;
+use super::{Container, Engine, Started, users};
+use crate::cgroup::Group;
+use crate::error::Result;
+use crate::kernel::process::Child;
+use crate::network;
+use crate::program::{Input, Program};
+use crate::store::clock;
+
+/// How long each step of a container's program took, in nanoseconds.
+pub type Trace = Vec<(usize, u32)>;
+
+/// A container whose command runs.
+pub struct Running {
+    pub init: Child,
+    pub resident: Resident,
+    pub trace: Trace,
+}
+
+impl Engine {
+    /// Brings a prepared container up. This runs in the process that becomes its monitor; nothing else is done there.
+    pub fn bring_up(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
+        let group = Group::create(&prepared.plan.cgroup)?;
+        let options = &container.spec.options;
+        let mut wires = Wires::new(options.terminal, options.interactive)?;
+        if trace {
+            wires.trace()?;
+        }
+        for (input, init) in self.open_partners(options)? {
+            wires.give(input, init)?;
+        }
+        if let Some(ids) = &prepared.users {
+            wires.give(Input::Users, users::namespace(ids)?)?;
+            wires.give_away(ids)?;
+        }
+        let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
+        let init = if prepared.plan.forks {
+            adopt(&init, &prepared.plan.program, &mut wires)?
+        } else {
+            init
+        };
+        let started = self.finish_start(container, prepared, &init, &mut wires);
+        let (terminal, trace) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                // Init ends by itself once we no longer hold the other end of what it waits for.
+                drop(wires);
+                let _ = init.wait();
+                return Err(error);
+            }
+        };
+        let resident = Resident {
+            terminal,
+            stdin: wires.stdin,
+            stdout: wires.stdout,
+            stderr: wires.stderr,
+            oom: group.oom_file(),
+        };
+        Ok(Running { init, resident, trace })
+    }
+
+    /// Does for init what it waits for, and lets it go on.
+    fn finish_start(
+        &self,
+        container: &Container,
+        prepared: &Prepared,
+        init: &Child,
+        wires: &mut Wires,
+    ) -> Result<(Option<OwnedFd>, Trace)> {
+        let program = &prepared.plan.program;
+        let terminal = wires.receive_terminal(program)?;
+        if let Some(place) = &prepared.place {
+            let pid = init.pid.as_raw_nonzero().get() as u32;
+            network::connect(&self.store, place.bridge, &place.endpoint, pid)?;
+        }
+        let started = Started {
+            pid: init.pid.as_raw_nonzero().get(),
+            at: clock::now(),
+        };
+        container.begin_again(&started)?;
+        wires.release();
+        wires.read_report(program)?;
+        Ok((terminal, wires.read_trace()))
+    }
+}
+
+/// The child that becomes the container's first process. Init has told of it when it ends. If it was killed before it could, its
+/// child has the wires and waits for us.
+pub fn adopt(init: &Child, program: &Program, wires: &mut Wires) -> Result<Child> {
+    let _ = init.wait();
+    let child = wires.receive_child(program)?;
+    wires.release();
+    Ok(child)
+}
+
+/// Starts init with a program, in new namespaces and in a cgroup.
+pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
+    let cgroup = group.open_unified()?;
+    wires.start(program, namespaces, cgroup.as_ref().map(AsFd::as_fd))
+}

@@ -1,0 +1,76 @@
+//! The monitor's last act, as a program of its own: cleaning up after a container, or starting it again.
+
+use std::fs::File;
+use std::time::Duration;
+
+use super::container::{Exit, State, Waiting};
+use super::{Container, Engine, recover};
+use crate::error::{Error, Result};
+use crate::kernel::{descriptor, signal};
+use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
+
+/// As what the monitor executes tinydock in the end.
+pub const FINISH: &str = "tinydock-finish";
+
+/// Does what is left to do for a container whose init has ended. What this was started with is the container's id and the
+/// descriptor of its lock.
+pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
+    let wrong = || Error::invalid("tinydock starts this by itself");
+    let [id, lock] = arguments else { return Err(wrong()) };
+    let id = Id::parse(id).ok_or_else(wrong)?;
+    let lock = lock.parse().map_err(|_| wrong())?;
+    // Ports stay reserved until their sockets close: that must not be later than the container is gone.
+    descriptor::close_all_but(&[lock]);
+    let lock = Lock::from(File::from(descriptor::inherited(lock).map_err(|_| wrong())?));
+    let engine = Engine::new(store.clone());
+    if let Some((container, exit)) = wants_restart(store, &id)? {
+        return engine.start_again(&container, lock, &exit);
+    }
+    recover::bury(store, &id)?;
+    recover::sweep(store)
+}
+
+/// The container and how it ended, if it is to be started again by itself.
+fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
+    let Some(container) = Container::load(store, id)? else {
+        return Ok(None);
+    };
+    recover::settle(&container)?;
+    let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
+        return Ok(None);
+    };
+    let wanted = container.spec.options.restart.wants(&exit, &container.restarts()?);
+    Ok((wanted && container.stopped()?.is_none()).then_some((container, exit)))
+}
+
+impl Engine {
+    /// Starts a container again, after a while. The process becomes its monitor, if nobody stops the container meanwhile.
+    fn start_again(&self, container: &Container, lock: Lock, exit: &Exit) -> Result<()> {
+        let id = container.id();
+        recover::clean(&self.store, id)?;
+        let restarts = container.restarts()?.after(exit, container.ran(exit)?);
+        if self.wait_to_restart(container, restarts.delay())?
+            && let Some((container, _)) = wants_restart(&self.store, id)?
+        {
+            write(&container.file("restarts"), &restarts)?;
+            write(&container.run_file("starting"), &clock::now())?;
+            for left in ["attach", "restarting"] {
+                remove_if_present(&container.run_file(left))?;
+            }
+            match self.prepare(&container, false) {
+                Ok(prepared) => self.monitor(&container, lock, &prepared, None, false),
+                Err(error) => container.record_failure(&error, true),
+            }
+        }
+        recover::bury(&self.store, id)?;
+        recover::sweep(&self.store)
+    }
+
+    /// Waits before a restart. Returns false if somebody wants the container to stay as it is.
+    fn wait_to_restart(&self, container: &Container, delay: Duration) -> Result<bool> {
+        let waiting = signal::Waiting::begin(libc::SIGTERM);
+        let pid = std::process::id() as i32;
+        write(&container.run_file("restarting"), &Waiting { pid })?;
+        Ok(!waiting.arrives_within(delay))
+    }
+}

@@ -1,0 +1,24 @@
+//! `kill`: a signal for a container's first process.
+
+use super::{Container, Engine};
+use crate::error::{Doing, Result};
+use crate::kernel::signal;
+
+impl Engine {
+    /// Sends a running container a signal. After SIGKILL this returns when the container has ended and is cleaned up after.
+    ///
+    /// A container that somebody makes end, or asks to with its own signal, is not started again by itself.
+    pub fn kill(&self, container: &Container, number: i32) -> Result<()> {
+        let (init, started) = container.open_init()?;
+        if number == libc::SIGKILL || number == container.stop_signal() {
+            container.record_stop("kill", number)?;
+        }
+        let doing = || format!("send signal {number} to container `{}`", container.name());
+        signal::send(&init, number).doing(doing)?;
+        if number == libc::SIGKILL {
+            super::stop::wait(std::os::fd::AsFd::as_fd(&init), None).doing(doing)?;
+            self.wait_until_buried(container, &started)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! `rename`: another name for a container.
+
+use super::{Container, Engine, check_name};
+use crate::error::{Error, Result};
+use crate::store::write_durably;
+
+impl Engine {
+    /// Gives a container another name. The new one is claimed before the record has it, and the old one freed after: whoever is
+    /// killed between leaves a name that its owner does not have, which is free.
+    pub fn rename(&self, container: &Container, name: &str) -> Result<()> {
+        check_name(name)?;
+        let _lock = self.store.lock()?;
+        let gone = || Error::not_found(format!("no such container: `{}`", container.name()));
+        let mut container = Container::load(&self.store, container.id())?.ok_or_else(gone)?;
+        if container.name() == name {
+            return Err(Error::conflict(format!("container `{name}` has this name already")));
+        }
+        let names = self.store.names();
+        if let Some(owner) = names.owner(name) {
+            match Container::load(&self.store, &owner)? {
+                Some(other) if other.name() != name => names.release(name, &owner)?,
+                _ => {
+                    return Err(Error::conflict(format!(
+                        "container name `{name}` is in use by container `{}`",
+                        owner.short()
+                    )));
+                }
+            }
+        }
+        names.claim(name, container.id(), "")?;
+        let old = std::mem::replace(&mut container.spec.name, name.into());
+        write_durably(&container.file("spec"), &container.spec)?;
+        names.release(&old, container.id())
+    }
+}
