@@ -1,6 +1,6 @@
 # Profiles of AppArmor's: in a bundle, for another process in a container, and the engine's.
 
-apparmor_parser --add --skip-cache --quiet <<'PROFILE'
+apparmor_parser --config-file /dev/null --add --skip-cache --quiet <<'PROFILE'
 profile careful flags=(attach_disconnected) {
     file,
     capability,
