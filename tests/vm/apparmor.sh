@@ -16,7 +16,7 @@ profile other flags=(attach_disconnected) {
 PROFILE
 : >rootfs/secret
 label=/proc/self/attr/current
-script="cat $label; echo x >/secret; echo x >/else && echo written"
+script="exec 2>&1; cat $label; echo x >/secret; echo x >/else && echo written"
 seen="careful (enforce)
 sh: can't create /secret: Permission denied
 written"
