@@ -3,6 +3,7 @@
 mod commit;
 mod container;
 mod create;
+mod events;
 mod exec;
 mod explain;
 mod generate;
@@ -17,7 +18,9 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -62,7 +65,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 20] = [
+const COMMANDS: [&Command; 26] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -75,10 +78,16 @@ const COMMANDS: [&Command; 20] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
+    &events::COMMAND,
     &images::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,

@@ -1,10 +1,13 @@
 //! The monitor's last act, as a program of its own: cleaning up after a container, or starting it again.
 
 use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
-use super::container::{Exit, State, Waiting};
-use super::{Container, Engine, recover};
+use super::container::{Exit, Lost, State, Waiting};
+use super::why::Memory;
+use super::{Container, Engine, events, recover};
+use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
@@ -23,6 +26,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     descriptor::close_all_but(&[lock]);
     let lock = Lock::from(File::from(descriptor::inherited(lock).map_err(|_| wrong())?));
     let engine = Engine::new(store.clone());
+    tell_end(store, &id);
     if let Some((container, exit)) = wants_restart(store, &id)? {
         return engine.start_again(&container, lock, &exit);
     }
@@ -30,17 +34,48 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     recover::sweep(store)
 }
 
+/// Tells that a container has ended, and how.
+fn tell_end(store: &Store, id: &Id) {
+    let Ok(Some(container)) = Container::load(store, id) else {
+        return;
+    };
+    let Ok(State::Exited(exit)) = container.state() else { return };
+    if exit.oom_killed {
+        record_memory(store, &container);
+        events::tell_of(store, &container, "oom", &[]);
+    }
+    let ran = container.ran(&exit).unwrap_or_default().as_secs().to_string();
+    let more = [("exitCode", exit.code.to_string()), ("execDuration", ran)];
+    events::tell_of(store, &container, "die", &more);
+}
+
+/// Records how much memory a container had used at most, while its cgroup is still there. That this fails is no reason not to clean up.
+fn record_memory(store: &Store, container: &Container) {
+    let group = Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(container.id().as_str()));
+    if let Ok(stats) = group.stats() {
+        let memory = stats.memory.usage;
+        let _ = write(
+            &container.file("memory"),
+            &Memory {
+                peak: memory.max,
+                limit: memory.limit,
+            },
+        );
+    }
+}
+
 /// The container and how it ended, if it is to be started again by itself.
 fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
     let Some(container) = Container::load(store, id)? else {
         return Ok(None);
     };
-    recover::settle(&container)?;
+    recover::settle(store, &container, Lost::Monitor)?;
     let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
         return Ok(None);
     };
     let wanted = container.spec.options.restart.wants(&exit, &container.restarts()?);
-    Ok((wanted && container.stopped()?.is_none()).then_some((container, exit)))
+    let is_to_stay = container.stopped()?.is_some() || container.run_file("stopped").exists();
+    Ok((wanted && !is_to_stay).then_some((container, exit)))
 }
 
 impl Engine {
@@ -58,7 +93,10 @@ impl Engine {
                 remove_if_present(&container.run_file(left))?;
             }
             match self.prepare(&container, false) {
-                Ok(prepared) => self.monitor(&container, lock, &prepared, None, false),
+                Ok(prepared) => {
+                    events::tell_of(&self.store, &container, "start", &[]);
+                    self.monitor(&container, lock, &prepared, None, false)
+                }
                 Err(error) => container.record_failure(&error, true),
             }
         }

@@ -18,10 +18,12 @@
 //! it, whoever was killed when.
 
 mod attach;
+mod boot;
 mod bring_up;
 mod commit;
 mod container;
 mod create;
+pub mod events;
 mod exec;
 mod explain;
 mod finish;
@@ -45,6 +47,7 @@ mod start;
 mod stop;
 mod users;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
@@ -62,6 +65,7 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

@@ -48,7 +48,7 @@ impl Engine {
             by: "rm",
             signal: Some(libc::SIGKILL),
             seconds: Some(-1),
-            keeps: false,
+            ..Asking::default()
         };
         self.stop(container, &asking)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::container::{Started, State};
-use super::{Container, Engine};
+use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
 use crate::store::write;
@@ -19,6 +19,8 @@ pub struct Asking {
     pub signal: Option<i32>,
     /// How many seconds it has before SIGKILL; negative is all the time it wants.
     pub seconds: Option<i64>,
+    /// Whether it ends because the host goes down: that says nothing about when the host is there again.
+    pub for_host: bool,
     /// Whether it stays even if it were to be removed when it ends.
     pub keeps: bool,
 }
@@ -34,10 +36,12 @@ impl Engine {
             match container.state()? {
                 State::Created => return Ok(()),
                 // One that the host's start would start again, does not.
-                State::Exited(_) if container.stopped()?.is_none() => return container.record_stop(asking.by, number),
+                State::Exited(_) if !asking.for_host && container.stopped()?.is_none() => {
+                    return container.record_stop(asking, number);
+                }
                 State::Exited(_) => return Ok(()),
                 State::Restarting(_) => {
-                    container.record_stop(asking.by, number)?;
+                    container.record_stop(asking, number)?;
                     self.end_waiting(container)?;
                 }
                 State::Running(_) => match container.open_init() {
@@ -53,17 +57,22 @@ impl Engine {
         let seconds = asking.seconds.or(container.spec.options.stop_timeout).unwrap_or(SECONDS);
         let grace = u64::try_from(seconds).ok().map(Duration::from_secs);
         let doing = || format!("stop container `{}`", container.name());
-        container.record_stop(asking.by, number)?;
+        container.record_stop(asking, number)?;
         if asking.keeps {
             write(&container.file("kept"), &asking.by)?;
         }
         // It may have ended since.
         let _ = signal::send(init, number);
+        events::tell_of(&self.store, container, "kill", &[("signal", number.to_string())]);
         if !wait(init, grace).doing(doing)? {
             let _ = signal::send(init, libc::SIGKILL);
             wait(init, None).doing(doing)?;
         }
-        self.wait_until_buried(container, started)
+        self.wait_until_buried(container, started)?;
+        if asking.by != "rm" {
+            events::tell_of(&self.store, container, "stop", &[]);
+        }
+        Ok(())
     }
 }
 
