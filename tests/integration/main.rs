@@ -3,7 +3,6 @@
 mod again;
 mod attacks;
 mod bundle;
-mod caller;
 mod cgroups;
 mod documents;
 mod events;
