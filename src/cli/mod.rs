@@ -1,5 +1,6 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod attach;
 mod commit;
 mod container;
 mod create;
@@ -19,6 +20,7 @@ mod run;
 mod start;
 mod stop;
 mod table;
+mod wait;
 mod why;
 
 use std::ffi::OsString;
@@ -64,16 +66,18 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 22] = [
+const COMMANDS: [&Command; 24] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
+    &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &wait::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -93,7 +97,9 @@ const COMMANDS: [&Command; 22] = [
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container create", "create"),
+    ("container attach", "attach"),
     ("container exec", "exec"),
+    ("container wait", "wait"),
     ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ls"),
