@@ -1,5 +1,6 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod attach;
 mod commit;
 mod container;
 mod create;
@@ -21,6 +22,7 @@ mod stop;
 mod system;
 mod table;
 mod volume;
+mod wait;
 mod why;
 
 use std::ffi::OsString;
@@ -66,16 +68,18 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 31] = [
+const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
+    &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &wait::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -104,7 +108,9 @@ const COMMANDS: [&Command; 31] = [
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container create", "create"),
+    ("container attach", "attach"),
     ("container exec", "exec"),
+    ("container wait", "wait"),
     ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ls"),
@@ -234,7 +240,7 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 fn named(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    COMMANDS.into_iter().find(|command| command.name == name)
+    COMMANDS.iter().copied().find(|command| command.name == name)
 }
 
 /// Whether a word is what several commands begin with.

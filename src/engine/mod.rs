@@ -48,6 +48,7 @@ mod start;
 mod stop;
 mod users;
 mod volumes;
+mod wait;
 pub mod watch;
 mod why;
 mod wires;
@@ -56,13 +57,13 @@ use crate::error::Result;
 use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
-pub use attach::Streams;
+pub use attach::{DetachKeys, Left, Streams};
 pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
 pub use list::Listed;
-pub use logs::Stream;
+pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
