@@ -30,6 +30,10 @@ const LINES: u64 = 10;
 impl Engine {
     /// Says why a container ended, or what it does.
     pub fn why(&self, container: &Container) -> Result<Why> {
+        if matches!(container.state()?, State::Exited(_)) {
+            // Whoever cleans up records what is known only now.
+            container.wait_until_clean();
+        }
         let mut sentences = Vec::new();
         match container.state()? {
             State::Created => sentences.extend(created(container)?),
