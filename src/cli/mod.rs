@@ -19,7 +19,9 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
+mod volume;
 mod wait;
 mod why;
 
@@ -66,7 +68,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 24] = [
+const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -87,6 +89,15 @@ const COMMANDS: [&Command; 24] = [
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
@@ -115,6 +126,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "images"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.
@@ -227,7 +240,7 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 fn named(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    COMMANDS.into_iter().find(|command| command.name == name)
+    COMMANDS.iter().copied().find(|command| command.name == name)
 }
 
 /// Whether a word is what several commands begin with.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Spec;
 use super::restart::Restarts;
+use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
 use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present, remove_if_present, write};
@@ -225,13 +226,19 @@ impl Container {
     }
 
     /// Records that somebody wants the container to end.
-    pub fn record_stop(&self, by: &str, signal: i32) -> Result<()> {
+    pub fn record_stop(&self, asking: &Asking, signal: i32) -> Result<()> {
         let stopped = Stopped {
-            by: by.into(),
+            by: asking.by.into(),
             signal,
             at: clock::now(),
         };
-        match write(&self.file("stopped"), &stopped) {
+        // What is in the run directory is forgotten when the host goes down.
+        let record = if asking.for_host {
+            self.run_file("stopped")
+        } else {
+            self.file("stopped")
+        };
+        match write(&record, &stopped) {
             // It is gone already.
             Err(_) if !self.file("spec").exists() => Ok(()),
             written => written,

@@ -74,7 +74,8 @@ fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
         return Ok(None);
     };
     let wanted = container.spec.options.restart.wants(&exit, &container.restarts()?);
-    Ok((wanted && container.stopped()?.is_none()).then_some((container, exit)))
+    let is_to_stay = container.stopped()?.is_some() || container.run_file("stopped").exists();
+    Ok((wanted && !is_to_stay).then_some((container, exit)))
 }
 
 impl Engine {
