@@ -63,7 +63,7 @@ fn s5_12_a_log_is_lines_of_json_as_docker_writes_them() {
         // The keys are in this order.
         let (head, time) = line.split_once(",\"time\":\"").expect("a time");
         assert!(head.starts_with("{\"log\":\"") && head.ends_with(attrs), "{line:.100}");
-        assert!(time.ends_with("Z\"}") && time.len() == 33, "{time}");
+        assert!(time.ends_with("Z\"}") && time.len() == 32, "{time}");
     }
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let logs: Vec<usize> = lines.iter().map(|line| line["log"].as_str().expect("text").len()).collect();

@@ -3,6 +3,7 @@
 mod keys;
 mod user;
 
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::PollFlags;
@@ -147,7 +148,7 @@ fn tell(socket: &OwnedFd, kind: u8, content: &[u8]) -> Result<()> {
 
 /// Takes one message of the monitor. Returns the exit code if that is what it tells.
 fn take_message(socket: &OwnedFd, streams: &Streams, buffer: &mut [u8]) -> Result<Option<i32>> {
-    let (length, _) = descriptor::receive(socket, buffer).doing(|| "read from the container")?;
+    let length = receive(socket, buffer)?;
     match &buffer[..length] {
         // What was sent before the monitor knew what we want may be more than that.
         [tell::STDOUT, bytes @ ..] if streams.output => show(false, bytes).map(|()| None),
@@ -156,6 +157,15 @@ fn take_message(socket: &OwnedFd, streams: &Streams, buffer: &mut [u8]) -> Resul
         [] => Err(Error::system("the container's monitor was killed")),
         _ => Ok(None),
     }
+}
+
+/// Receives a message. A monitor that has gone without reading what we have sent leaves an error, and its last messages after it.
+fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Result<usize> {
+    let received = match descriptor::receive(socket, buffer) {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => descriptor::receive(socket, buffer),
+        received => received,
+    };
+    received.map(|(length, _)| length).doing(|| "read from the container")
 }
 
 /// Tells the monitor that nothing but the end is wanted.
@@ -167,7 +177,7 @@ pub fn want_nothing(attached: &Attached) -> Result<()> {
 pub fn wait_for_end(attached: &Attached) -> Result<Option<i32>> {
     let mut buffer = vec![0; MESSAGE];
     loop {
-        let (length, _) = descriptor::receive(&attached.socket, &mut buffer).doing(|| "wait for the container")?;
+        let length = receive(&attached.socket, &mut buffer)?;
         match buffer[..length] {
             [] => return Ok(None),
             [tell::EXIT, a, b, c, d] => return Ok(Some(i32::from_ne_bytes([a, b, c, d]))),

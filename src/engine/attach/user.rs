@@ -69,7 +69,7 @@ const OURS: [i32; 14] = [
 pub struct User {
     stdin: io::Stdin,
     input: bool,
-    raw: Option<Raw>,
+    raw: Option<Raw<io::Stdin>>,
     escape: Option<Escape>,
     pub signals: Signals,
 }
@@ -93,7 +93,7 @@ impl User {
         let signals = Signals::catch(&caught).doing(|| "catch signals")?;
         let stdin = io::stdin();
         let raw = (streams.terminal && streams.input)
-            .then(|| Raw::enter(&stdin))
+            .then(|| Raw::enter(io::stdin()))
             .transpose()
             .doing(|| "make the terminal raw")?;
         Ok(User {

@@ -10,9 +10,10 @@ use std::time::Duration;
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 use serde::Deserialize;
 
+use super::restart::Policy;
 use super::{Container, Engine, stop};
 use crate::error::{Doing, Error, Result};
-use crate::store::clock;
+use crate::store::{Lock, clock};
 pub use config::{Driver, LogConfig};
 use files::Part;
 pub use files::open_to_append;
@@ -154,7 +155,7 @@ impl<R: Reader> Reading<'_, R> {
     fn follow(&mut self, container: &Container, mut last: Option<Part>, watch: &OwnedFd) -> Result<()> {
         loop {
             // The log is complete before the end is recorded, so in this order nothing is missed.
-            let has_ended = !container.state().is_ok_and(|state| state.is_live());
+            let has_ended = has_ended(container);
             // What is no longer the newest file is not written to any more, so what is read of it then is all.
             let is_newest = last.as_ref().is_some_and(|last| last.is_newest(container));
             if let Some(part) = &mut last
@@ -228,6 +229,13 @@ impl<R: Reader> Reading<'_, R> {
         }
         Ok(true)
     }
+}
+
+/// Whether nothing more is written. One that may be started again by itself has an end when nobody is responsible for it.
+fn has_ended(container: &Container) -> bool {
+    let may_go_on = || container.spec.options.restart != Policy::No && Lock::is_held(&container.run_file("lock"));
+    // In this order: whoever waits to start it holds the lock from before it ends.
+    !may_go_on() && !container.state().is_ok_and(|state| state.is_live())
 }
 
 /// Waits until something has happened, and forgets what.
