@@ -9,17 +9,34 @@
 //!
 //! What is known of an image is kept in `image/record/NAME`.
 
+mod blobs;
 mod builtin;
 mod catalog;
+mod config;
+mod layout;
+mod lease;
+mod manifest;
+pub mod media;
 mod name;
+mod platform;
+mod reference;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Digest, Text};
+use crate::store::Text;
 
+pub use blobs::{Blobs, Ingest, digest_of, sweep_blob_drafts};
 pub use builtin::BUSYBOX;
 pub use catalog::{Catalog, Found, Listed, Stamp, Tarball};
+pub use config::{Config, Execution, Healthcheck, History, RootFs};
+pub use layout::{Entry, Layout};
+pub use lease::{Collecting, Lease, Steady};
+pub use manifest::{Annotations, Descriptor, Document, Index, LARGEST_DOCUMENT, Manifest, parse_json};
 pub use name::Name;
+pub use platform::Platform;
+pub use reference::Reference;
+
+pub use crate::store::Digest;
 
 /// An image whose layers are unpacked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
