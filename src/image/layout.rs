@@ -25,6 +25,9 @@ const SHORT: &str = "org.opencontainers.image.ref.name";
 /// At which digests the image can be pulled again, separated by spaces.
 const SOURCES: &str = "io.tinydock.image.sources";
 
+/// When a commit was made, in seconds since 1970: its configuration says nothing that differs from machine to machine.
+const COMMITTED: &str = "io.tinydock.image.committed";
+
 /// One entry of the layout's index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -45,6 +48,11 @@ impl Entry {
             .split(' ')
             .filter_map(|source| Reference::parse(source).ok())
             .collect()
+    }
+
+    /// When a commit was made.
+    pub fn committed(&self) -> Option<u64> {
+        self.manifest.annotation(COMMITTED)?.parse().ok()
     }
 
     fn set_name(&mut self, name: Option<&Reference>) {
@@ -138,6 +146,9 @@ impl Layout<'_> {
                 manifest: Descriptor::new(&manifest.media_type, manifest.digest.clone(), manifest.size),
             };
             entry.manifest.platform.clone_from(&manifest.platform);
+            if let Some(committed) = manifest.annotation(COMMITTED) {
+                entry.manifest.annotate(COMMITTED, committed);
+            }
             entry.set_name(name);
             entries.push(entry);
             for entry in entries.iter_mut().filter(|entry| same(entry)) {
@@ -191,6 +202,11 @@ impl Layout<'_> {
     fn index(&self) -> PathBuf {
         self.store.root().join("image/index.json")
     }
+}
+
+/// Notes when a commit was made.
+pub fn note_commit(manifest: &mut Descriptor, seconds: u64) {
+    manifest.annotate(COMMITTED, &seconds.to_string());
 }
 
 /// Leaves out entries without a name where the same image has one, or is there twice.

@@ -25,11 +25,11 @@ use std::path::PathBuf;
 
 use crate::store::{Digest, Store};
 
-pub use diff::copy_changes;
-pub use draft::{Draft, sweep_drafts};
+pub use diff::pack;
+pub use draft::{Draft, seal, sweep_drafts};
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
-pub use unpack::unpack;
+pub use unpack::{Limits, inflated, unpack};
 pub use view::View;
 pub use volume::{Bind, Volume, bind, open_bind};
 

@@ -14,6 +14,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
+use crate::layer::view::{OPAQUE, is_whiteout};
 
 /// What a file has beside its content.
 pub struct Attributes {
@@ -54,9 +55,11 @@ impl Tree {
 
     pub fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
         let parent = self.parent(path)?;
+        let mut hides = false;
         match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
             Err(Errno::EXIST) if is_directory(parent, name)? => {}
             Err(Errno::EXIST) => {
+                hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
                 remove(parent, name)?;
                 mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
             }
@@ -64,6 +67,9 @@ impl Tree {
         }
         let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         set_attributes(&directory, attributes)?;
+        if hides {
+            make_opaque(&directory)?;
+        }
         let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
         self.times.push((full, attributes.modified));
         Ok(())
@@ -103,6 +109,24 @@ impl Tree {
         set_attributes_at(parent, name, attributes)?;
         // mknod applies our umask.
         Ok(rustix::fs::chmodat(parent, name, mode, AtFlags::empty())?)
+    }
+
+    /// Hides what the layers below have under a name, if this layer brings nothing of that name itself.
+    pub fn whiteout(&mut self, path: &[Vec<u8>], name: &[u8]) -> Result<()> {
+        let parent = self.parent(path)?;
+        match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+            Err(Errno::EXIST) if is_directory(parent, name)? => {
+                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
+            }
+            Err(Errno::EXIST) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Hides all that the layers below have in a directory.
+    pub fn opaque(&mut self, path: &[Vec<u8>]) -> Result<()> {
+        let directory = self.parent(path)?;
+        make_opaque(directory)
     }
 
     /// Links `name` to what the entry `target` made.
@@ -212,6 +236,10 @@ fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
         }
     }
     unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+fn make_opaque(directory: &OwnedFd) -> Result<()> {
+    fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty()).doing(|| "hide what is below a directory")
 }
 
 fn is_directory(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
