@@ -62,6 +62,8 @@ pub mod kind {
     /// The call makes a copy of the process, which goes on with the program. The process itself reports the copy, as a
     /// [`Failure`](super::Failure) whose error is the copy's process id, and ends.
     pub const FORK: u8 = 3;
+    /// The same, but the process itself stays: it passes on signals to the copy, reaps whatever ends, and ends as the copy does.
+    pub const STAY: u8 = 4;
 }
 
 /// What init writes before it gives up.

@@ -11,6 +11,7 @@
 #[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
 mod arch;
 mod instruction;
+mod stay;
 
 use instruction::{BASE, Failure, Header, Instruction, Timing, kind};
 
@@ -49,6 +50,9 @@ extern "C" fn enter() -> ! {
         if instruction.kind == kind::FORK && result > 0 {
             write(header.report, &Failure { step: step as u32, errno: result as u32 });
             exit(0);
+        }
+        if instruction.kind == kind::STAY && result > 0 {
+            stay::stay(result);
         }
     }
     exit(FAILED)

@@ -1,24 +1,23 @@
-//! Which role this process has: a command, the OCI runtime, or the monitor's last act.
+//! Which role this process has: a command, the OCI runtime, or one of those that stay with a container.
 
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use tinydock::engine::watch::{WATCH, watch};
 use tinydock::engine::{FINISH, finish};
+use tinydock::error::Result;
 use tinydock::store::Store;
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
-    if name == FINISH {
+    let own = [(FINISH, finish as fn(&Store, &[String]) -> Result<()>), (WATCH, watch)];
+    if let Some((_, act)) = own.into_iter().find(|(own, _)| name == *own) {
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.display().to_string()).collect();
-        let finished = Store::find(None).and_then(|store| finish(&store, &arguments));
-        return if finished.is_ok() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        };
+        let done = Store::find(None).and_then(|store| act(&store, &arguments));
+        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     if std::path::Path::new(&name)
         .file_name()

@@ -24,6 +24,10 @@ mod numbers {
     pub const POLL: usize = 7;
     pub const RT_SIGACTION: usize = 13;
     pub const IOCTL: usize = 16;
+    pub const KILL: usize = 62;
+    pub const WAIT4: usize = 61;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const CLOSE_RANGE: usize = 436;
     pub const PREAD64: usize = 17;
     pub const SENDTO: usize = 44;
     pub const RECVFROM: usize = 45;

@@ -22,5 +22,6 @@ fn create(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let file = run::IdFile::make(&parsed)?;
     let (container, _) = engine.create(options, parsed.text("name")?, parsed.text("hostname")?, false)?;
     file.write(container.id())?;
+    engine.tell(&container, "create");
     print(format!("{}\n", container.id())).map(|()| 0)
 }

@@ -3,6 +3,7 @@
 mod commit;
 mod container;
 mod create;
+mod events;
 mod exec;
 mod explain;
 mod generate;
@@ -62,7 +63,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 20] = [
+const COMMANDS: [&Command; 21] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -75,6 +76,7 @@ const COMMANDS: [&Command; 20] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &events::COMMAND,
     &images::COMMAND,
     &network::CREATE,
     &network::LS,

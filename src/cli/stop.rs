@@ -56,7 +56,9 @@ fn restart(engine: &Engine, parsed: Parsed) -> Result<u8> {
     for_each(&parsed.arguments, |name| {
         let container = engine.find(name)?;
         engine.stop(&container, &asking)?;
-        engine.start(&container, warn).map(|_| ())
+        engine.start(&container, warn)?;
+        engine.tell(&container, "restart");
+        Ok(())
     })
 }
 

@@ -98,18 +98,19 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let users = users(facts.view.as_ref())?;
     let mut identity = users.find(user).doing(|| format!("user `{user}`"))?;
     users.add_groups(&mut identity, &spec.options.groups)?;
+    let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
     let tied = !options.detach;
     let mut program = Program::default();
     cgroup::enter(&mut program, plan);
+    let labels = process.labels.open(&mut program);
     let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
     let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
     let terminal = options
         .terminal
         .then(|| isolation::join_terminal(&mut program, identity.user));
-    let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
     isolation::open_streams(&mut program, terminal, directory);
-    isolation::become_user(&mut program, &facts.host, &process);
+    isolation::become_user(&mut program, &facts.host, &process, labels);
     isolation::leave_nothing(&mut program, tied, 3);
     isolation::restrict(&mut program, &facts.host, &process);
     isolation::appear(&mut program, tied);

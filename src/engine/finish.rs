@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::container::{Exit, State, Waiting};
-use super::{Container, Engine, recover};
+use super::{Container, Engine, events, recover};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
@@ -23,6 +23,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     descriptor::close_all_but(&[lock]);
     let lock = Lock::from(File::from(descriptor::inherited(lock).map_err(|_| wrong())?));
     let engine = Engine::new(store.clone());
+    tell_end(store, &id);
     if let Some((container, exit)) = wants_restart(store, &id)? {
         return engine.start_again(&container, lock, &exit);
     }
@@ -30,12 +31,26 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     recover::sweep(store)
 }
 
+/// Tells that a container has ended, and how.
+fn tell_end(store: &Store, id: &Id) {
+    let Ok(Some(container)) = Container::load(store, id) else {
+        return;
+    };
+    let Ok(State::Exited(exit)) = container.state() else { return };
+    if exit.oom_killed {
+        events::tell_of(store, &container, "oom", &[]);
+    }
+    let ran = container.ran(&exit).unwrap_or_default().as_secs().to_string();
+    let more = [("exitCode", exit.code.to_string()), ("execDuration", ran)];
+    events::tell_of(store, &container, "die", &more);
+}
+
 /// The container and how it ended, if it is to be started again by itself.
 fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
     let Some(container) = Container::load(store, id)? else {
         return Ok(None);
     };
-    recover::settle(&container)?;
+    recover::settle(store, &container)?;
     let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
         return Ok(None);
     };
@@ -58,7 +73,10 @@ impl Engine {
                 remove_if_present(&container.run_file(left))?;
             }
             match self.prepare(&container, false) {
-                Ok(prepared) => self.monitor(&container, lock, &prepared, None, false),
+                Ok(prepared) => {
+                    events::tell_of(&self.store, &container, "start", &[]);
+                    self.monitor(&container, lock, &prepared, None, false)
+                }
                 Err(error) => container.record_failure(&error, true),
             }
         }

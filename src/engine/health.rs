@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
 use crate::store::Text;
 
 /// How a container's health is found out (moby, `HealthConfig`).
@@ -69,57 +68,9 @@ impl Asked {
     }
 }
 
-/// Reads a duration as Go spells them: `1m30s`, `500ms`, `1.5h`.
-pub fn parse_duration(text: &str) -> Result<Duration> {
-    let wrong = || Error::invalid(format!("invalid duration `{text}`")).hint("give a number with a unit, such as `30s` or `1m30s`");
-    let mut rest = text;
-    let mut total = 0.0;
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
-        let unit = rest[digits..]
-            .find(|c: char| c.is_ascii_digit())
-            .map_or(rest.len(), |length| digits + length);
-        total += number
-            * match &rest[digits..unit] {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return Err(wrong()),
-            };
-        rest = &rest[unit..];
-    }
-    match Duration::try_from_secs_f64(total) {
-        Ok(duration) if !text.is_empty() => Ok(duration),
-        _ => Err(wrong()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_reads_them() {
-        for (text, millis) in [
-            ("0", 0),
-            ("30s", 30_000),
-            ("1m30s", 90_000),
-            ("500ms", 500),
-            ("1.5h", 5_400_000),
-        ] {
-            assert_eq!(parse_duration(text).unwrap(), Duration::from_millis(millis), "{text}");
-        }
-        for text in ["", "30", "s", "1x", "-1s", "1..5s", "1e400h"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn flags_go_over_what_the_image_says() {

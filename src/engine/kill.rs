@@ -1,6 +1,6 @@
 //! `kill`: a signal for a container's first process.
 
-use super::{Container, Engine};
+use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
 
@@ -15,6 +15,7 @@ impl Engine {
         }
         let doing = || format!("send signal {number} to container `{}`", container.name());
         signal::send(&init, number).doing(doing)?;
+        events::tell_of(&self.store, container, "kill", &[("signal", number.to_string())]);
         if number == libc::SIGKILL {
             super::stop::wait(std::os::fd::AsFd::as_fd(&init), None).doing(doing)?;
             self.wait_until_buried(container, &started)?;

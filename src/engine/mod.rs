@@ -22,6 +22,7 @@ mod bring_up;
 mod commit;
 mod container;
 mod create;
+pub mod events;
 mod exec;
 mod explain;
 mod finish;
@@ -44,6 +45,7 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+pub mod watch;
 mod wires;
 
 use crate::error::Result;

@@ -106,6 +106,7 @@ impl Engine {
         running: Running,
     ) -> Error {
         let become_it = || -> Result<Error> {
+            self.begin_watch(container)?;
             let (given, _kept) = self.given(container, lock, prepared, client, &running)?;
             let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given)).doing(|| "make the monitor")?;
             let mut message = vec![STARTED];

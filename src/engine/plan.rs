@@ -106,11 +106,13 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     devices::allow(&mut cgroup, options, &nodes);
     let mut binds = binds::all(facts, places, options)?;
     let host = birth::host_of(&facts.host, options);
+    let process = options.security.process(&identity, &options.ulimits)?;
     let mut program = Program::default();
     let early = birth::begin(&mut program, &host, spec, &cgroup, |program| {
         birth::open_early(program, places, &mut binds, &mut nodes)
     });
     let memory = birth::share_memory(&mut program, options);
+    let labels = process.labels.open(&mut program);
     let root = early
         .root
         .unwrap_or_else(|| layer::make_overlay(&mut program, &places.overlay));
@@ -138,12 +140,17 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         isolation::set_sysctls(&mut program, settings, &options.sysctls);
     }
     isolation::enter_root(&mut program, root);
-    let process = options.security.process(&identity, &options.ulimits)?;
-    isolation::begin_session(&mut program, terminal);
+    if !options.init {
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::open_streams(&mut program, terminal, directory);
-    isolation::become_user(&mut program, &host, &process);
+    isolation::become_user(&mut program, &host, &process, labels);
     isolation::leave_nothing(&mut program, true, 3);
     isolation::restrict(&mut program, &host, &process);
+    if options.init {
+        isolation::stay(&mut program);
+        isolation::begin_session(&mut program, terminal);
+    }
     isolation::execute(&mut program, &command(spec, &identity));
     let namespaces = options.namespaces.born(&host, options.network != Mode::Host);
     Ok(Plan {

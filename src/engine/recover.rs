@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Started, State};
-use super::{Container, Engine, users};
+use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
 use crate::layer::sweep_drafts;
@@ -50,6 +50,7 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
 /// Removes all that there is of a container, which is not running. The container's lock is held.
 pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
     let names = store.names();
+    let container = Container::load(store, id);
     {
         // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
@@ -59,6 +60,9 @@ pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
         }
     }
     clean(store, id)?;
+    if let Ok(Some(container)) = container {
+        events::tell_of(store, &container, "destroy", &[]);
+    }
     store.discard_run(&store.container_run(id))?;
     store.empty_trash()
 }
@@ -70,7 +74,7 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
         return remove_all(store, id);
     };
     clean(store, id)?;
-    settle(&container)?;
+    settle(store, &container)?;
     if container.spec.options.auto_remove && is_spent(&container) {
         remove_all(store, id)
     } else {
@@ -79,9 +83,10 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
 }
 
 /// Records an end that nobody was left to record.
-pub fn settle(container: &Container) -> Result<()> {
+pub fn settle(store: &Store, container: &Container) -> Result<()> {
     if container.file("started").exists() && !container.file("exit").exists() {
         write(&container.file("exit"), &Exit::lost())?;
+        events::tell_of(store, container, "die", &[("exitCode", Exit::lost().code.to_string())]);
     }
     Ok(())
 }

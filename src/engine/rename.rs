@@ -1,6 +1,6 @@
 //! `rename`: another name for a container.
 
-use super::{Container, Engine, check_name};
+use super::{Container, Engine, check_name, events};
 use crate::error::{Error, Result};
 use crate::store::write_durably;
 
@@ -30,6 +30,8 @@ impl Engine {
         names.claim(name, container.id(), "")?;
         let old = std::mem::replace(&mut container.spec.name, name.into());
         write_durably(&container.file("spec"), &container.spec)?;
-        names.release(&old, container.id())
+        names.release(&old, container.id())?;
+        events::tell_of(&self.store, &container, "rename", &[("oldName", format!("/{old}"))]);
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::attach::{self, Streams};
 use super::explain::explain;
 use super::monitor::Attached;
-use super::{Container, Engine, Options};
+use super::{Container, Engine, Options, events};
 use crate::error::{Doing, Result};
 use crate::program::explain::Explained;
 use crate::store::Id;
@@ -45,7 +45,10 @@ impl Engine {
             )
         });
         let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
-        // While the command runs, there is time for what others have left.
+        // While the command runs, there is time to tell of it, and for what others have left.
+        for action in ["create", "start"] {
+            events::tell_of(&self.store, &container, action, &[]);
+        }
         if let Err(error) = self.recover() {
             warn(&error.to_string());
         }

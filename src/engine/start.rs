@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::container::{State, Waiting};
 use super::monitor::Attached;
 use super::stop::wait;
-use super::{Container, Engine, recover};
+use super::{Container, Engine, events, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::signal;
 use crate::store::{Lock, clock, read_if_present, remove_if_present, write};
@@ -37,7 +37,9 @@ impl Engine {
             }
         };
         prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
-        self.launch(&container, lock, prepared, false).doing(doing).map(Some)
+        let attached = self.launch(&container, lock, prepared, false).doing(doing)?;
+        events::tell_of(&self.store, &container, "start", &[]);
+        Ok(Some(attached))
     }
 
     /// Locks a container that does not run, with nothing left of when it ran. Returns nothing if it runs.
@@ -56,7 +58,7 @@ impl Engine {
                     return Err(Error::not_found(format!("no such container: `{}`", container.name())));
                 };
                 recover::clean(&self.store, id)?;
-                recover::settle(&container)?;
+                recover::settle(&self.store, &container)?;
                 return Ok(Some((container, lock)));
             }
             if Instant::now() > deadline {

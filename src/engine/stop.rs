@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::container::{Started, State};
-use super::{Container, Engine};
+use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
 use crate::store::write;
@@ -59,11 +59,16 @@ impl Engine {
         }
         // It may have ended since.
         let _ = signal::send(init, number);
+        events::tell_of(&self.store, container, "kill", &[("signal", number.to_string())]);
         if !wait(init, grace).doing(doing)? {
             let _ = signal::send(init, libc::SIGKILL);
             wait(init, None).doing(doing)?;
         }
-        self.wait_until_buried(container, started)
+        self.wait_until_buried(container, started)?;
+        if asking.by != "rm" {
+            events::tell_of(&self.store, container, "stop", &[]);
+        }
+        Ok(())
     }
 }
 

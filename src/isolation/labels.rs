@@ -30,8 +30,8 @@ impl Labels {
     /// The labels that are asked for, as far as this host has what they are for. A host without AppArmor cannot confine anything by it;
     /// one without SELinux has nothing that a label would mean, which engines expect to be passed over.
     pub fn of(apparmor: &str, selinux: &str) -> Result<Labels> {
-        if !apparmor.is_empty() && apparmor != "unconfined" && !has_apparmor() {
-            return Err(Error::invalid(format!("profile `{apparmor}`: this host has no AppArmor")));
+        if !apparmor.is_empty() && apparmor != "unconfined" {
+            check_profile(apparmor).map_err(|error| error.doing(format!("AppArmor profile `{apparmor}`")))?;
         }
         let keep = |label: &str, is_there: bool| if is_there { label.to_string() } else { String::new() };
         Ok(Labels {
@@ -66,6 +66,26 @@ impl Labels {
     }
 }
 
+/// Checks that a profile can be enforced. The kernel lists those that are loaded, each with how it is enforced; what is no single name
+/// of one it alone can judge.
+fn check_profile(name: &str) -> Result<()> {
+    if !has_apparmor() {
+        return Err(Error::invalid("this host has no AppArmor to enforce it"));
+    }
+    let Ok(loaded) = fs::read_to_string("/sys/kernel/security/apparmor/profiles") else {
+        return Ok(());
+    };
+    if name.contains("//&") || name.starts_with(':') || loaded.lines().any(|line| is_profile(line, name)) {
+        return Ok(());
+    }
+    Err(Error::not_found("it is not loaded: apparmor_parser(8) does that"))
+}
+
+/// Whether a line such as `name (enforce)` is about this profile.
+fn is_profile(line: &str, name: &str) -> bool {
+    line.rsplit_once(" (").is_some_and(|(profile, _)| profile == name)
+}
+
 /// Whether AppArmor is there and on.
 pub fn has_apparmor() -> bool {
     fs::read_to_string("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with('Y'))
@@ -74,4 +94,21 @@ pub fn has_apparmor() -> bool {
 /// Whether SELinux is there and on.
 pub fn has_selinux() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_known_by_its_whole_name() {
+        for (line, name, is) in [
+            ("mine (enforce)", "mine", true),
+            ("mine (enforce)", "min", false),
+            ("/usr/bin/with space (complain)", "/usr/bin/with space", true),
+            ("mine//child (enforce)", "mine", false),
+        ] {
+            assert_eq!(is_profile(line, name), is, "{line}, {name}");
+        }
+    }
 }

@@ -112,6 +112,15 @@ pub fn appear(program: &mut Program, tied: bool) {
     program.wait(Input::Release, "whoever started it knows it, and has not just ended");
 }
 
+/// Writes the steps after which init stays as the first process, and a child of it becomes the command.
+pub fn stay(program: &mut Program) {
+    program.concept(Concept::ProcessIsolation);
+    program.block_signals("none is lost before there is somebody to pass it on to");
+    program.stay("init stays as the first process: it passes on signals and reaps what is left behind");
+    program.die_with_parent("the command does not outlive it");
+    program.unblock_signals("the command starts with no signal blocked");
+}
+
 /// Writes the step that makes the cgroup that init is in the root of what the container sees.
 pub fn hide_cgroup_parents(program: &mut Program) {
     program.concept(Concept::ProcessIsolation);

@@ -1,9 +1,9 @@
 //! The last part of the way: the process becomes the user, gives up what the user does not have, and becomes the command.
 
 use super::seccomp::Filter;
-use super::{Capabilities, Command, Host, Identity, Ulimit, capabilities, ulimits};
+use super::{Capabilities, Command, Host, Identity, LabelFiles, Labels, Ulimit, capabilities, ulimits};
 use crate::error::{Error, Result};
-use crate::program::flags::{capability as cap, open, prctl};
+use crate::program::flags::{capability as cap, prctl};
 use crate::program::{Concept, Fd, Input, Program, Register};
 
 /// Who a process is, and what it may do.
@@ -20,8 +20,8 @@ pub struct Process {
     pub limits: Vec<Ulimit>,
     /// Whether its other groups cannot be set, and stay what they are (user_namespaces(7), `setgroups`).
     pub keeps_groups: bool,
-    /// The AppArmor profile that the command runs under, if it has one of its own.
-    pub apparmor: Option<String>,
+    /// What security modules are told about it.
+    pub labels: Labels,
 }
 
 /// Writes the steps that give the process its session.
@@ -43,18 +43,10 @@ pub fn open_streams(program: &mut Program, terminal: Option<Register>, directory
     program.fchdir(directory, "the working directory");
 }
 
-/// Writes the steps that give the process its identity, and take from it what it will not need but to be filtered.
-pub fn become_user(program: &mut Program, host: &Host, process: &Process) {
+/// Writes the steps that give the process its identity, and take from it what it will not need but to be filtered. Its labels go to
+/// files that were opened before there was any `/proc` but the host's.
+pub fn become_user(program: &mut Program, host: &Host, process: &Process, labels: LabelFiles) {
     program.concept(Concept::ProcessIsolation);
-    if let Some(profile) = &process.apparmor {
-        let file = program.open(
-            Fd::Cwd,
-            b"/proc/self/attr/apparmor/exec",
-            open::WRONLY,
-            "what AppArmor is to do at the next program",
-        );
-        program.write(file, &format!("exec {profile}"), "the command runs under this profile");
-    }
     let own = process.capabilities.possible(host);
     program.umask(process.umask, "the usual mode of new files");
     ulimits::set(program, &process.limits);
@@ -75,6 +67,7 @@ pub fn become_user(program: &mut Program, host: &Host, process: &Process) {
     if process.no_new_privileges {
         program.prctl(prctl::SET_NO_NEW_PRIVS, 1, "no file that is executed gives privileges");
     }
+    process.labels.set(program, labels);
 }
 
 impl Process {

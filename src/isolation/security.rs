@@ -1,12 +1,10 @@
 //! What a container is trusted with: capabilities, a filter of system calls, and programs that raise privileges.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use super::capabilities::{self, Capabilities, DEFAULT};
 use super::seccomp::{self, Seccomp};
-use super::{Identity, Process, Ulimit};
+use super::{Identity, Labels, Process, Ulimit, has_selinux};
 use crate::error::{Error, Result};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +22,7 @@ pub struct Security {
     /// Whether nothing of `/proc` and `/sys` is hidden from it or protected.
     #[serde(default)]
     pub unmasked: bool,
-    /// The AppArmor profile that the command runs under, if it has one of its own.
+    /// The AppArmor profile that the command runs under, if one was asked for.
     #[serde(default)]
     pub apparmor: Option<String>,
 }
@@ -76,8 +74,10 @@ impl Security {
                 ("no-new-privileges", "" | "true") => security.no_new_privileges = true,
                 ("no-new-privileges", "false") => security.no_new_privileges = false,
                 ("systempaths", "unconfined") => security.unmasked = true,
-                ("apparmor", "unconfined") => security.apparmor = None,
-                ("apparmor", profile) if !profile.is_empty() => security.apparmor = Some(apparmor(profile)?),
+                ("apparmor", profile) if !profile.is_empty() => {
+                    labels(profile)?;
+                    security.apparmor = Some(profile.into());
+                }
                 ("label", "disable") => {}
                 ("label", label) if !label.is_empty() => return Err(no_label(label)),
                 _ => {
@@ -98,7 +98,7 @@ impl Security {
             capabilities: Capabilities::of(self.capabilities, identity.user == 0),
             no_new_privileges: self.no_new_privileges,
             filter: self.seccomp.filter(self.capabilities)?,
-            apparmor: self.apparmor.clone(),
+            labels: self.apparmor.as_deref().map(labels).transpose()?.unwrap_or_default(),
             limits: limits.to_vec(),
             keeps_groups: false,
         })
@@ -114,22 +114,13 @@ impl Security {
     }
 }
 
-/// Where AppArmor and SELinux are, on hosts that have them.
-const APPARMOR: &str = "/sys/kernel/security/apparmor";
-const SELINUX: &str = "/sys/fs/selinux/enforce";
-
 /// A profile, if there is somebody to enforce it.
-fn apparmor(profile: &str) -> Result<String> {
-    if Path::new(APPARMOR).exists() && !profile.contains('\0') {
-        return Ok(profile.into());
-    }
-    Err(Error::invalid("this host has no AppArmor to enforce it")
-        .doing(format!("AppArmor profile `{profile}`"))
-        .hint("`--security-opt apparmor=unconfined` asks for none"))
+fn labels(profile: &str) -> Result<Labels> {
+    Labels::of(profile, "").map_err(|error| error.hint("`--security-opt apparmor=unconfined` asks for none"))
 }
 
 fn no_label(label: &str) -> Error {
-    let wrong = if Path::new(SELINUX).exists() {
+    let wrong = if has_selinux() {
         "only `disable` is known: what SELinux decides by itself stays"
     } else {
         "this host has no SELinux to enforce it"

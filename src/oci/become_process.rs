@@ -18,7 +18,6 @@ pub struct Becoming {
     pub process: Process,
     pub scheduling: Scheduling,
     pub oom_score: Option<i32>,
-    pub labels: Labels,
     pub command: Command,
 }
 
@@ -44,12 +43,11 @@ pub fn read(process: &Configured, config: &Config, host: &Host, warnings: &mut V
             filter: config.linux.seccomp.as_ref().map(isolation::compile_profile).transpose()?,
             limits,
             keeps_groups: config.denies_groups(),
-            apparmor: None,
+            labels: Labels::of(&process.apparmor_profile, &process.selinux_label)
+                .map_err(|error| wrong("process.apparmorProfile", error))?,
         },
         scheduling: read_scheduling(process, config)?,
         oom_score: oom_score(process, warnings),
-        labels: Labels::of(&process.apparmor_profile, &process.selinux_label)
-            .map_err(|error| wrong("process.apparmorProfile", error))?,
         command: Command {
             arguments: bytes(&process.args),
             environment: environment(&process.env),

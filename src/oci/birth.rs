@@ -40,24 +40,30 @@ pub fn join(program: &mut Program, namespaces: &Namespaces) {
     }
 }
 
-/// Opens the file that says by how much clocks differ, if they do.
+/// Opens what the kernel says of this process, where clocks are set, if they are to differ.
 pub fn open_clocks(program: &mut Program, config: &Config) -> Option<Register> {
     program.concept(Concept::ProcessIsolation);
     let differ = !config.linux.time_offsets.is_empty();
-    differ.then(|| program.open(Fd::Cwd, b"/proc/self/timens_offsets", open::WRONLY, "where clocks are set"))
+    differ.then(|| program.open(Fd::Cwd, b"/proc/self", open::PATH | open::DIRECTORY, "where clocks are set"))
 }
 
 /// Writes the steps that make a time namespace whose clocks differ from the host's.
-pub fn set_clocks(program: &mut Program, config: &Config, namespaces: &Namespaces, file: Option<Register>) {
-    if namespaces.makes(clone::NEWTIME) && namespaces.born(config) & clone::NEWTIME == 0 {
-        program.unshare(clone::NEWTIME, "clocks of its own, for what is started from now on");
-        let offsets = config.linux.time_offsets.iter();
-        let lines: String = offsets
-            .map(|(clock, by)| format!("{clock} {} {}\n", by.secs, by.nanosecs))
-            .collect();
-        if let Some(file) = file {
-            program.write(file, &lines, "by how much they differ, in seconds and nanoseconds");
-        }
+pub fn set_clocks(program: &mut Program, config: &Config, namespaces: &Namespaces, process: Option<Register>) {
+    if !namespaces.makes(clone::NEWTIME) || namespaces.born(config) & clone::NEWTIME != 0 {
+        return;
+    }
+    program.unshare(clone::NEWTIME, "clocks of its own, for what is started from now on");
+    let Some(process) = process.map(Fd::Kept) else { return };
+    let offsets = config.linux.time_offsets.iter();
+    let lines: String = offsets
+        .map(|(clock, by)| format!("{clock} {} {}\n", by.secs, by.nanosecs))
+        .collect();
+    let file = program.open(process, b"timens_offsets", open::WRONLY, "by how much they differ");
+    program.write(file, &lines, "in seconds and nanoseconds");
+    // A child is born there. What is executed comes there by itself only since Linux 6.3.
+    if !namespaces.forks() {
+        let made = program.open(process, b"ns/time_for_children", 0, "the namespace that was made");
+        program.setns(Fd::Kept(made), clone::NEWTIME, "the command has these clocks too");
     }
 }
 

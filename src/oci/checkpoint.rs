@@ -20,14 +20,14 @@ use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::create::{self, Request, create_group, undo};
-use super::criu::{Criu, Given, Shown, namespace_key};
+use super::criu::{Criu, Given, Place, Shown, Version, namespace_key};
 use super::descriptors::write_pid;
 use super::namespaces::Namespaces;
 use super::plan::{Facts, Plan, plan};
 use super::sources::read_mounts;
 use super::tree::Tree;
-use super::{cover::Covers, end};
-use crate::cgroup::Group;
+use super::{cover::Covers, end, start};
+use crate::cgroup::{self, Group, Resources};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::process::Child;
 use crate::kernel::signal;
@@ -40,7 +40,7 @@ const DESCRIPTORS: &str = "descriptors.json";
 
 /// Writes a running container's processes to images. They are gone then, unless they are to go on.
 pub fn checkpoint(container: &Container, criu: &Criu) -> Result<()> {
-    criu.check()?;
+    let version = criu.check()?;
     let _lock = container.lock()?;
     let status = container.status()?;
     if status != Status::Running {
@@ -50,7 +50,7 @@ pub fn checkpoint(container: &Container, criu: &Criu) -> Result<()> {
         )));
     }
     let config = &container.config;
-    check(config)?;
+    check(config, &version)?;
     let (_, init) = container.open_init()?;
     criu.make_directories()?;
     let streams = streams(init.pid)?;
@@ -65,9 +65,10 @@ pub fn checkpoint(container: &Container, criu: &Criu) -> Result<()> {
     Ok(())
 }
 
-/// Makes a container of a bundle again from images. Its init is our child.
+/// Makes a container of a bundle again from images. Its init is our child. Of the hooks, those that are told of a command which runs are
+/// run: nothing is created or started as they would find it.
 pub fn restore(root: &Root, request: &Request, criu: &Criu, warn: &dyn Fn(&str)) -> Result<(Container, Child)> {
-    criu.check()?;
+    let version = criu.check()?;
     let streams: Vec<String> = read_if_present(&criu.images.join(DESCRIPTORS))?.ok_or_else(|| {
         let hint = "`checkpoint` writes them; `--image-path` says where they are";
         Error::not_found(format!("no images of a container in `{}`", criu.images.display())).hint(hint)
@@ -75,12 +76,12 @@ pub fn restore(root: &Root, request: &Request, criu: &Criu, warn: &dyn Fn(&str))
     criu.make_directories()?;
     let bundle = fs::canonicalize(&request.bundle).doing(|| format!("find the bundle `{}`", request.bundle.display()))?;
     let config = Config::read(&bundle)?;
-    check(&config)?;
+    check(&config, &version)?;
     let facts = create::facts(root, &config, &bundle, &request.id)?;
     let plan = plan(&config, &facts, request.asked)?;
     plan.warnings.iter().for_each(|warning| warn(warning));
     replace(root, &request.id, warn)?;
-    let _lock = root.claim(&request.id)?;
+    let lock = root.claim(&request.id)?;
     let origin = Origin {
         bundle,
         created: clock::now(),
@@ -92,11 +93,19 @@ pub fn restore(root: &Root, request: &Request, criu: &Criu, warn: &dyn Fn(&str))
     let container = Container::record(root, &request.id, origin, config)?;
     let made = make(&container, (&facts, &plan), request, &streams, criu, warn);
     let init = made.inspect_err(|_| undo(&container))?;
+    drop(lock);
+    start::after_start(&container, warn);
     Ok((container, init))
 }
 
 /// What criu cannot make again, or cannot with what it is told here.
-fn check(config: &Config) -> Result<()> {
+fn check(config: &Config, version: &Version) -> Result<()> {
+    if config.process()?.no_new_privileges && !version.keeps_no_new_privileges() {
+        return Err(wrong(
+            "process.noNewPrivileges",
+            format!("criu {version} would restore a process without it; criu 3.19 keeps it"),
+        ));
+    }
     if config.process()?.terminal {
         return Err(wrong(
             "process.terminal",
@@ -133,15 +142,20 @@ fn make(
     let shown = shown(config, &container.origin.bundle)?;
     let given = give(config, streams)?;
     let pid_file = absolute(container.file("restored"))?;
-    let group = container.scope()?.is_none().then(|| create_group(plan, warn)).transpose()?;
+    let group = create_cgroups(facts)?;
     let arguments = criu.restore(&mounted.0, &pid_file, &shown, &given);
-    criu.run(arguments, "restore.log")?;
+    let place = Place {
+        group: &group,
+        hidden: config.linux.has("cgroup"),
+        keys: format!("_ses.{}", container.id),
+    };
+    criu.run_at(&place, arguments, "restore.log")?;
     drop(given);
     let pid = fs::read_to_string(&pid_file).doing(|| format!("read `{}`", pid_file.display()))?;
     let pid: i32 = pid.trim().parse().map_err(|_| Error::system("criu wrote no process id"))?;
     let init = Child::adopt(pid).doing(|| format!("open process {pid}"))?;
-    let entered = enter_group(container, facts, plan, group, pid, warn);
-    let recorded = entered.and_then(|()| write(&container.file("process"), &Process::find(pid)?));
+    let limited = limit(container, facts, plan, pid, warn);
+    let recorded = limited.and_then(|()| write(&container.file("process"), &Process::find(pid)?));
     let recorded = recorded.and_then(|()| request.pid_file.as_ref().map_or(Ok(()), |file| write_pid(file, pid)));
     if recorded.is_err() {
         let _ = signal::send(&init.pidfd, libc::SIGKILL);
@@ -155,26 +169,24 @@ fn absolute(path: PathBuf) -> Result<PathBuf> {
     std::path::absolute(&path).doing(|| format!("find `{}`", path.display()))
 }
 
-/// Puts all restored processes into the container's cgroups. criu restores them where it runs itself.
-fn enter_group(
-    container: &Container,
-    facts: &Facts,
-    plan: &Plan,
-    group: Option<Group>,
-    pid: i32,
-    warn: &dyn Fn(&str),
-) -> Result<()> {
-    let group = match (group, container.scope()?) {
-        (Some(group), _) => group,
-        (None, None) => container.group()?,
-        (None, Some(scope)) => {
-            scope.start(pid as u32, &container.config.resources(), &facts.hierarchies)?;
-            let mut plan = plan.clone();
-            plan.cgroup.populated = true;
-            create_group(&plan, warn)?
-        }
-    };
-    group.admit_tree(pid)
+/// Makes the container's cgroups without limits. criu restores everything in them, so that what is used counts from the beginning;
+/// but what it needs itself for a moment must not be more than the container has.
+fn create_cgroups(facts: &Facts) -> Result<Group> {
+    let path = Path::new(&facts.cgroup);
+    Group::create(&cgroup::Plan::new(&facts.hierarchies, path, &Resources::default())?)
+}
+
+/// Sets the container's limits. With systemd, its scope is made around the processes that are there.
+fn limit(container: &Container, facts: &Facts, plan: &Plan, pid: i32, warn: &dyn Fn(&str)) -> Result<()> {
+    let scope = container.scope()?;
+    if let Some(scope) = &scope {
+        scope.start(pid as u32, &container.config.resources(), &facts.hierarchies)?;
+    }
+    let mut plan = plan.clone();
+    plan.cgroup.populated = true;
+    let group = create_group(&plan, warn)?;
+    // systemd takes in the one process that it is told.
+    if scope.is_some() { group.admit_tree(pid) } else { Ok(()) }
 }
 
 /// What the container's mounts show of the host: places in the container, with what is shown there.

@@ -1,13 +1,19 @@
 //! criu(8) itself: where it is, what it is told, and what it says when it fails.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fmt::{self, Display, Formatter};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::cgroup::Group;
 use crate::error::{Doing, Error, Result};
+use crate::isolation;
+use crate::kernel::process::Ending;
+use crate::program::{Concept, Fd, Input, Program, Wires};
 
 /// criu, and how it is to do what it does.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +49,38 @@ pub struct Given {
     pub fd: OwnedFd,
 }
 
+/// Where what is restored is born, and what it inherits there.
+pub struct Place<'a> {
+    pub group: &'a Group,
+    /// Whether nothing above the cgroups is seen.
+    pub hidden: bool,
+    /// The name of the session's keyring. criu knows nothing of keys: without one of its own, whoever starts it would share them.
+    pub keys: String,
+}
+
+/// A version of criu's. One that it does not tell is older than all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version(String);
+
+impl Version {
+    fn read(text: &str) -> Version {
+        let version = text.lines().find_map(|line| line.strip_prefix("Version:"));
+        Version(version.unwrap_or_default().trim().into())
+    }
+
+    /// Whether it restores that files give no privileges. If it does not, they could again.
+    pub fn keeps_no_new_privileges(&self) -> bool {
+        let mut parts = self.0.split('.').map(|part| part.parse().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (3, 19)
+    }
+}
+
+impl Display for Version {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// The name under which a namespace of others is dumped and given.
 pub fn namespace_key(kind: &str) -> String {
     format!("outer-{kind}")
@@ -54,15 +92,12 @@ impl Criu {
         !self.leave_running && !self.pre_dump
     }
 
-    /// Makes sure that there is one, before anything is done for it.
-    pub fn check(&self) -> Result<()> {
-        let run = Command::new(&self.program)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        run.map(|_| ()).map_err(|error| self.unusable(error))
+    /// Makes sure that there is one, before anything is done for it. Returns its version.
+    pub fn check(&self) -> Result<Version> {
+        let mut run = Command::new(&self.program);
+        let run = run.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
+        let said = run.map_err(|error| self.unusable(error))?.stdout;
+        Ok(Version::read(&String::from_utf8_lossy(&said)))
     }
 
     fn unusable(&self, error: std::io::Error) -> Error {
@@ -138,21 +173,73 @@ impl Criu {
         self.work.as_deref().unwrap_or(&self.images)
     }
 
-    /// Runs it to its end. An error is the last one in its log.
+    /// Runs it to its end. An error is what its log says last.
     pub fn run(&self, arguments: Vec<OsString>, log: &str) -> Result<()> {
         let word = arguments.first().map(|word| word.display().to_string()).unwrap_or_default();
-        let log = self.logs().join(log);
         let run = Command::new(&self.program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status();
         let status = run.map_err(|error| self.unusable(error))?;
-        if status.success() {
+        self.judge(&word, status.success(), &status.to_string(), log)
+    }
+
+    /// Runs it at a place, where what it makes again is born.
+    pub fn run_at(&self, place: &Place, arguments: Vec<OsString>, log: &str) -> Result<()> {
+        let word = arguments.first().map(|word| word.display().to_string()).unwrap_or_default();
+        let program = self.program_at(place, arguments);
+        let mut wires = Wires::new()?;
+        let null = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .open("/dev/null")
+                .doing(|| "open `/dev/null`")
+        };
+        for input in [Input::Stdin, Input::Stdout] {
+            wires.give(input, null()?.into())?;
+        }
+        let cgroup = place.group.open_unified()?;
+        let criu = wires.start(&program, 0, cgroup.as_ref().map(AsFd::as_fd))?;
+        let begun = wires.read_report(&program);
+        let ended = criu.wait().doing(|| "wait for criu")?;
+        begun?;
+        let why = format!("exited with status {}", ended.code());
+        self.judge(&word, ended == Ending::Exited(0), &why, log)
+    }
+
+    fn program_at(&self, place: &Place, arguments: Vec<OsString>) -> Program {
+        let mut program = Program::default();
+        program.concept(Concept::ProcessIsolation);
+        program.unblock_signals("criu starts with no signal blocked");
+        place.group.enter(&mut program);
+        if place.hidden {
+            isolation::hide_cgroup_parents(&mut program);
+        }
+        program.join_keyring(&place.keys, "keys of the container's own, which it inherits from criu");
+        for (number, input) in [(0, Input::Stdin), (1, Input::Stdout)] {
+            program.dup3(Fd::Given(input), number, "criu has nothing to read or say");
+        }
+        let line = |(name, value): (OsString, OsString)| [name.as_bytes(), b"=", value.as_bytes()].concat();
+        let own = self.program.as_os_str().as_bytes().to_vec();
+        let command = isolation::Command {
+            arguments: std::iter::once(own)
+                .chain(arguments.into_iter().map(OsString::into_vec))
+                .collect(),
+            environment: std::env::vars_os().map(line).collect(),
+        };
+        isolation::execute(&mut program, &command);
+        program
+    }
+
+    fn judge(&self, word: &str, is_done: bool, status: &str, log: &str) -> Result<()> {
+        if is_done {
             return Ok(());
         }
+        let log = self.logs().join(log);
         let text = fs::read(&log).unwrap_or_default();
-        let why = last_error(&String::from_utf8_lossy(&text)).unwrap_or_else(|| status.to_string());
+        let why = last_errors(&String::from_utf8_lossy(&text)).unwrap_or_else(|| status.to_string());
         let hint = format!("all that it did is in `{}`", log.display());
         Err(Error::system(why).doing(format!("criu {word}")).hint(hint))
     }
@@ -162,15 +249,17 @@ fn add(arguments: &mut Vec<OsString>, flag: &str, value: impl Into<OsString>) {
     arguments.extend([flag.into(), value.into()]);
 }
 
-/// The last error in a log of criu's that says why. After it come those that only say that it failed.
-fn last_error(log: &str) -> Option<String> {
-    let errors = log
+/// The last two errors in a log of criu's that say why, what happened and what came of it. Others only say that it failed, or that a
+/// program did that it has looked for.
+fn last_errors(log: &str) -> Option<String> {
+    let all = log
         .lines()
         .filter_map(|line| line.split_once("Error (").map(|(_, error)| error.trim_end()));
-    let why = errors
-        .clone()
-        .rfind(|error| !error.contains("FAILED") && !error.contains("failed."));
-    why.or_else(|| errors.clone().next_back()).map(|error| format!("({error}"))
+    let says_nothing = |error: &str| error.contains("FAILED") || error.contains("failed.") || error.starts_with("criu/util.c");
+    let why: Vec<&str> = all.clone().filter(|error| !says_nothing(error)).collect();
+    let why = if why.is_empty() { all.collect() } else { why };
+    let last = why[why.len().saturating_sub(2)..].iter().map(|error| format!("({error}"));
+    (!why.is_empty()).then(|| last.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
@@ -258,9 +347,39 @@ mod tests {
     }
 
     #[test]
+    fn old_versions_are_known() {
+        for (said, keeps) in [
+            ("Version: 3.17.1\n", false),
+            ("Version: 3.19\nGitID: v3.19\n", true),
+            ("Version: 4.0\n", true),
+            ("", false),
+        ] {
+            assert_eq!(Version::read(said).keeps_no_new_privileges(), keeps, "{said}");
+        }
+    }
+
+    #[test]
     fn the_error_is_the_one_that_says_why() {
-        let log = "(00.1) Running\n(00.2) Error (criu/files.c:9): Can't lookup mount=5\n(00.3) Error (criu/cr-dump.c:1): Dumping FAILED.\n";
-        assert_eq!(last_error(log).as_deref(), Some("(criu/files.c:9): Can't lookup mount=5"));
-        assert_eq!(last_error("(00.1) Running\n"), None);
+        for (log, expected) in [
+            ("(00.1) Running\n", None),
+            (
+                "(00.1) Running\n(00.2) Error (criu/files.c:9): Can't lookup mount=5\n(00.3) Error (criu/cr-dump.c:1): Dumping FAILED.\n",
+                Some("(criu/files.c:9): Can't lookup mount=5"),
+            ),
+            (
+                "Error (criu/util.c:6): execvp(\"tar\", ...) failed: No such file\n(0.1) Error (criu/filesystems.c:4): Can't dump tmpfs content\n",
+                Some("(criu/filesystems.c:4): Can't dump tmpfs content"),
+            ),
+            (
+                "(0.1) Error (criu/tun.c:8): tun: none\n(0.2) Error (criu/files-reg.c:2): bad size\n(0.3) Error (criu/files.c:1): Unable to open\n",
+                Some("(criu/files-reg.c:2): bad size; (criu/files.c:1): Unable to open"),
+            ),
+            (
+                "Error (criu/util.c:6): exited, status=1\n",
+                Some("(criu/util.c:6): exited, status=1"),
+            ),
+        ] {
+            assert_eq!(last_errors(log).as_deref(), expected, "{log}");
+        }
     }
 }

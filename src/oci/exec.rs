@@ -118,7 +118,7 @@ pub fn plan(
     if let Some(adjustment) = becoming.oom_score {
         isolation::prefer_to_kill(&mut program, adjustment);
     }
-    let labels = becoming.labels.open(&mut program);
+    let labels = becoming.process.labels.open(&mut program);
     enter::join(&mut program, container);
     let root = enter::root(&mut program, container);
     let directory = MountPoint::existing(process.cwd.as_bytes()).open(&mut program, root, "the working directory");
@@ -126,8 +126,7 @@ pub fn plan(
     isolation::open_streams(&mut program, terminal, directory);
     program.join_keyring(&format!("_ses.{}", container.id), "the container's keys");
     isolation::schedule(&mut program, &becoming.scheduling);
-    isolation::become_user(&mut program, host, &becoming.process);
-    becoming.labels.set(&mut program, labels);
+    isolation::become_user(&mut program, host, &becoming.process, labels);
     isolation::leave_nothing(&mut program, false, request.preserve_fds.saturating_add(3));
     let early = becoming
         .process

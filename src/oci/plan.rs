@@ -110,7 +110,7 @@ impl<'a> Planner<'a> {
         devices.open(&mut self.program, &mut sources)?;
         covers.open(&mut self.program, &mut sources)?;
         self.be_born(&early);
-        let labels = becoming.labels.open(&mut self.program);
+        let labels = becoming.process.labels.open(&mut self.program);
         self.isolate();
         let root = self.attach_root(&sources, &root_path);
         let around = self.surroundings();
@@ -312,8 +312,7 @@ impl<'a> Planner<'a> {
             );
         }
         isolation::schedule(program, &becoming.scheduling);
-        isolation::become_user(program, &self.facts.host, &becoming.process);
-        becoming.labels.set(program, labels);
+        isolation::become_user(program, &self.facts.host, &becoming.process, labels);
         isolation::leave_nothing(program, false, self.asked.preserve_fds.saturating_add(3));
         // Whoever answers for calls must have the descriptor before the container is created; any other filter can come last.
         let asks = becoming.process.filter.as_ref().is_some_and(|filter| filter.notifies);

@@ -87,6 +87,7 @@ impl Encoder<'_> {
             Success::Forgiving(errors) => (kind::CALL, errors),
             Success::Awaiting => (kind::WAIT, &[]),
             Success::Forking => (kind::FORK, &[]),
+            Success::Staying => (kind::STAY, &[]),
             Success::Trying(errors) => (kind::TRY, errors),
         };
         let mut forgiven = [0; FORGIVEN];

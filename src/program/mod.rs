@@ -84,6 +84,8 @@ pub enum Success {
     Awaiting,
     /// The call makes a copy of init, which takes the steps that follow, while init itself tells which process that is, and ends.
     Forking,
+    /// The same, but init itself stays as the first process, which passes on signals and reaps.
+    Staying,
     /// These errors lead to the next step, which tries another candidate.
     Trying(&'static [u8]),
 }

@@ -12,7 +12,11 @@ pub fn seconds() -> u64 {
 
 /// Now, in RFC 3339.
 pub fn now() -> String {
-    let since = since_1970();
+    spell(since_1970())
+}
+
+/// A time as how long after 1970 it is, in RFC 3339.
+pub fn spell(since: Duration) -> String {
     String::from_utf8_lossy(&spelling::spell(since.as_secs(), since.subsec_nanos())).into_owned()
 }
 
@@ -43,7 +47,8 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(Duration::new(u64::try_from(seconds).ok()?, nanos))
 }
 
-fn since_1970() -> Duration {
+/// Now, as how long after 1970 it is.
+pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -6,6 +6,8 @@ mod bundle;
 mod caller;
 mod cgroups;
 mod documents;
+mod events;
+mod health;
 mod host;
 mod images;
 mod isolation;

@@ -6,9 +6,10 @@ mount -t proc proc /proc
 while read -r module; do insmod "/lib/modules/$module"; done </lib/modules/order
 # A container's root cannot be exchanged for the file system that the kernel starts with, so the host moves to another.
 mount -t tmpfs tmpfs /new
-cp -a /bin /guest.sh /new
+cp -a /bin /usr /lib64 /tests /new
 mkdir /new/proc /new/sys /new/dev /new/run /new/tmp /new/var /new/etc /new/root
 mount -t sysfs sysfs /new/sys
+mount -t securityfs securityfs /new/sys/kernel/security
 mount -t devtmpfs devtmpfs /new/dev
 mkdir /new/dev/pts
 mount -t devpts devpts /new/dev/pts
@@ -18,4 +19,4 @@ for controller in $(cat /new/sys/fs/cgroup/cgroup.controllers); do
     echo "+$controller" >/new/sys/fs/cgroup/cgroup.subtree_control
 done
 umount /proc
-exec switch_root /new /bin/sh -c 'ip link set lo up; sh /guest.sh; poweroff -f'
+exec switch_root /new /bin/sh -c 'ip link set lo up; sh /tests/guest.sh; poweroff -f'

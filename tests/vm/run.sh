@@ -2,45 +2,69 @@
 # Boots a Debian kernel whose only cgroups are those of version 2, and tests tinydock there.
 # usage: tests/vm/run.sh TINYDOCK TESTS
 # TESTS is the executable of the integration tests: those of cgroups are the same there as here.
-# Needs Debian's packages qemu-system-x86, kmod, cpio and busybox-static. The kernel is downloaded once, from the mirror
-# that this machine uses, and kept in TINYDOCK_VM_CACHE.
+# Needs Debian's packages qemu-system-x86, kmod, cpio and busybox-static. The kernel, and other programs that are tested
+# with, are downloaded once, from the mirror that this machine uses, and kept in TINYDOCK_VM_CACHE.
 set -euo pipefail
 tinydock=$(realpath "$1")
 tests=$(realpath "$2")
 here=$(realpath "$(dirname "$0")")
 cache=${TINYDOCK_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tinydock-vm}
-modules=(overlay bridge veth nf_tables nft_chain_nat nft_nat nft_masq nft_fib_ipv4 nft_ct)
+modules=(overlay bridge veth nf_tables nft_chain_nat nft_nat nft_masq nft_fib_ipv4 nft_ct
+    unix_diag inet_diag tcp_diag udp_diag raw_diag netlink_diag af_packet_diag nft_compat xt_mark nf_conntrack_netlink)
+# Programs that tests need, and Debian's packages with them and with those of their libraries that not every machine has.
+programs=(usr/sbin/criu usr/sbin/xtables-nft-multi bin/ip bin/tar sbin/apparmor_parser)
+packages=(criu libnet1 libprotobuf-c1 libnl-3-200 libnftables1 iptables iproute2 tar apparmor)
 # A machine without hardware virtualisation needs about a minute.
 limit=${TINYDOCK_VM_LIMIT:-600}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-download_package() {
-    local package
-    package=$(apt-cache depends --important linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
-    [ -n "$package" ] && (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$package")
+download_packages() {
+    local kernel
+    kernel=$(apt-cache depends --important linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
+    [ -n "$kernel" ] && (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$kernel" "${packages[@]}")
 }
 
-download_kernel() {
-    download_package || { apt-get update -qq && download_package; }
-    dpkg-deb -x "$work"/linux-image-*.deb "$work/kernel"
+download() {
+    local package
+    download_packages || { apt-get update -qq && download_packages; }
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/system"
+    done
+    echo "${packages[*]}" >"$work/system/packages"
     rm -rf "$cache"
     mkdir -p "$(dirname "$cache")"
-    # Renamed when it is whole, so that one that was interrupted is not taken for a kernel.
-    mv "$work/kernel" "$cache"
+    # Renamed when it is whole, so that one that was interrupted is not taken for it.
+    mv "$work/system" "$cache"
+}
+
+# Copies a program, and the libraries that it is linked with.
+copy_program() {
+    local libraries=$cache/usr/lib/x86_64-linux-gnu
+    cp "$cache/$1" "$2/usr/sbin/"
+    LD_LIBRARY_PATH=$libraries ldd "$cache/$1" | sed -n 's/.* => \(\/[^ ]*\).*/\1/p' | xargs -I{} cp -L {} "$2/usr/lib/"
+    cp -L /lib64/ld-linux-x86-64.so.2 "$2/lib64/"
 }
 
 # The file system in memory that the kernel starts with: busybox, the modules, tinydock and the tests.
 make_root() {
-    local root=$work/root release module
+    local root=$work/root release module program
     release=$(ls "$cache/lib/modules")
-    mkdir -p "$root"/{bin,proc,sys,dev,run,tmp,new,lib/modules/"$release"}
+    mkdir -p "$root"/{bin,usr/sbin,usr/lib,lib64,tests,proc,sys,dev,run,tmp,new,lib/modules/"$release"}
     cp "$(command -v busybox)" "$root/bin/busybox"
     cp "$tinydock" "$root/bin/tinydock"
     # What is for debuggers would not fit into its memory.
     strip -o "$root/bin/tests" "$tests"
-    cp "$here/guest.sh" "$root/guest.sh"
+    for program in "${programs[@]}"; do
+        copy_program "$program" "$root"
+    done
+    for program in ip{,6}tables-{save,restore}; do
+        ln -s xtables-nft-multi "$root/usr/sbin/$program"
+    done
+    mkdir -p "$root/usr/lib/x86_64-linux-gnu/xtables"
+    cp "$cache"/usr/lib/x86_64-linux-gnu/xtables/libxt_{mark,standard}.so "$root/usr/lib/x86_64-linux-gnu/xtables/"
+    cp "$here"/*.sh "$root/tests/"
     cp "$here/boot.sh" "$root/init"
     depmod -b "$cache" "$release"
     for module in "${modules[@]}"; do
@@ -52,16 +76,16 @@ make_root() {
     (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initrd.gz"
 }
 
-# Boots with an option of the kernel's. One processor: the emulator of Debian 12 runs several of them unreliably.
+# Boots with options of the kernel's, and those tests that one of them names. One processor: the emulator of Debian 12 runs several of them unreliably.
 boot() {
     local options="console=ttyS0 loglevel=0 panic=-1 mitigations=off random.trust_cpu=on no_timer_check cgroup_no_v1=all $1"
     timeout "$limit" qemu-system-x86_64 -accel tcg -cpu max,la57=off -smp 1 -m 1024 -nodefaults -no-user-config \
         -display none -no-reboot -serial stdio -kernel "$cache"/boot/vmlinuz-* -initrd "$work/initrd.gz" -append "$options" \
-        </dev/null | tr -d '\r' | tee "$work/output"
+        </dev/null | sed -u 's/\r$//' | tee "$work/output"
     grep -q '^vm: [0-9]* passed; 0 failed$' "$work/output"
 }
 
-[ -d "$cache/boot" ] || download_kernel
+[ "$(cat "$cache/packages" 2>/dev/null)" = "${packages[*]}" ] || download
 make_root
-boot ""
-boot cgroup_disable=memory
+boot tests=engine,runtime,apparmor,checkpoint
+boot "cgroup_disable=memory tests=memory"

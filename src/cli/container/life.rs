@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::engine::health::{Asked, Command, parse_duration};
+use crate::engine::health::{Asked, Command};
 use crate::engine::restart::Policy;
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed, option, switch};
 use crate::kernel::signal;
+use crate::store::parse_duration;
 
 pub const FLAGS: &[Flag] = &[
     switch("init", None, "Run a first process that passes on signals and reaps"),

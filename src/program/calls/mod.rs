@@ -69,6 +69,12 @@ impl Program {
         self.push(call!("clone", SYS_clone), arguments, Success::Forking, why);
     }
 
+    /// Has a child of init take the steps that follow, while init itself passes on signals and reaps for as long as that child lives.
+    pub fn stay(&mut self, why: impl Into<Cow<'static, str>>) {
+        let arguments = vec![Arg::Int(libc::SIGCHLD.into()), Arg::Null, Arg::Null, Arg::Null, Arg::Int(0)];
+        self.push(call!("clone", SYS_clone), arguments, Success::Staying, why);
+    }
+
     /// Waits for a byte.
     pub fn wait(&mut self, input: Input, why: impl Into<Cow<'static, str>>) {
         let arguments = vec![fd(Fd::Given(input)), Arg::Buffer(1), Arg::Int(1)];

@@ -51,6 +51,9 @@ calls! {
     /// Unblocks all signals.
     fn unblock_signals() = "rt_sigprocmask" SYS_rt_sigprocmask
         [flags(sigmask::SETMASK, sigmask::NAMES), Arg::Struct(vec![0; 8], "[]".into()), Arg::Null, Arg::Int(8)];
+    /// Blocks all signals that can be blocked.
+    fn block_signals() = "rt_sigprocmask" SYS_rt_sigprocmask
+        [flags(sigmask::SETMASK, sigmask::NAMES), Arg::Struct(vec![0xff; 8], "~[]".into()), Arg::Null, Arg::Int(8)];
     fn personality(domain: u64) = "personality" SYS_personality [Arg::Int(domain as i64)];
     /// Sets the priority of this process's disk accesses: a class and a level in it (ioprio_set(2)).
     fn ioprio_set(class: u8, level: u8) = "ioprio_set" SYS_ioprio_set
