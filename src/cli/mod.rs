@@ -8,6 +8,8 @@ mod exec;
 mod explain;
 mod generate;
 mod help;
+mod history;
+mod image;
 mod images;
 mod kill;
 mod logs;
@@ -63,7 +65,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 21] = [
+const COMMANDS: [&Command; 26] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -78,6 +80,11 @@ const COMMANDS: [&Command; 21] = [
     &commit::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &image::TAG,
+    &image::RMI,
+    &history::COMMAND,
+    &image::INSPECT,
+    &image::PRUNE,
     &network::CREATE,
     &network::LS,
     &network::RM,
@@ -105,6 +112,10 @@ const ALIASES: &[(&str, &str)] = &[
     ("container stop", "stop"),
     ("image ls", "images"),
     ("image list", "images"),
+    ("image rm", "rmi"),
+    ("image remove", "rmi"),
+    ("image tag", "tag"),
+    ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
 ];

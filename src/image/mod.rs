@@ -16,10 +16,11 @@
 mod blobs;
 mod builtin;
 mod catalog;
+mod changes;
 mod config;
+mod image;
 mod layout;
 mod lease;
-mod image;
 mod manifest;
 pub mod media;
 mod name;
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Text;
 
-pub use blobs::{Blobs, Ingest, digest_of, sweep_blob_drafts};
+pub use blobs::{Blobs, Ingest, digest_of, digest_of_stream, sweep_blob_drafts};
 pub use builtin::BUSYBOX;
 pub use catalog::{Catalog, Found, Listed, Stamp, Tarball};
 pub use config::{Config, Execution, Healthcheck, History, RootFs};
