@@ -1,5 +1,6 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod archives;
 mod commit;
 mod container;
 mod create;
@@ -65,7 +66,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 26] = [
+const COMMANDS: [&Command; 29] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -85,6 +86,9 @@ const COMMANDS: [&Command; 26] = [
     &history::COMMAND,
     &image::INSPECT,
     &image::PRUNE,
+    &archives::LOAD,
+    &archives::SAVE,
+    &archives::IMPORT,
     &network::CREATE,
     &network::LS,
     &network::RM,
@@ -115,6 +119,9 @@ const ALIASES: &[(&str, &str)] = &[
     ("image rm", "rmi"),
     ("image remove", "rmi"),
     ("image tag", "tag"),
+    ("image load", "load"),
+    ("image save", "save"),
+    ("image import", "import"),
     ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),

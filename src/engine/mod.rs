@@ -17,6 +17,7 @@
 //! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes
 //! it, whoever was killed when.
 
+mod archives;
 mod attach;
 mod bring_up;
 mod collect;
@@ -56,6 +57,7 @@ use crate::error::Result;
 use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
+pub use archives::Import;
 pub use attach::Streams;
 pub use collect::{Removed, disk_usage};
 pub use commit::Commit;

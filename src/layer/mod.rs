@@ -29,7 +29,7 @@ pub use diff::pack;
 pub use draft::{Draft, seal, sweep_drafts};
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
-pub use unpack::{Limits, inflated, unpack};
+pub use unpack::{Limits, inflated, too_long, unpack};
 pub use view::View;
 pub use volume::{Bind, Volume, bind, open_bind};
 

@@ -24,7 +24,7 @@ use tar::Archive;
 use super::Content;
 use crate::error::{Doing, Error, Result};
 
-pub use limits::Limits;
+pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
 use tree::Tree;
