@@ -7,6 +7,7 @@ mod create;
 mod events;
 mod exec;
 mod explain;
+mod fsck;
 mod generate;
 mod help;
 mod history;
@@ -66,7 +67,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 29] = [
+const COMMANDS: [&Command; 30] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -89,6 +90,7 @@ const COMMANDS: [&Command; 29] = [
     &archives::LOAD,
     &archives::SAVE,
     &archives::IMPORT,
+    &fsck::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,

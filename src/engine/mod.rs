@@ -28,6 +28,7 @@ pub mod events;
 mod exec;
 mod explain;
 mod finish;
+mod fsck;
 pub mod health;
 mod image_config;
 mod image_list;
@@ -65,6 +66,7 @@ pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
+pub use fsck::Report;
 pub use image_list::{ImageFilter, ListedImage};
 pub use list::Listed;
 pub use logs::Stream;

@@ -15,6 +15,7 @@ use super::container::{Exit, Started, State};
 use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
+use crate::image::sweep_blob_drafts;
 use crate::layer::sweep_drafts;
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
@@ -117,6 +118,7 @@ pub fn sweep(store: &Store) -> Result<()> {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
+    sweep_blob_drafts(store, false)?;
     store.empty_trash()
 }
 

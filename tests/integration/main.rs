@@ -16,6 +16,7 @@ mod layering;
 mod lifecycle;
 mod limits;
 mod networking;
+mod oci_images;
 mod program;
 mod redis;
 mod runtime;
