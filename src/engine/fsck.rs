@@ -66,8 +66,8 @@ impl Engine {
             self.collect(&collecting)?;
             sweep_blob_drafts(&self.store, true)?;
             layer::sweep_drafts(&self.store)?;
-            self.store.empty_trash()?;
         }
+        self.store.empty_trash()?;
         self.count(&mut report);
         Ok(report)
     }

@@ -118,7 +118,9 @@ impl Contents {
             let descriptor = Descriptor::new("", digest.clone(), size);
             if let Some(mut ingest) = blobs.resume(&descriptor)? {
                 ingest.restart()?;
-                copy(entry, &mut ingest)?;
+                if let Err(error) = copy(entry, &mut ingest) {
+                    return ingest.discard().and(Err(error));
+                }
                 ingest.finish("")?;
             }
             self.blobs.insert(name, (digest, size));
