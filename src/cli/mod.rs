@@ -22,7 +22,10 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
+mod volume;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -67,7 +70,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 30] = [
+const COMMANDS: [&Command; 40] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -80,6 +83,7 @@ const COMMANDS: [&Command; 30] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
     &image::TAG,
@@ -94,6 +98,15 @@ const COMMANDS: [&Command; 30] = [
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
@@ -127,6 +140,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.

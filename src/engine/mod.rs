@@ -19,6 +19,7 @@
 
 mod archives;
 mod attach;
+mod boot;
 mod bring_up;
 mod collect;
 mod commit;
@@ -38,6 +39,7 @@ mod list;
 mod logs;
 mod materialize;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod plan;
@@ -51,7 +53,9 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+mod volumes;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
@@ -74,6 +78,8 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use volumes::Pruned;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

@@ -3,7 +3,6 @@
 mod again;
 mod attacks;
 mod bundle;
-mod caller;
 mod cgroups;
 mod documents;
 mod events;
@@ -29,4 +28,6 @@ mod tracer;
 mod trust;
 mod users;
 mod vm;
+mod volumes;
 mod watchers;
+mod why;
