@@ -19,6 +19,8 @@ mod builtin;
 mod catalog;
 mod changes;
 mod config;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod layout;
 mod lease;

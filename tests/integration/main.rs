@@ -21,6 +21,7 @@ mod redis;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
+mod same_tree;
 mod security;
 mod sharing;
 mod terminal;
