@@ -1,5 +1,6 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod archives;
 mod attach;
 mod commit;
 mod container;
@@ -7,8 +8,11 @@ mod create;
 mod events;
 mod exec;
 mod explain;
+mod fsck;
 mod generate;
 mod help;
+mod history;
+mod image;
 mod images;
 mod kill;
 mod logs;
@@ -86,6 +90,15 @@ const COMMANDS: &[&Command] = &[
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &image::TAG,
+    &image::RMI,
+    &history::COMMAND,
+    &image::INSPECT,
+    &image::PRUNE,
+    &archives::LOAD,
+    &archives::SAVE,
+    &archives::IMPORT,
+    &fsck::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,
@@ -124,6 +137,13 @@ const ALIASES: &[(&str, &str)] = &[
     ("container stop", "stop"),
     ("image ls", "images"),
     ("image list", "images"),
+    ("image rm", "rmi"),
+    ("image remove", "rmi"),
+    ("image tag", "tag"),
+    ("image load", "load"),
+    ("image save", "save"),
+    ("image import", "import"),
+    ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
     ("volume list", "volume ls"),

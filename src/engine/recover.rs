@@ -16,6 +16,7 @@ use super::volumes::{self, Note};
 use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
+use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
@@ -123,6 +124,7 @@ pub fn sweep(store: &Store) -> Result<()> {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
+    sweep_blob_drafts(store, false)?;
     if Volumes::new(store).needs_sweep() {
         let _lock = store.lock()?;
         Volumes::new(store).sweep()?;

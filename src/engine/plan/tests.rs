@@ -43,6 +43,7 @@ fn spec(options: Options) -> Spec {
         name: "example".into(),
         hostname: "example".into(),
         layers: Vec::new(),
+        image_id: None,
         created: 0,
         options,
     }
