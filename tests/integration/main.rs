@@ -1,6 +1,7 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod again;
+mod attach;
 mod attacks;
 mod bundle;
 mod cgroups;
@@ -14,12 +15,15 @@ mod kills;
 mod layering;
 mod lifecycle;
 mod limits;
+mod logs;
 mod networking;
+mod oci_images;
 mod program;
 mod redis;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
+mod same_tree;
 mod security;
 mod sharing;
 mod terminal;
@@ -27,5 +31,6 @@ mod tracer;
 mod trust;
 mod users;
 mod vm;
+mod volumes;
 mod watchers;
 mod why;
