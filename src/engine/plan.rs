@@ -44,8 +44,13 @@ const LARGEST_USERS: u64 = 16 << 20;
 
 impl Facts {
     pub fn gather(view: Option<View>) -> Facts {
+        Facts::of(Host::read(), view)
+    }
+
+    /// The facts with what is known of the host already.
+    pub fn of(host: Host, view: Option<View>) -> Facts {
         Facts {
-            host: Host::read(),
+            host,
             hierarchies: Hierarchies::find(),
             view,
         }
