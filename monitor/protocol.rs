@@ -45,12 +45,15 @@ pub struct Given {
     pub log: i32,
     /// The container's directory, where the exit record is written.
     pub directory: i32,
+    /// The record of the end, `.exit.new` in that directory, empty so far.
+    pub exit: i32,
     /// The file that counts kills for want of memory, in a line `oom_kill N`.
     pub oom: i32,
     /// The executable that cleans up.
     pub program: i32,
     /// Whether the container's input ends when the first client leaves.
     pub input_once: u32,
+    pub reserved: u32,
     /// The addresses of that executable's arguments and environment.
     pub arguments: u64,
     pub environment: u64,

@@ -109,13 +109,6 @@ pub fn reap(pidfd: i32) {
     call(arch::WAITID, [P_PIDFD, pidfd as u64, 0, WEXITED, 0, 0]);
 }
 
-const O_WRONLY_CREAT_TRUNC_CLOEXEC: u64 = 0o2001101;
-
-/// Makes a file, or empties it.
-pub fn create(directory: i32, name: &core::ffi::CStr) -> i32 {
-    call(arch::OPENAT, [directory as u64, name.as_ptr() as u64, O_WRONLY_CREAT_TRUNC_CLOEXEC, 0o600, 0, 0]) as i32
-}
-
 pub fn rename(directory: i32, from: &core::ffi::CStr, to: &core::ffi::CStr) {
     call(arch::RENAMEAT, [directory as u64, from.as_ptr() as u64, directory as u64, to.as_ptr() as u64, 0, 0]);
 }
