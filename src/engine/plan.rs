@@ -86,7 +86,8 @@ impl Places {
                 lower,
                 upper: container.file("upper"),
                 work: container.file("work"),
-                attach: container.file("merged"),
+                // Nothing is looked for there until the root is in its place.
+                attach: container.file("work"),
                 volatile: container.spec.options.auto_remove,
                 layer_by_layer,
                 root: users.map(|ids| (ids.users.first, ids.groups.first)),
