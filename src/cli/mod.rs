@@ -1,5 +1,6 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod attach;
 mod commit;
 mod container;
 mod create;
@@ -18,7 +19,11 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
+mod volume;
+mod wait;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -63,24 +68,36 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 21] = [
+const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
+    &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &wait::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
@@ -91,7 +108,9 @@ const COMMANDS: [&Command; 21] = [
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container create", "create"),
+    ("container attach", "attach"),
     ("container exec", "exec"),
+    ("container wait", "wait"),
     ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ls"),
@@ -107,6 +126,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "images"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.
@@ -219,7 +240,7 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 fn named(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    COMMANDS.into_iter().find(|command| command.name == name)
+    COMMANDS.iter().copied().find(|command| command.name == name)
 }
 
 /// Whether a word is what several commands begin with.

@@ -18,6 +18,7 @@
 //! it, whoever was killed when.
 
 mod attach;
+mod boot;
 mod bring_up;
 mod commit;
 mod container;
@@ -32,6 +33,7 @@ mod kill;
 mod list;
 mod logs;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod plan;
@@ -45,24 +47,29 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+mod volumes;
+mod wait;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
 use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
-pub use attach::Streams;
+pub use attach::{DetachKeys, Left, Streams};
 pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
 pub use list::Listed;
-pub use logs::Stream;
+pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use volumes::Pruned;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

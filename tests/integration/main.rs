@@ -1,9 +1,9 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod again;
+mod attach;
 mod attacks;
 mod bundle;
-mod caller;
 mod cgroups;
 mod documents;
 mod events;
@@ -15,6 +15,7 @@ mod kills;
 mod layering;
 mod lifecycle;
 mod limits;
+mod logs;
 mod networking;
 mod program;
 mod redis;
@@ -28,4 +29,6 @@ mod tracer;
 mod trust;
 mod users;
 mod vm;
+mod volumes;
 mod watchers;
+mod why;
