@@ -93,7 +93,7 @@ impl Engine {
 pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, trace: &Trace) -> Vec<Explained> {
     let mut steps = vec![Explained::on_host(
         Concept::FileSystemLayering,
-        format!("mkdir {} with upper, work, merged", container.file("").display()),
+        format!("mkdir {} with upper and work", container.file("").display()),
         "what the container changes, and its records",
     )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));

@@ -16,7 +16,7 @@ use super::wires::Wires;
 use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command};
+use crate::isolation::{self, Command, Host};
 use crate::kernel::descriptor::wait_to;
 use crate::kernel::process::Child;
 use crate::kernel::signal;
@@ -48,7 +48,7 @@ impl Engine {
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
-        let mut facts = Facts::gather(Some(view));
+        let mut facts = Facts::of(Host::bare(), Some(view));
         if container.spec.options.namespaces.has_users() {
             facts.host = facts.host.for_own_users();
         }
