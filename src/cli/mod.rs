@@ -19,6 +19,7 @@ mod run;
 mod start;
 mod stop;
 mod table;
+mod template;
 
 use std::ffi::OsString;
 use std::io::Write;
