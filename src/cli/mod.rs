@@ -18,8 +18,11 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
 mod template;
+mod volume;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -64,7 +67,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 21] = [
+const COMMANDS: [&Command; 31] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -77,11 +80,21 @@ const COMMANDS: [&Command; 21] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
@@ -108,6 +121,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image list", "images"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.

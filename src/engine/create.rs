@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::{Container, Engine, Options, Spec, check_name, health, names, recover};
 use crate::error::{Doing, Error, Result};
-use crate::image::Name;
-use crate::store::{Id, Lock, Store, clock, write};
+use crate::image::{Image, Name};
+use crate::store::{Id, Lock, Store, Text, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
 const CLEANED_UP: Duration = Duration::from_secs(10);
@@ -35,6 +35,7 @@ impl Engine {
             return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
                 .hint("give one after the image's name"));
         }
+        self.complete_mounts(&mut options, &image_volumes(&image))?;
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
@@ -42,6 +43,8 @@ impl Engine {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
+        self.make_volumes(&id, &mut options, &image.layers)
+            .inspect_err(|_| self.forget(&id))?;
         let spec = Spec {
             hostname,
             name,
@@ -52,6 +55,7 @@ impl Engine {
         };
         let container = Container::new(&self.store, spec);
         write_down(&container).inspect_err(|_| self.forget(container.id()))?;
+        self.keep_volumes(&container)?;
         Ok((container, lock))
     }
 
@@ -102,6 +106,11 @@ impl Engine {
     fn forget(&self, id: &Id) {
         let _ = recover::remove_all(&self.store, id);
     }
+}
+
+/// The paths at which an image wants volumes.
+pub fn image_volumes(_image: &Image) -> Vec<Text> {
+    Vec::new()
 }
 
 /// Locks the container `id`, in a run directory of its own.

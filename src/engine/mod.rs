@@ -18,6 +18,7 @@
 //! it, whoever was killed when.
 
 mod attach;
+mod boot;
 mod bring_up;
 mod commit;
 mod container;
@@ -32,6 +33,7 @@ mod kill;
 mod list;
 mod logs;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod plan;
@@ -45,7 +47,9 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+mod volumes;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
@@ -63,6 +67,8 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use volumes::Pruned;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

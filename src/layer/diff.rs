@@ -201,7 +201,7 @@ fn magic_path(directory: &OwnedFd, name: &[u8]) -> Vec<u8> {
 }
 
 /// The extended attributes that belong to a layer: all but those with which overlayfs keeps its own books.
-fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
+pub fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
     let path = magic_path(directory, name);
     let mut names = vec![0; 64 << 10];
     let length = llistxattr(path.as_slice(), &mut names)?;

@@ -8,11 +8,12 @@
 //!   container/<id>/                  spec, started, exit, log; upper and work of its overlay
 //!   container/names/<name>           a symbolic link to the id
 //!   network/<name>                   a network, as JSON
+//!   volume/<name>/                   record and data of a volume
 //!   trash/                           what is being deleted
 //!
 //! /run/tinydock/                     the run directory (TINYDOCK_RUN): what dies with the boot
 //!   lock                             held while names, addresses, ports and ids are given out
-//!   container/<id>/                  lock, endpoint, users, attach: there while something is done for or by the container
+//!   container/<id>/                  lock, endpoint, users, volumes, attach: there while something is done for or by the container
 //!   network/<name>/<address>         a symbolic link to the id of the container that leases the address
 //!   port/<protocol>-<address>-<port> a symbolic link to the id of the container that publishes the port
 //!   users/<id>                       a symbolic link to the container whose users have the ids from this one on

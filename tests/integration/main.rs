@@ -3,7 +3,6 @@
 mod again;
 mod attacks;
 mod bundle;
-mod caller;
 mod cgroups;
 mod documents;
 mod events;
@@ -28,4 +27,6 @@ mod tracer;
 mod trust;
 mod users;
 mod vm;
+mod volumes;
 mod watchers;
+mod why;

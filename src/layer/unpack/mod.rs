@@ -22,7 +22,7 @@ use super::Content;
 use crate::error::{Doing, Error, Result};
 
 use stream::{Chunks, Tail, inflate};
-use tree::Tree;
+pub use tree::{Attributes, Tree};
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`.
 pub fn unpack(source: impl Read + Send, into: &Path) -> Result<Content> {
