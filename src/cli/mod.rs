@@ -25,6 +25,7 @@ mod start;
 mod stop;
 mod system;
 mod table;
+mod template;
 mod volume;
 mod wait;
 mod why;
