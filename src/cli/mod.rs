@@ -8,6 +8,7 @@ mod create;
 mod events;
 mod exec;
 mod explain;
+mod filter;
 mod fsck;
 mod generate;
 mod help;
@@ -15,9 +16,12 @@ mod history;
 mod image;
 mod images;
 mod kill;
+mod listing;
 mod logs;
 mod ls;
 mod network;
+mod pattern;
+mod ps;
 mod rename;
 mod rm;
 mod run;
@@ -26,6 +30,7 @@ mod stop;
 mod system;
 mod table;
 mod template;
+mod units;
 mod volume;
 mod wait;
 mod why;
@@ -78,6 +83,7 @@ const COMMANDS: &[&Command] = &[
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
+    &ps::COMMAND,
     &exec::COMMAND,
     &attach::COMMAND,
     &logs::COMMAND,
@@ -127,8 +133,9 @@ const ALIASES: &[(&str, &str)] = &[
     ("container wait", "wait"),
     ("container kill", "kill"),
     ("container logs", "logs"),
-    ("container ls", "ls"),
-    ("container list", "ls"),
+    ("container ls", "ps"),
+    ("container list", "ps"),
+    ("container ps", "ps"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container rm", "rm"),

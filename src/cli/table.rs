@@ -16,6 +16,34 @@ pub fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = 
     text
 }
 
+/// The least width of a column of Docker's tables, with its padding.
+const NARROWEST: usize = 10;
+
+/// Lays out lines whose cells end with tabs. A column is as wide as the lines below each other that have it; what follows the last
+/// tab is no part of a column.
+pub fn columns(text: &str) -> String {
+    let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
+    let mut widths: Vec<Vec<usize>> = lines.iter().map(|cells| vec![0; cells.len() - 1]).collect();
+    let most = widths.iter().map(Vec::len).max().unwrap_or(0);
+    for column in 0..most {
+        let mut from = 0;
+        while from < lines.len() {
+            let block = widths[from..].iter().take_while(|widths| widths.len() > column).count();
+            let rows = from..from + block;
+            let longest = lines[rows.clone()].iter().map(|cells| cells[column].chars().count()).max();
+            let width = NARROWEST.max(longest.unwrap_or(0) + PADDING);
+            widths[rows].iter_mut().for_each(|widths| widths[column] = width);
+            from += block.max(1);
+        }
+    }
+    let rows = lines.iter().zip(&widths).map(|(cells, widths)| {
+        let (last, padded) = cells.split_last().unwrap_or((&"", &[]));
+        let padded = padded.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<String>() + last
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
 /// An amount of bytes as lists show it: three digits and a unit of 1000.
 pub fn bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
@@ -43,6 +71,21 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let text = table(["ID", "NAME"], [["1234".into(), "a".into()], ["5".into(), String::new()]]);
         assert_eq!(text, "ID     NAME\n1234   a\n5\n");
+    }
+
+    #[test]
+    fn cells_end_with_tabs_in_tables_of_docker() {
+        for (text, expected) in [
+            ("A\tB\n1\t2\n", "A         B\n1         2\n"),
+            ("LONG HEADING\tB\n1\t\n", "LONG HEADING   B\n1              \n"),
+            (
+                "a\tb\tc\nlonger than that\nd\te\n",
+                "a         b         c\nlonger than that\nd         e\n",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(columns(text), expected);
+        }
     }
 
     #[test]
