@@ -13,13 +13,17 @@ mod kill;
 mod logs;
 mod ls;
 mod network;
+mod pause;
 mod rename;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod table;
+mod top;
+mod update;
 mod why;
 
 use std::ffi::OsString;
@@ -65,7 +69,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 26] = [
+const COMMANDS: [&Command; 31] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -75,6 +79,11 @@ const COMMANDS: [&Command; 26] = [
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &pause::COMMAND,
+    &pause::UNPAUSE,
+    &update::COMMAND,
+    &stats::COMMAND,
+    &top::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -103,13 +112,18 @@ const ALIASES: &[(&str, &str)] = &[
     ("container logs", "logs"),
     ("container ls", "ls"),
     ("container list", "ls"),
+    ("container pause", "pause"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container rm", "rm"),
     ("container remove", "rm"),
     ("container run", "run"),
     ("container start", "start"),
+    ("container stats", "stats"),
     ("container stop", "stop"),
+    ("container top", "top"),
+    ("container unpause", "unpause"),
+    ("container update", "update"),
     ("image ls", "images"),
     ("image list", "images"),
     ("network list", "network ls"),

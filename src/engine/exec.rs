@@ -4,15 +4,15 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::attach::{Streams, User, pass_on, read_some, show};
 use super::bring_up::{adopt, spawn};
 use super::plan::{Facts, bytes, users};
 use super::wires::Wires;
-use super::{Container, Engine};
-use crate::cgroup::{self, Group, Limits};
-use crate::error::{Doing, Result};
+use super::{Container, Engine, State, cgroups};
+use crate::cgroup::{Group, Resources};
+use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Command};
 use crate::kernel::descriptor::wait_for;
 use crate::kernel::process::Child;
@@ -39,25 +39,21 @@ pub struct ExecOptions {
 impl Engine {
     /// Runs a command in a running container. Returns its exit code, or 0 at once if it is detached.
     pub fn exec(&self, container: &Container, options: &ExecOptions) -> Result<i32> {
+        if matches!(container.state()?, State::Paused(_)) {
+            let name = container.name();
+            let paused = Error::conflict(format!("container `{name}` is paused, unpause the container before exec"));
+            return Err(paused.hint(format!("`tinydock unpause {name}` lets it go on")));
+        }
         let (_, started) = container.open_init()?;
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
-        let mut facts = Facts::gather(Some(view));
+        let mut facts = Facts::gather(Some(view), &Resources::default());
         if container.spec.options.namespaces.has_users() {
             facts.host = facts.host.for_own_users();
         }
-        let plan = cgroup::Plan::of(
-            &facts.hierarchies,
-            &self.store.label(),
-            container.id().as_str(),
-            &Limits::default(),
-        )?;
-        let group = Group::find(
-            &facts.hierarchies,
-            &Path::new(&self.store.label()).join(container.id().as_str()),
-        );
-        let program = plan_exec(&facts, &plan, container, options)?;
+        let group = cgroups::existing(&self.store, container.id())?;
+        let program = plan_exec(&facts, &group, container, options)?;
         let streams = Streams {
             terminal: options.terminal,
             input: options.interactive,
@@ -92,7 +88,7 @@ fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     adopt(&init, program, wires)
 }
 
-fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {
+fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &ExecOptions) -> Result<Program> {
     let spec = &container.spec;
     let user = options.user.as_ref().unwrap_or(&spec.options.user);
     let users = users(facts.view.as_ref())?;
@@ -101,7 +97,10 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
     let tied = !options.detach;
     let mut program = Program::default();
-    cgroup::enter(&mut program, plan);
+    group.enter(&mut program);
+    if let Some(score) = spec.options.oom_score {
+        isolation::prefer_to_kill(&mut program, score);
+    }
     let labels = process.labels.open(&mut program);
     let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();

@@ -57,7 +57,7 @@ impl Engine {
             },
         );
         let endpoint = self.endpoint_to_be(&container)?;
-        let facts = Facts::gather(view);
+        let facts = Facts::gather(view, &container.spec.options.limits);
         let places = Places::of(&container, lower, facts.host.release >= (6, 5), self.users_to_be(&container)?);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;
         Ok(explain(&container, &plan, endpoint.as_ref(), &Trace::new()))

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
 use serde::Deserialize;
 
-use super::{Container, Engine, State};
+use super::{Container, Engine};
 use crate::error::{Doing, Error, Result};
 
 /// Which of its streams a container wrote to.
@@ -53,7 +53,7 @@ impl Engine {
         add_watch(&watch, container.file("").as_path(), events).doing(|| "watch the log")?;
         loop {
             // The log is complete before the end is recorded, so in this order nothing is missed.
-            let has_ended = !matches!(container.state(), Ok(State::Running(_)));
+            let has_ended = !container.state().is_ok_and(|state| state.started().is_some());
             reader.read(&mut show)?;
             if has_ended {
                 return Ok(());

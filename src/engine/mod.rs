@@ -20,6 +20,7 @@
 mod attach;
 mod boot;
 mod bring_up;
+mod cgroups;
 mod commit;
 mod container;
 mod create;
@@ -35,6 +36,7 @@ mod logs;
 mod monitor;
 mod names;
 mod networks;
+mod pause;
 mod plan;
 mod prepare;
 mod recover;
@@ -44,7 +46,10 @@ pub mod restart;
 mod run;
 mod spec;
 mod start;
+mod stats;
 mod stop;
+mod top;
+mod update;
 mod users;
 pub mod watch;
 mod why;
@@ -64,7 +69,10 @@ pub use logs::Stream;
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
+pub use stats::Usage;
 pub use stop::Asking;
+pub use top::Processes;
+pub use update::Change;
 pub use why::Why;
 
 /// Everything that tinydock can do with one store.

@@ -17,7 +17,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
 use super::prepare::Prepared;
-use super::{Container, Engine, recover};
+use super::{Container, Engine, cgroups, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
@@ -45,6 +45,8 @@ pub struct Attached {
     /// The container's init.
     pub init: OwnedFd,
     pub trace: Trace,
+    /// Which limits are not kept.
+    pub warnings: Vec<String>,
 }
 
 /// The first message of the monitor: the container runs, with init and how long its steps took; or it does not, and why.
@@ -56,10 +58,15 @@ impl Engine {
     pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.doing(|| "make a socket")?;
+        let may_warn = prepared.plan.cgroup.may_warn();
         match fork().doing(|| "start a monitor")? {
             Fork::Parent(_) => {
                 drop((lock, prepared, theirs));
-                wait_for_start(ours)
+                let mut attached = wait_for_start(ours)?;
+                if may_warn {
+                    attached.warnings = cgroups::warnings(container);
+                }
+                Ok(attached)
             }
             Fork::Child => {
                 drop(ours);
@@ -201,7 +208,12 @@ fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
                 .chunks_exact(8)
                 .map(|record| (word(record, 0) as usize, word(record, 4)))
                 .collect();
-            Ok(Attached { socket, init, trace })
+            Ok(Attached {
+                socket,
+                init,
+                trace,
+                warnings: Vec::new(),
+            })
         }
         (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),
         _ => Err(Error::system("the monitor ended before the container was started")),

@@ -87,5 +87,5 @@ boot() {
 
 [ "$(cat "$cache/packages" 2>/dev/null)" = "${packages[*]}" ] || download
 make_root
-boot tests=engine,runtime,apparmor,checkpoint
+boot tests=engine,limits,runtime,apparmor,checkpoint
 boot "cgroup_disable=memory tests=memory"
