@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Container, Engine, Options, Spec, check_name, health, names, recover};
+use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
-use crate::image::Name;
-use crate::store::{Id, Lock, Store, clock, write};
+use crate::image::Image;
+use crate::store::{Id, Lock, Store, Text, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
 const CLEANED_UP: Duration = Duration::from_secs(10);
@@ -26,15 +26,14 @@ impl Engine {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
         self.find_partners(&mut options)?;
-        let image = self.image(&Name::parse(&options.image)?)?;
-        if options.command.is_empty() && options.entrypoint.is_none() {
-            options.command.clone_from(&image.command);
-        }
-        options.check = options.health.over(&health::Asked::default());
+        // From here until the container's record is written nobody may take the image's layers away.
+        let kept = self.image(&options.image)?;
+        image_config::merge(&mut options, &kept.image.config.config)?;
         if options.arguments().is_empty() {
             return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
                 .hint("give one after the image's name"));
         }
+        self.complete_mounts(&mut options, &image_volumes(&kept.image))?;
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
@@ -42,16 +41,20 @@ impl Engine {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
+        self.make_volumes(&id, &mut options, kept.image.layers())
+            .inspect_err(|_| self.forget(&id))?;
         let spec = Spec {
             hostname,
             name,
-            layers: image.layers,
+            layers: kept.image.layers().to_vec(),
+            image_id: Some(kept.image.id.clone()),
             created: clock::seconds(),
             options,
             id,
         };
         let container = Container::new(&self.store, spec);
         write_down(&container).inspect_err(|_| self.forget(container.id()))?;
+        self.keep_volumes(&container)?;
         Ok((container, lock))
     }
 
@@ -102,6 +105,11 @@ impl Engine {
     fn forget(&self, id: &Id) {
         let _ = recover::remove_all(&self.store, id);
     }
+}
+
+/// The paths at which an image wants volumes.
+pub fn image_volumes(image: &Image) -> Vec<Text> {
+    image.config.config.volumes.keys().map(|path| path.as_str().into()).collect()
 }
 
 /// Locks the container `id`, in a run directory of its own.

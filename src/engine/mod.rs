@@ -17,10 +17,12 @@
 //! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes
 //! it, whoever was killed when.
 
+mod archives;
 mod attach;
 mod boot;
 mod bring_up;
 mod cgroups;
+mod collect;
 mod commit;
 mod container;
 mod create;
@@ -28,12 +30,17 @@ pub mod events;
 mod exec;
 mod explain;
 mod finish;
+mod fsck;
 pub mod health;
+mod image_config;
+mod image_list;
 mod images;
 mod kill;
 mod list;
 mod logs;
+mod materialize;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod pause;
@@ -51,6 +58,8 @@ mod stop;
 mod top;
 mod update;
 mod users;
+mod volumes;
+mod wait;
 pub mod watch;
 mod why;
 mod wires;
@@ -59,13 +68,18 @@ use crate::error::Result;
 use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
-pub use attach::Streams;
+pub use archives::Import;
+pub use attach::{DetachKeys, Left, Streams};
+pub use collect::{Removed, disk_usage};
+pub use commit::Commit;
 pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
+pub use fsck::Report;
+pub use image_list::{ImageFilter, ListedImage};
 pub use list::Listed;
-pub use logs::Stream;
+pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
@@ -73,6 +87,7 @@ pub use stats::Usage;
 pub use stop::Asking;
 pub use top::Processes;
 pub use update::Change;
+pub use volumes::Pruned;
 pub use why::Why;
 
 /// Everything that tinydock can do with one store.

@@ -19,7 +19,7 @@ struct Paused {
     freezer: PathBuf,
 }
 
-const PAUSED: &str = "paused";
+pub const PAUSED: &str = "paused";
 
 impl Engine {
     /// Stops all processes of a running container where they are. Returns once they stand still.

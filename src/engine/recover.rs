@@ -8,13 +8,15 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
+use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Result};
-use crate::layer::sweep_drafts;
+use crate::image::sweep_blob_drafts;
+use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
 
@@ -50,14 +52,17 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
 pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
     let names = store.names();
     let container = Container::load(store, id);
-    {
+    let volumes = {
         // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
         store.discard(&store.container(id))?;
+        let volumes = volumes::release(store, id)?;
         for name in names.names()? {
             names.release(&name, id)?;
         }
-    }
+        volumes
+    };
+    volumes::tell(store, "destroy", &volumes);
     clean(store, id)?;
     if let Ok(Some(container)) = container {
         events::tell_of(store, &container, "destroy", &[]);
@@ -75,6 +80,7 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
     settle(store, &container, Lost::Monitor)?;
     clean(store, id)?;
     if container.spec.options.auto_remove && is_spent(&container) {
+        Note::of_removal(store, &container)?;
         remove_all(store, id)
     } else {
         store.discard_run(&store.container_run(id))
@@ -117,7 +123,40 @@ pub fn sweep(store: &Store) -> Result<()> {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
+    sweep_blob_drafts(store, false)?;
+    if Volumes::new(store).needs_sweep() {
+        let _lock = store.lock()?;
+        Volumes::new(store).sweep()?;
+    }
     store.empty_trash()
+}
+
+/// How long something that is being cleaned up is waited for.
+const CLEANED_UP: Duration = Duration::from_secs(10);
+
+/// Waits until containers are gone that have ended and are removed by themselves: their users know that they have ended already.
+pub fn let_vanish(store: &Store) -> Result<()> {
+    for entry in fs::read_dir(store.run().join("container")).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
+            continue;
+        };
+        if let Some(container) = Container::load(store, &id)?
+            && container.is_vanishing(&container.state()?)
+        {
+            container.wait_until_clean();
+        }
+    }
+    Ok(())
+}
+
+impl Container {
+    /// Waits until somebody has cleaned up after the container, which has ended, but not forever.
+    pub fn wait_until_clean(&self) {
+        let deadline = Instant::now() + CLEANED_UP;
+        while Lock::is_held(&self.run_file("lock")) && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
 }
 
 /// Takes a lock that is free. A directory that has just been removed has none to take.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::LogConfig;
 use super::health;
 use super::restart::Policy;
 use crate::cgroup::{self, DeviceRule, Resources};
 use crate::error::{Error, Result};
 use crate::isolation::{Device, Namespaces, Processes, Security, Sysctl, Ulimit};
-use crate::layer::Volume;
+use crate::layer::Mount;
 use crate::network::{Mode, Port};
 use crate::program::flags::clone;
 use crate::store::{Digest, Id, Text};
@@ -36,6 +37,9 @@ pub struct Options {
     pub terminal: bool,
     /// Whether its standard input can be written to.
     pub interactive: bool,
+    /// Whether its standard input stays open when somebody leaves who has written to it.
+    #[serde(default)]
+    pub keeps_input: bool,
     /// Whether the container is removed when it ends.
     pub auto_remove: bool,
     /// Whether a process of ours is the container's first, passes on signals and reaps.
@@ -54,6 +58,8 @@ pub struct Options {
     pub health: health::Asked,
     #[serde(default)]
     pub check: Option<health::Check>,
+    #[serde(default)]
+    pub log: LogConfig,
     /// What users note about it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -85,7 +91,18 @@ pub struct Options {
     pub device_rules: Vec<DeviceRule>,
     #[serde(default)]
     pub namespaces: Namespaces,
-    pub volumes: Vec<Volume>,
+    /// What it sees besides its image.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    /// Containers whose volumes and directories of the host it sees, too: `NAME[:ro]`.
+    #[serde(default)]
+    pub volumes_from: Vec<String>,
+    /// Whether nothing but its mounts can be written to.
+    #[serde(default)]
+    pub read_only: bool,
+    /// How many bytes of shared memory it has, if that was asked for.
+    #[serde(default)]
+    pub shared_memory: Option<u64>,
     pub network: Mode,
     pub ports: Vec<Port>,
 }
@@ -98,6 +115,9 @@ pub struct Spec {
     pub hostname: String,
     /// The image's layers, bottom first.
     pub layers: Vec<Digest>,
+    /// The image's id.
+    #[serde(default)]
+    pub image_id: Option<Digest>,
     /// In seconds since 1970.
     pub created: u64,
     #[serde(flatten)]
@@ -158,10 +178,10 @@ impl Options {
         }
         if self.namespaces.has_users() {
             self.check_users()?;
-        } else if let Some(volume) = self.volumes.iter().find(|volume| volume.id_mapped) {
+        } else if let Some(mount) = self.mounts.iter().find(|mount| mount.is_id_mapped()) {
             let wrong = Error::invalid("a container without users of its own has no ids to map");
             return Err(wrong
-                .doing(format!("volume `{}`", volume.target))
+                .doing(format!("volume `{}`", mount.target))
                 .hint("give it some with `--userns auto`"));
         }
         if self.namespaces.shares_ipc() && self.sysctls.iter().any(|sysctl| sysctl.namespace() == clone::NEWIPC) {

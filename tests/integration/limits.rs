@@ -123,13 +123,25 @@ fn s5_16_swap_is_as_much_as_memory_unless_it_is_said() {
     assert!(["50331648", "16777216"].contains(&swap(&["-m", "32m", "--memory-swap", "48m"]).as_str()));
     assert!(["33554432", "0"].contains(&swap(&["-m", "32m", "--memory-swap", "32m"]).as_str()));
     let none = swap(&["-m", "32m", "--memory-swap", "-1"]);
-    assert!(none == "max" || none.parse::<u64>().is_ok_and(|bytes| bytes > 1 << 60), "{none}");
+    assert!(
+        none == "max" || none.parse::<u64>().is_ok_and(|bytes| bytes > 1 << 60),
+        "{none}"
+    );
 }
 
 #[test]
 fn processors_and_shares_are_set() {
     let host = Host::new();
-    let flags = ["--cpuset-cpus", "0", "--cpu-shares", "512", "--cpu-period", "50000", "--cpu-quota", "20000"];
+    let flags = [
+        "--cpuset-cpus",
+        "0",
+        "--cpu-shares",
+        "512",
+        "--cpu-period",
+        "50000",
+        "--cpu-quota",
+        "20000",
+    ];
     let script = "cd /sys/fs/cgroup; grep Cpus_allowed_list /proc/self/status
         cat cpu.max 2>/dev/null || echo $(cat cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us)
         cat cpu.weight 2>/dev/null || cat cpu/cpu.shares";
@@ -142,7 +154,17 @@ fn processors_and_shares_are_set() {
 #[test]
 fn who_is_killed_first_is_set_for_exec_as_well() {
     let host = Host::new();
-    host.start(&["--name", "first", "--network", "none", "--oom-score-adj", "300", "busybox", "sleep", "100"]);
+    host.start(&[
+        "--name",
+        "first",
+        "--network",
+        "none",
+        "--oom-score-adj",
+        "300",
+        "busybox",
+        "sleep",
+        "100",
+    ]);
     let script = "cat /proc/1/oom_score_adj /proc/self/oom_score_adj";
     assert_eq!(host.tinydock(&["exec", "first", "sh", "-c", script]).ok(), "300\n300\n");
     let users = host.inside(
@@ -157,7 +179,17 @@ fn who_is_killed_first_is_set_for_exec_as_well() {
 fn cgroups_are_made_below_the_one_that_is_asked_for() {
     let host = Host::new();
     let parent = format!("{}-else/below", host.label());
-    host.start(&["--name", "below", "--network", "none", "--cgroup-parent", &parent, "busybox", "sleep", "100"]);
+    host.start(&[
+        "--name",
+        "below",
+        "--network",
+        "none",
+        "--cgroup-parent",
+        &parent,
+        "busybox",
+        "sleep",
+        "100",
+    ]);
     let groups = || host.sh(&format!("find /sys/fs/cgroup -path '*{parent}/*' -type d")).ok();
     let table = std::fs::read_to_string(format!("/proc/{}/cgroup", host.init("below"))).expect("its cgroups");
     assert!(table.contains(&format!("/{parent}/")), "{table}");
@@ -170,13 +202,26 @@ fn cgroups_are_made_below_the_one_that_is_asked_for() {
     host.run("rm -f below").ok();
     assert_eq!(groups(), "");
     // Neither is anything left if its monitor is killed.
-    let id = host.start(&["--network", "none", "--cgroup-parent", &parent, "--rm", "busybox", "sleep", "100"]);
+    let id = host.start(&[
+        "--network",
+        "none",
+        "--cgroup-parent",
+        &parent,
+        "--rm",
+        "busybox",
+        "sleep",
+        "100",
+    ]);
     host.sh(&format!("kill -9 $(ps -o ppid= -p {})", host.init_of(&id))).ok();
     until("the next command cleans up", || {
         host.run("ls").ok();
         groups().is_empty()
     });
-    host.sh(&format!("find /sys/fs/cgroup -path '*{}-else*' -type d | sort -r | xargs rmdir", host.label())).ok();
+    host.sh(&format!(
+        "find /sys/fs/cgroup -path '*{}-else*' -type d | sort -r | xargs rmdir",
+        host.label()
+    ))
+    .ok();
 }
 
 #[test]
@@ -184,15 +229,27 @@ fn what_nothing_can_be_done_about_is_named() {
     let host = Host::new();
     for (flags, wrong) in [
         ("-m 4m", "memory limit `4m` is below the smallest one (6m)"),
-        ("-m 64m --memory-swap 32m", "`--memory-swap`: minimum memoryswap limit should be larger"),
+        (
+            "-m 64m --memory-swap 32m",
+            "`--memory-swap`: minimum memoryswap limit should be larger",
+        ),
         ("--memory-swap 64m", "`--memory-swap`: you should always set the memory limit"),
-        ("-m 32m --memory-reservation 64m", "`--memory-reservation`: minimum memory limit can not be less"),
+        (
+            "-m 32m --memory-reservation 64m",
+            "`--memory-reservation`: minimum memory limit can not be less",
+        ),
         ("--cpus 0.5 --cpu-quota 5000", "`--cpus` and `--cpu-quota` cannot both be set"),
         ("--cpu-period 10", "`--cpu-period`: 10 is not between 1000 and 1000000"),
         ("--cpuset-cpus 9999", "`--cpuset-cpus`: requested CPUs are not available"),
         ("--blkio-weight 5", "`--blkio-weight`: 5 is not between 10 and 1000"),
-        ("--device-read-bps /dev/nosuch:1mb", "`--device-read-bps`: `/dev/nosuch`: no such file"),
-        ("--device-write-iops /dev/null:5", "`--device-write-iops`: `/dev/null` is no block device"),
+        (
+            "--device-read-bps /dev/nosuch:1mb",
+            "`--device-read-bps`: `/dev/nosuch`: no such file",
+        ),
+        (
+            "--device-write-iops /dev/null:5",
+            "`--device-write-iops`: `/dev/null` is no block device",
+        ),
         ("--oom-score-adj 2000", "`--oom-score-adj`: invalid value 2000"),
         ("--kernel-memory 8m", "`--kernel-memory`"),
         ("--cpu-count 2", "`--cpu-count` is for containers of Windows"),
@@ -201,7 +258,8 @@ fn what_nothing_can_be_done_about_is_named() {
         let message = host.run(&format!("run --rm {flags} busybox true")).fails(125);
         assert!(message.contains(wrong), "{flags}: {message}");
     }
-    host.run("run --rm --network none --isolation default -m 0 --cpus 0 --pids-limit 0 busybox true").ok();
+    host.run("run --rm --network none --isolation default -m 0 --cpus 0 --pids-limit 0 busybox true")
+        .ok();
 }
 
 /// Records of earlier versions have three limits, in a form of their own.

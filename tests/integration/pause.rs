@@ -13,7 +13,18 @@ fn counting(host: &Host) -> impl Fn() -> String {
     fs::create_dir(&shared).expect("make a directory");
     let volume = format!("{}:/shared", shared.display());
     let script = "n=0; while :; do n=$((n + 1)); echo $n > /shared/new; mv /shared/new /shared/count; done";
-    host.start(&["--name", "busy", "--network", "none", "-v", &volume, "busybox", "sh", "-c", script]);
+    host.start(&[
+        "--name",
+        "busy",
+        "--network",
+        "none",
+        "-v",
+        &volume,
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    ]);
     let file = shared.join("count");
     until("it counts", || file.exists());
     move || fs::read_to_string(&file).expect("read the count")
@@ -37,7 +48,10 @@ fn a_paused_container_stands_still_until_it_is_unpaused() {
         "tinydock: container `busy` is already paused\n"
     );
     let exec = host.run("exec busy true").fails(125);
-    assert!(exec.contains("container `busy` is paused, unpause the container before exec"), "{exec}");
+    assert!(
+        exec.contains("container `busy` is paused, unpause the container before exec"),
+        "{exec}"
+    );
     let start = host.run("start busy").fails(1);
     assert!(start.contains("container `busy` is paused: it cannot be started"), "{start}");
     let removed = host.run("rm busy").fails(1);
@@ -122,7 +136,13 @@ fn a_pause_that_is_killed_leaves_what_is_so() {
 fn a_health_check_waits_while_its_container_is_paused() {
     let host = Host::new();
     let checked = ["--health-cmd", "true", "--health-interval", "50ms"];
-    host.start(&[&checked, &["--name", "well", "--network", "none", "busybox", "sleep", "100"][..]].concat());
+    host.start(
+        &[
+            &checked,
+            &["--name", "well", "--network", "none", "busybox", "sleep", "100"][..],
+        ]
+        .concat(),
+    );
     let id = host.run("ls -q --no-trunc").ok();
     let health = host.root().join("container").join(id.trim()).join("health");
     let read = || fs::read_to_string(&health).unwrap_or_default();

@@ -18,14 +18,30 @@ fn column(host: &Host, line: &str, name: &str) -> String {
 fn s5_16_stats_tell_what_a_container_uses() {
     let host = Host::new();
     let script = "head -c 20m /dev/zero > /dev/shm/used; sleep 100 & sleep 100 & while :; do :; done";
-    let words = ["--name", "busy", "--network", "none", "-m", "64m", "-c", "0.5", "busybox", "sh", "-c", script];
+    let words = [
+        "--name",
+        "busy",
+        "--network",
+        "none",
+        "-m",
+        "64m",
+        "-c",
+        "0.5",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    ];
     let id = host.start(&words);
     until("its memory is used", || {
         let used = column(&host, "busy", "MemUsage");
         used.ends_with("MiB / 64MiB") && used[..2].parse::<u32>().is_ok_and(|used| (20..30).contains(&used))
     });
     assert_eq!(column(&host, "busy", "PIDs"), "3");
-    let percent: f64 = column(&host, "busy", "CPUPerc").trim_end_matches('%').parse().expect("a number");
+    let percent: f64 = column(&host, "busy", "CPUPerc")
+        .trim_end_matches('%')
+        .parse()
+        .expect("a number");
     assert!((1.0..75.0).contains(&percent), "{percent}");
     let table = host.run("stats --no-stream").ok();
     assert!(table.starts_with(HEADING) && table.contains(&id[..12]), "{table}");
@@ -56,7 +72,10 @@ fn stats_go_on_each_second_until_nobody_reads_them() {
     let mut lines = BufReader::new(stats.stdout.take().expect("its output")).lines();
     for _ in 0..2 {
         let heading = lines.next().expect("a line").expect("text");
-        assert!(heading.starts_with(HEADING), "no escapes where there is no terminal: {heading:?}");
+        assert!(
+            heading.starts_with(HEADING),
+            "no escapes where there is no terminal: {heading:?}"
+        );
         assert!(lines.next().expect("a line").expect("text").contains("watched"));
     }
     drop(lines);
@@ -66,7 +85,16 @@ fn stats_go_on_each_second_until_nobody_reads_them() {
 #[test]
 fn top_lists_the_processes_of_a_container() {
     let host = Host::new();
-    host.start(&["--name", "many", "--network", "none", "busybox", "sh", "-c", "sleep 321 & sleep 322"]);
+    host.start(&[
+        "--name",
+        "many",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "sleep 321 & sleep 322",
+    ]);
     until("all are there", || host.run("top many").ok().contains("sleep 322"));
     let list = host.run("top many").ok();
     assert_eq!(list.lines().count(), 4, "{list}");
@@ -74,14 +102,20 @@ fn top_lists_the_processes_of_a_container() {
         assert!(list.contains(word), "{word}: {list}");
     }
     let pids = host.run("container top many -o pid,args").ok();
-    assert!(pids.contains(&host.init("many").to_string()) && !pids.contains("TTY"), "{pids}");
+    assert!(
+        pids.contains(&host.init("many").to_string()) && !pids.contains("TTY"),
+        "{pids}"
+    );
     assert!(host.run("top many -o args").fails(1).contains("couldn't find PID field"));
     // A host without ps: the same columns.
     let mut alone = host.command(&["top", "many"]);
     let alone = alone.env("PATH", "/nowhere").output().expect("run it");
     let own = String::from_utf8(alone.stdout).expect("text");
     let words = |text: &str| text.split_whitespace().map(str::to_string).collect::<Vec<_>>();
-    assert_eq!(words(own.lines().next().expect("a head")), words(list.lines().next().expect("a head")));
+    assert_eq!(
+        words(own.lines().next().expect("a head")),
+        words(list.lines().next().expect("a head"))
+    );
     assert_eq!(own.lines().count(), 4, "{own}");
     assert!(own.contains("sleep 321"), "{own}");
     host.run("kill many").ok();

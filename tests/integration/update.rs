@@ -56,7 +56,19 @@ fn update_changes_the_limits_of_a_container_that_runs_and_they_stay() {
 fn update_takes_back_all_if_the_kernel_refuses_one() {
     let host = Host::new();
     let shared = "head -c 40m /dev/zero > /dev/shm/full; echo full; sleep 100";
-    let words = ["--name", "full", "--network", "none", "-m", "64m", "--memory-swap", "64m", "busybox", "sh", "-c"];
+    let words = [
+        "--name",
+        "full",
+        "--network",
+        "none",
+        "-m",
+        "64m",
+        "--memory-swap",
+        "64m",
+        "busybox",
+        "sh",
+        "-c",
+    ];
     host.start(&[&words[..], &[shared]].concat());
     until("it is full", || host.run("logs full").stdout == "full\n");
     let record = || {
@@ -70,9 +82,18 @@ fn update_takes_back_all_if_the_kernel_refuses_one() {
     assert_eq!((three(&host, "full"), record()), (limits, recorded));
     for (line, wrong) in [
         ("update full", "you must provide one or more flags"),
-        ("update --memory-swap 32m full", "`--memory-swap`: minimum memoryswap limit should be larger"),
-        ("update -m 128m full", "`--memory-swap`: minimum memoryswap limit should be larger"),
-        ("update --cpuset-cpus 9999 full", "`--cpuset-cpus`: requested CPUs are not available"),
+        (
+            "update --memory-swap 32m full",
+            "`--memory-swap`: minimum memoryswap limit should be larger",
+        ),
+        (
+            "update -m 128m full",
+            "`--memory-swap`: minimum memoryswap limit should be larger",
+        ),
+        (
+            "update --cpuset-cpus 9999 full",
+            "`--cpuset-cpus`: requested CPUs are not available",
+        ),
         ("update --restart sometimes full", "invalid restart policy `sometimes`"),
         ("update --pids-limit 5 nosuch", "no such container: `nosuch`"),
     ] {
@@ -104,8 +125,13 @@ fn s5_11_update_changes_the_restart_policy() {
     host.start(&["--name", "policy", "--network", "none", "busybox", "sh", "-c", script]);
     host.run("update --restart on-failure:2 policy").ok();
     let logs = || host.run("logs policy").stdout.matches("began").count();
-    until("it was started again twice", || logs() == 3 && host.status("policy") == "exited (3)");
+    until("it was started again twice", || {
+        logs() == 3 && host.status("policy") == "exited (3)"
+    });
     host.start(&["--rm", "--name", "gone", "--network", "none", "busybox", "sleep", "100"]);
     let refused = host.run("update --restart always gone").fails(1);
-    assert!(refused.contains("`--restart`: a container that is removed when it ends"), "{refused}");
+    assert!(
+        refused.contains("`--restart`: a container that is removed when it ends"),
+        "{refused}"
+    );
 }

@@ -2,6 +2,7 @@
 
 mod block_io;
 mod life;
+mod logging;
 mod network;
 mod process;
 mod resources;
@@ -17,10 +18,11 @@ use crate::isolation::{Device, Sysctl, Ulimit};
 pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 10] = [
+const GROUPS: [&[Flag]; 11] = [
     process::FLAGS,
     life::RESTART,
     life::FLAGS,
+    logging::FLAGS,
     resources::FLAGS,
     block_io::FLAGS,
     resources::FIRST_FLAGS,
@@ -60,6 +62,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         groups: texts(parsed, "group-add"),
         terminal: parsed.is_set("tty"),
         interactive: parsed.is_set("interactive"),
+        keeps_input: parsed.is_set("detach"),
         auto_remove: parsed.is_set("rm"),
         init: parsed.is_set("init"),
         restart: life::restart(parsed)?,
@@ -67,6 +70,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         stop_timeout: life::seconds(parsed, "stop-timeout")?,
         health: life::health(parsed)?,
         check: None,
+        log: logging::log(parsed)?,
         labels: process::labels(parsed, "label", Some("label-file"))?,
         annotations: process::labels(parsed, "annotation", None)?,
         domain: parsed.text("domainname")?.unwrap_or_default().to_string(),
@@ -79,7 +83,10 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         devices: read_all(parsed, "device", Device::parse)?,
         device_rules: read_all(parsed, "device-cgroup-rule", DeviceRule::parse)?,
         namespaces: security::namespaces(parsed)?,
-        volumes: storage::volumes(parsed)?,
+        mounts: storage::mounts(parsed)?,
+        volumes_from: texts(parsed, "volumes-from"),
+        read_only: parsed.is_set("read-only"),
+        shared_memory: storage::shared_memory(parsed)?,
         network: network::mode(parsed)?,
         ports: network::ports(parsed)?,
     })
