@@ -185,7 +185,7 @@ mod tests {
             (r#"{"cpus":null,"memory":null,"pids":null}"#, "{}"),
             (
                 r#"{"cpus":0.5,"memory":67108864,"pids":20}"#,
-                r#"{"cpu":{"quota":50000,"period":100000},"memory":{"limit":67108864},"pids":{"limit":20}}"#,
+                r#"{"memory":{"limit":67108864},"cpu":{"quota":50000,"period":100000},"pids":{"limit":20}}"#,
             ),
             (r#"{"cpus":null,"memory":null,"pids":0}"#, r#"{"pids":{"limit":-1}}"#),
         ] {
