@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::images::{Meant, folder_name, no_such_image};
-use super::{Container, Engine, ImageFilter, State};
+use super::{Container, Engine, ImageFilter};
 use crate::error::{Doing, Error, Result};
 use crate::image::{
     BUSYBOX, Blobs, Catalog, Collecting, Config, Descriptor, Document, Entry, Image, Layout, Record, Reference, sweep_blob_drafts,

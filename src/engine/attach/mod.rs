@@ -36,8 +36,11 @@ impl Engine {
     pub fn attach(&self, container: &Container, streams: &Streams) -> Result<Left> {
         let state = container.state()?;
         if matches!(state, State::Paused(_)) {
-            return Err(Error::conflict(format!("container `{}` is paused, unpause the container before attach", container.name()))
-                .hint(format!("`tinydock unpause {}` lets it go on", container.name())));
+            return Err(Error::conflict(format!(
+                "container `{}` is paused, unpause the container before attach",
+                container.name()
+            ))
+            .hint(format!("`tinydock unpause {}` lets it go on", container.name())));
         }
         if !matches!(state, State::Running(_)) {
             return Err(Error::conflict(format!("container `{}` is not running", container.name()))
