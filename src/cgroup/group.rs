@@ -51,7 +51,7 @@ impl Group {
             if !is_new && !plan.populated {
                 check_unused(directory)?;
             }
-            if Some(directory) != self.unified.as_ref() && directory.join("cpuset.cpus").exists() {
+            if Some(directory) == plan.processors.as_ref() {
                 levels.iter().try_for_each(|level| inherit_cpuset(level))?;
             }
         }
@@ -89,17 +89,10 @@ impl Group {
         match (&plan.devices, &self.unified) {
             (Devices::Inherited, _) => Ok(()),
             (Devices::Usual, Some(directory)) => set_usual(directory.parent().expect("a container's directory is below another")),
-            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules).and_then(|()| self.list_devices(rules)),
-            (Devices::Listed(rules), None) => self.list_devices(rules),
-            (Devices::Usual, None) => self.list_devices(&default_devices()),
+            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules).and_then(|()| list_devices(plan, rules)),
+            (Devices::Listed(rules), None) => list_devices(plan, rules),
+            (Devices::Usual, None) => list_devices(plan, &default_devices()),
         }
-    }
-
-    /// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.
-    fn list_devices(&self, rules: &[DeviceRule]) -> Result<()> {
-        let mut directories = self.separate.iter();
-        let with_list = directories.find(|directory| directory.join("devices.list").exists());
-        with_list.map_or(Ok(()), |directory| set_separate(directory, rules))
     }
 
     /// The cgroups at a path below each tree's mount, whether they exist or not.
@@ -201,17 +194,25 @@ impl Group {
     }
 }
 
-/// Makes directories from the top. Returns whether the last one is new.
+/// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.
+fn list_devices(plan: &Plan, rules: &[DeviceRule]) -> Result<()> {
+    let list = plan.device_list.as_ref();
+    list.map_or(Ok(()), |directory| set_separate(directory, rules))
+}
+
+/// Makes a directory and those above it, which are mostly there. Returns whether the last one is new.
 fn make_levels(levels: &[&Path], made: &mut Vec<PathBuf>) -> Result<bool> {
     let mut attempts = 0;
+    let mut first = levels.len().saturating_sub(1);
     'again: loop {
         let mut is_new = false;
-        for level in levels {
+        for level in &levels[first..] {
             is_new = match fs::create_dir(level) {
                 Ok(()) => true,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
                 Err(error) if error.kind() == ErrorKind::NotFound && attempts < ATTEMPTS => {
                     attempts += 1;
+                    first = 0;
                     continue 'again;
                 }
                 Err(error) => return Err(Error::from(error).doing(format!("make cgroup `{}`", level.display()))),

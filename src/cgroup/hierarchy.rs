@@ -60,9 +60,8 @@ impl Hierarchies {
         let mut separate: Vec<Tree> = Vec::new();
         for name in SEPARATE.iter().chain(fallback) {
             // Trees with two controllers are reached by either name: `cpu` is a link to `cpu,cpuacct`.
-            let Ok(mount) = fs::canonicalize(Path::new(ROOT).join(name)) else {
-                continue;
-            };
+            let named = Path::new(ROOT).join(name);
+            let mount = fs::read_link(&named).map_or(named, |target| Path::new(ROOT).join(target));
             if magic(&mount) == Some(libc::CGROUP_SUPER_MAGIC) && !separate.iter().any(|tree| tree.mount == mount) {
                 let options = mount.file_name().unwrap_or_default().to_string_lossy();
                 let controllers = options.split(',').map(str::to_string).collect();

@@ -41,6 +41,10 @@ pub struct Plan {
     pub unified: Option<PathBuf>,
     /// The directories that init enters by itself: the version 1 ones.
     pub separate: Vec<PathBuf>,
+    /// Which of them has the version 1 list of devices.
+    pub device_list: Option<PathBuf>,
+    /// Which of them nobody can enter before it has processors and memory nodes.
+    pub processors: Option<PathBuf>,
     /// How many directories are below each tree's mount, down to the container's own.
     pub depth: usize,
     /// The files to write before init is started, in this order. Controllers are enabled first.
@@ -124,10 +128,13 @@ impl Plan {
         let directory = |tree: &Tree| tree.mount.join(path);
         let unified = hierarchies.unified.as_ref().map(directory);
         let separate: Vec<PathBuf> = hierarchies.separate.iter().map(directory).collect();
+        let separate_of = |name: &str| hierarchies.tree(name).filter(|(_, is_unified)| !is_unified);
         Plan {
             directories: unified.iter().chain(&separate).cloned().collect(),
             unified,
             separate,
+            device_list: separate_of("devices").map(|(tree, _)| directory(tree)),
+            processors: separate_of("cpuset").map(|(tree, _)| directory(tree)),
             depth: path.components().count(),
             writes: Vec::new(),
             devices: Devices::Inherited,

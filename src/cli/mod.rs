@@ -1,13 +1,18 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod archives;
+mod attach;
 mod commit;
 mod container;
 mod create;
 mod events;
 mod exec;
 mod explain;
+mod fsck;
 mod generate;
 mod help;
+mod history;
+mod image;
 mod images;
 mod kill;
 mod logs;
@@ -20,7 +25,9 @@ mod start;
 mod stop;
 mod system;
 mod table;
+mod template;
 mod volume;
+mod wait;
 mod why;
 
 use std::ffi::OsString;
@@ -66,22 +73,33 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 31] = [
+const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
+    &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &wait::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &image::TAG,
+    &image::RMI,
+    &history::COMMAND,
+    &image::INSPECT,
+    &image::PRUNE,
+    &archives::LOAD,
+    &archives::SAVE,
+    &archives::IMPORT,
+    &fsck::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,
@@ -104,7 +122,9 @@ const COMMANDS: [&Command; 31] = [
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container create", "create"),
+    ("container attach", "attach"),
     ("container exec", "exec"),
+    ("container wait", "wait"),
     ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ls"),
@@ -118,6 +138,13 @@ const ALIASES: &[(&str, &str)] = &[
     ("container stop", "stop"),
     ("image ls", "images"),
     ("image list", "images"),
+    ("image rm", "rmi"),
+    ("image remove", "rmi"),
+    ("image tag", "tag"),
+    ("image load", "load"),
+    ("image save", "save"),
+    ("image import", "import"),
+    ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
     ("volume list", "volume ls"),
@@ -234,7 +261,7 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 fn named(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    COMMANDS.into_iter().find(|command| command.name == name)
+    COMMANDS.iter().copied().find(|command| command.name == name)
 }
 
 /// Whether a word is what several commands begin with.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Container, Engine, Options, Spec, check_name, health, names, recover};
+use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
-use crate::image::{Image, Name};
+use crate::image::Image;
 use crate::store::{Id, Lock, Store, Text, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
@@ -26,16 +26,14 @@ impl Engine {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
         self.find_partners(&mut options)?;
-        let image = self.image(&Name::parse(&options.image)?)?;
-        if options.command.is_empty() && options.entrypoint.is_none() {
-            options.command.clone_from(&image.command);
-        }
-        options.check = options.health.over(&health::Asked::default());
+        // From here until the container's record is written nobody may take the image's layers away.
+        let kept = self.image(&options.image)?;
+        image_config::merge(&mut options, &kept.image.config.config)?;
         if options.arguments().is_empty() {
             return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
                 .hint("give one after the image's name"));
         }
-        self.complete_mounts(&mut options, &image_volumes(&image))?;
+        self.complete_mounts(&mut options, &image_volumes(&kept.image))?;
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
@@ -43,12 +41,13 @@ impl Engine {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
-        self.make_volumes(&id, &mut options, &image.layers)
+        self.make_volumes(&id, &mut options, kept.image.layers())
             .inspect_err(|_| self.forget(&id))?;
         let spec = Spec {
             hostname,
             name,
-            layers: image.layers,
+            layers: kept.image.layers().to_vec(),
+            image_id: Some(kept.image.id.clone()),
             created: clock::seconds(),
             options,
             id,
@@ -109,8 +108,8 @@ impl Engine {
 }
 
 /// The paths at which an image wants volumes.
-pub fn image_volumes(_image: &Image) -> Vec<Text> {
-    Vec::new()
+pub fn image_volumes(image: &Image) -> Vec<Text> {
+    image.config.config.volumes.keys().map(|path| path.as_str().into()).collect()
 }
 
 /// Locks the container `id`, in a run directory of its own.
@@ -162,7 +161,7 @@ fn write_down(container: &Container) -> Result<()> {
     };
     make(&container.file(""), 0o700)?;
     // The root directory of a container is what its upper directory is: everybody may enter it.
-    for (name, mode) in [("upper", 0o755), ("work", 0o700), ("merged", 0o700)] {
+    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
         make(&container.file(name), mode)?;
     }
     fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use super::bring_up::Trace;
 use super::create::{hostname_of, image_volumes};
+use super::images::layers_of;
 use super::plan::{Facts, Places, Plan, plan};
-use super::{Container, Engine, Options, Spec};
+use super::{Container, Engine, Options, Spec, image_config};
 use crate::error::Result;
-use crate::image::Name;
 use crate::kernel::process::SPAWN_FLAGS;
 use crate::layer::{self, Mount, View};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
 use crate::program::explain::Explained;
 use crate::program::{Concept, flags::clone};
-use crate::store::{Digest, Id, clock};
+use crate::store::{Id, clock};
 
 /// The id of a container that does not exist.
 const EXAMPLE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -24,10 +24,9 @@ impl Engine {
         options.check()?;
         let mut options = options.clone();
         self.find_partners(&mut options)?;
-        let image_name = Name::parse(&options.image)?;
-        let image = self.image_if_unpacked(&image_name)?;
-        if let (Some(image), true) = (&image, options.arguments().is_empty()) {
-            options.command.clone_from(&image.command);
+        let image = self.image_if_unpacked(&options.image)?;
+        if let Some(image) = &image {
+            image_config::merge(&mut options, &image.config.config)?;
         }
         if options.arguments().is_empty() {
             options.command = vec!["sh".into()];
@@ -39,15 +38,14 @@ impl Engine {
             }
         }
         let id = Id::parse(EXAMPLE).expect("64 digits");
-        let layers: Vec<Digest> = image.map(|image| image.layers).unwrap_or_default();
+        let layers = layers_of(image.filter(|image| image.is_complete(&self.store)));
         let mut lower: Vec<PathBuf> = layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
         let view = if lower.is_empty() { None } else { Some(View::new(&lower)?) };
         if lower.is_empty() {
-            lower.push(
-                self.store
-                    .root()
-                    .join(format!("layer/sha256/(unpacked from {image_name} when it is first used)")),
-            );
+            lower.push(self.store.root().join(format!(
+                "layer/sha256/(unpacked from {} when it is first used)",
+                options.image
+            )));
         }
         let hostname = hostname_of(&options, hostname, &id)?;
         let name = name.unwrap_or("example").to_string();
@@ -58,6 +56,7 @@ impl Engine {
                 name,
                 hostname,
                 layers,
+                image_id: None,
                 created: clock::seconds(),
                 options,
             },
@@ -94,7 +93,7 @@ impl Engine {
 pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, trace: &Trace) -> Vec<Explained> {
     let mut steps = vec![Explained::on_host(
         Concept::FileSystemLayering,
-        format!("mkdir {} with upper, work, merged", container.file("").display()),
+        format!("mkdir {} with upper and work", container.file("").display()),
         "what the container changes, and its records",
     )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));

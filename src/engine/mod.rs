@@ -17,9 +17,11 @@
 //! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes
 //! it, whoever was killed when.
 
+mod archives;
 mod attach;
 mod boot;
 mod bring_up;
+mod collect;
 mod commit;
 mod container;
 mod create;
@@ -27,11 +29,15 @@ pub mod events;
 mod exec;
 mod explain;
 mod finish;
+mod fsck;
 pub mod health;
+mod image_config;
+mod image_list;
 mod images;
 mod kill;
 mod list;
 mod logs;
+mod materialize;
 mod monitor;
 mod mounts;
 mod names;
@@ -48,6 +54,7 @@ mod start;
 mod stop;
 mod users;
 mod volumes;
+mod wait;
 pub mod watch;
 mod why;
 mod wires;
@@ -56,13 +63,18 @@ use crate::error::Result;
 use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
-pub use attach::Streams;
+pub use archives::Import;
+pub use attach::{DetachKeys, Left, Streams};
+pub use collect::{Removed, disk_usage};
+pub use commit::Commit;
 pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
+pub use fsck::Report;
+pub use image_list::{ImageFilter, ListedImage};
 pub use list::Listed;
-pub use logs::Stream;
+pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::images::layers_of;
 use super::volumes::{Note, tell};
 use super::{Container, Engine, Options};
 use crate::error::{Doing, Error, Result};
-use crate::image::Name;
 use crate::layer::{self, Access, Mount, Source, View, Volume, Volumes};
 use crate::store::{Digest, Id, Text};
 
@@ -34,8 +34,7 @@ impl Engine {
         }
         for mount in &mut options.mounts {
             if let Source::Image(image) = &mut mount.source {
-                let found = self.image_if_unpacked(&Name::parse(&image.name)?)?;
-                image.layers = found.map(|found| found.layers).unwrap_or_default();
+                image.layers = layers_of(self.image_if_unpacked(&image.name)?);
             }
         }
         Ok(())
@@ -65,7 +64,7 @@ impl Engine {
     pub fn make_volumes(&self, id: &Id, options: &mut Options, layers: &[Digest]) -> Result<()> {
         for mount in &mut options.mounts {
             match &mut mount.source {
-                Source::Image(image) => image.layers = self.image(&Name::parse(&image.name)?)?.layers,
+                Source::Image(image) => image.layers = self.image(&image.name)?.image.layers().to_vec(),
                 Source::Bind(host) if !host.create => host.prepare()?,
                 _ => {}
             }

@@ -46,8 +46,13 @@ const LARGEST_USERS: u64 = 16 << 20;
 
 impl Facts {
     pub fn gather(view: Option<View>) -> Facts {
+        Facts::of(Host::read(), view)
+    }
+
+    /// The facts with what is known of the host already.
+    pub fn of(host: Host, view: Option<View>) -> Facts {
         Facts {
-            host: Host::read(),
+            host,
             hierarchies: Hierarchies::find(),
             view,
         }
@@ -91,7 +96,8 @@ impl Places {
                 lower,
                 upper: container.file("upper"),
                 work: container.file("work"),
-                attach: container.file("merged"),
+                // Nothing is looked for there until the root is in its place.
+                attach: container.file("work"),
                 volatile: container.spec.options.auto_remove,
                 layer_by_layer,
                 root: users.map(|ids| (ids.users.first, ids.groups.first)),

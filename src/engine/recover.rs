@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
@@ -16,6 +16,7 @@ use super::volumes::{self, Note};
 use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
+use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
@@ -123,11 +124,40 @@ pub fn sweep(store: &Store) -> Result<()> {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
+    sweep_blob_drafts(store, false)?;
     if Volumes::new(store).needs_sweep() {
         let _lock = store.lock()?;
         Volumes::new(store).sweep()?;
     }
     store.empty_trash()
+}
+
+/// How long something that is being cleaned up is waited for.
+const CLEANED_UP: Duration = Duration::from_secs(10);
+
+/// Waits until containers are gone that have ended and are removed by themselves: their users know that they have ended already.
+pub fn let_vanish(store: &Store) -> Result<()> {
+    for entry in fs::read_dir(store.run().join("container")).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
+            continue;
+        };
+        if let Some(container) = Container::load(store, &id)?
+            && container.is_vanishing(&container.state()?)
+        {
+            container.wait_until_clean();
+        }
+    }
+    Ok(())
+}
+
+impl Container {
+    /// Waits until somebody has cleaned up after the container, which has ended, but not forever.
+    pub fn wait_until_clean(&self) {
+        let deadline = Instant::now() + CLEANED_UP;
+        while Lock::is_held(&self.run_file("lock")) && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
 }
 
 /// Takes a lock that is free. A directory that has just been removed has none to take.

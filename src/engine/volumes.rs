@@ -7,18 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Container, Engine, events, recover};
 use crate::error::{Error, Kind, Result};
 use crate::layer::{Mount, Volume, Volumes};
-use crate::store::{Id, Lock, Store, read_if_present, remove_if_present, write};
-
-/// How long a container that is being cleaned up may be in the way.
-const CLEANED_UP: Duration = Duration::from_secs(10);
+use crate::store::{Id, Store, read_if_present, remove_if_present, write};
 
 /// The note about volumes in a container's run directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +120,7 @@ impl Engine {
 
     /// All volumes, by name, each with whether a container uses it.
     pub fn volumes(&self) -> Result<Vec<(Volume, bool)>> {
+        recover::let_vanish(&self.store)?;
         let _lock = self.store.lock()?;
         let users = users(&self.store)?;
         let volumes = Volumes::new(&self.store).list()?;
@@ -145,13 +141,15 @@ impl Engine {
 
     /// Removes a volume that no container uses. One that does not exist is no error if `force` says so.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
+        recover::let_vanish(&self.store)?;
+        recover::sweep(&self.store)?;
+        let lock = self.store.lock()?;
         let volumes = Volumes::new(&self.store);
         match volumes.find(name) {
             Err(error) if force && error.kind == Kind::NotFound => return Ok(()),
             found => found?,
         };
-        let (lock, users) = self.lasting_users(|used| used == name)?;
-        if let Some(ids) = users.get(name) {
+        if let Some(ids) = users(&self.store)?.get(name) {
             let ids: Vec<&str> = ids.iter().map(Id::as_str).collect();
             let used = Error::conflict(format!("volume is in use - [{}]", ids.join(", ")));
             return Err(used
@@ -164,33 +162,12 @@ impl Engine {
         self.store.empty_trash()
     }
 
-    /// Takes the store's lock when no container that is only there until it is cleaned up after uses a volume that is meant, so that
-    /// one which `run --rm` has shown the end of is in nobody's way. Returns who uses volumes then.
-    fn lasting_users(&self, is_meant: impl Fn(&str) -> bool) -> Result<(Lock, BTreeMap<String, Vec<Id>>)> {
-        let deadline = Instant::now() + CLEANED_UP;
-        loop {
-            recover::sweep(&self.store)?;
-            let lock = self.store.lock()?;
-            let users = users(&self.store)?;
-            let meant = users.iter().filter(|(name, _)| is_meant(name));
-            let mut is_waited_for = false;
-            for id in meant.flat_map(|(_, ids)| ids) {
-                if let Some(container) = Container::load(&self.store, id)? {
-                    is_waited_for |= container.is_vanishing(&container.state()?);
-                }
-            }
-            if !is_waited_for || Instant::now() > deadline {
-                return Ok((lock, users));
-            }
-            drop(lock);
-            thread::sleep(Duration::from_micros(200));
-        }
-    }
-
     /// Removes all volumes that no container uses and that are `meant`.
     pub fn prune_volumes(&self, is_meant: impl Fn(&Volume) -> bool) -> Result<Pruned> {
-        let (lock, users) = self.lasting_users(|_| true)?;
-        let volumes = Volumes::new(&self.store);
+        recover::let_vanish(&self.store)?;
+        recover::sweep(&self.store)?;
+        let lock = self.store.lock()?;
+        let (volumes, users) = (Volumes::new(&self.store), users(&self.store)?);
         let mut pruned = Pruned::default();
         for volume in volumes.list()? {
             if is_meant(&volume) && !users.contains_key(&volume.name) {

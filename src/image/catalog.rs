@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BUSYBOX, Image, Name};
+use super::{BUSYBOX, Name, Record};
 use crate::error::{Doing, Error, Result};
-use crate::store::{Store, read_if_present, write_durably};
+use crate::store::{Digest, Store, read_if_present, write_durably};
 
 /// What tells one version of a tarball from the next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub enum Tarball {
 /// What is known of an image.
 pub enum Found {
     /// Its layers were unpacked.
-    Unpacked(Image),
+    Unpacked(Record),
     /// It was not used yet, or the tarball has changed since.
     Packed(Tarball),
 }
@@ -52,6 +52,8 @@ pub struct Listed {
     pub created: u64,
     /// In bytes: of the tarball, or of all layers.
     pub size: u64,
+    /// What is known since it was unpacked.
+    pub record: Option<Record>,
 }
 
 /// The suffixes of tarballs in the registry folder. What is in them is told by their content.
@@ -67,12 +69,12 @@ impl Catalog<'_> {
         Catalog { store }
     }
 
-    /// Finds an image by its name.
-    pub fn find(&self, name: &Name) -> Result<Found> {
+    /// Finds an image by its name, if there is one.
+    pub fn find(&self, name: &Name) -> Result<Option<Found>> {
         let record = self.recorded(name)?;
         let tarballs = self.tarballs(name);
         let path = match &tarballs[..] {
-            [] => return self.without_tarball(name, record),
+            [] => return Ok(without_tarball(name, record)),
             [path] => path.clone(),
             [path, other, ..] => {
                 let both = format!("both `{}` and `{}` exist", path.display(), other.display());
@@ -85,46 +87,30 @@ impl Catalog<'_> {
         let file = File::open(&path).doing(doing)?;
         let stamp = Stamp::of(&file.metadata().doing(doing)?);
         match record {
-            Some(image) if image.source.as_ref() == Some(&stamp) => Ok(Found::Unpacked(image)),
+            Some(image) if image.source.as_ref() == Some(&stamp) => Ok(Some(Found::Unpacked(image))),
             Some(image) if image.source.is_none() && name.as_str() != BUSYBOX.name => {
                 let both = format!("there are a commit and the tarball `{}` of this name", path.display());
                 Err(Error::conflict(both)
                     .doing(format!("image `{name}`"))
                     .hint("rename the tarball"))
             }
-            _ => Ok(Found::Packed(Tarball::File { path, file, stamp })),
+            _ => Ok(Some(Found::Packed(Tarball::File { path, file, stamp }))),
         }
     }
 
-    fn without_tarball(&self, name: &Name, record: Option<Image>) -> Result<Found> {
-        match record {
-            Some(image) if image.source.is_none() && (name.as_str() != BUSYBOX.name || is_builtin(&image)) => {
-                Ok(Found::Unpacked(image))
-            }
-            _ if name.as_str() == BUSYBOX.name => Ok(Found::Packed(Tarball::Builtin)),
-            _ => {
-                let hint = format!(
-                    "put its root file system at `{}`",
-                    self.registry().join(format!("{name}.tar.gz")).display()
-                );
-                Err(Error::not_found(format!("no such image: `{name}`")).hint(hint))
-            }
-        }
-    }
-
-    /// Whether anything has this name.
-    pub fn exists(&self, name: &Name) -> bool {
-        name.as_str() == BUSYBOX.name || self.record(name).exists() || !self.tarballs(name).is_empty()
+    /// Whether a tarball has this name.
+    pub fn has_tarball(&self, name: &Name) -> bool {
+        !self.tarballs(name).is_empty()
     }
 
     /// Records an image whose layers are in place.
-    pub fn record_image(&self, name: &Name, image: &Image) -> Result<()> {
+    pub fn record_image(&self, name: &Name, image: &Record) -> Result<()> {
         self.store.directory("image/record")?;
         write_durably(&self.record(name), image)
     }
 
     /// What is recorded of an image, however its tarball may have changed since.
-    pub fn recorded(&self, name: &Name) -> Result<Option<Image>> {
+    pub fn recorded(&self, name: &Name) -> Result<Option<Record>> {
         read_if_present(&self.record(name))
     }
 
@@ -136,41 +122,75 @@ impl Catalog<'_> {
         }
     }
 
-    /// All images, by name.
+    /// All images, by name. Of those that were not unpacked yet, or whose tarball has changed, there is no record.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let mut images = BTreeMap::new();
-        let builtin = Listed {
-            name: BUSYBOX.name.into(),
-            created: 0,
-            size: BUSYBOX.tarball.len() as u64,
-        };
-        images.insert(BUSYBOX.name.to_string(), builtin);
+        let builtin = |record: &Record| is_builtin(record) && record.source.is_none();
+        images.insert(
+            BUSYBOX.name.to_string(),
+            Listed {
+                name: BUSYBOX.name.into(),
+                created: 0,
+                size: BUSYBOX.tarball.len() as u64,
+                record: Some(
+                    self.recorded(&Name::parse(BUSYBOX.name)?)?
+                        .filter(builtin)
+                        .unwrap_or_else(Record::builtin),
+                ),
+            },
+        );
         for (name, path) in names(&self.store.root().join("image/record"))? {
-            if let Some(image) = read_if_present::<Image>(&path)?
-                && image.source.is_none()
+            if let Some(record) = read_if_present::<Record>(&path)?
+                && record.source.is_none()
+                && name != BUSYBOX.name
             {
-                images.insert(
-                    name.clone(),
-                    Listed {
-                        name,
-                        created: image.created,
-                        size: image.size,
-                    },
-                );
+                let (created, size) = (record.created, record.size);
+                let record = Some(record);
+                let listed = Listed {
+                    name: name.clone(),
+                    created,
+                    size,
+                    record,
+                };
+                images.insert(name, listed);
             }
         }
         for (file, path) in names(&self.registry())? {
             let name = SUFFIXES.iter().find_map(|suffix| file.strip_suffix(suffix));
-            if let (Some(name), Ok(metadata)) = (name, fs::metadata(&path)) {
+            if let (Some(name), Ok(metadata)) = (name.and_then(|name| Name::parse(name).ok()), fs::metadata(&path)) {
+                let current = |record: &Record| record.source == Some(Stamp::of(&metadata));
                 let listed = Listed {
                     name: name.to_string(),
                     created: metadata.mtime().max(0) as u64,
                     size: metadata.size(),
+                    record: self.recorded(&name)?.filter(current),
                 };
                 images.insert(name.to_string(), listed);
             }
         }
         Ok(images.into_values().collect())
+    }
+
+    /// All layers that a record names.
+    pub fn layers(&self) -> Result<Vec<Digest>> {
+        let mut layers = vec![Record::builtin().layers[0].clone()];
+        for (_, path) in names(&self.store.root().join("image/record"))? {
+            layers.extend(
+                read_if_present::<Record>(&path)?
+                    .map(|record| record.layers)
+                    .unwrap_or_default(),
+            );
+        }
+        Ok(layers)
+    }
+
+    /// Where the tarball of this name is, or should be put.
+    pub fn tarball(&self, name: &Name) -> PathBuf {
+        let tarballs = self.tarballs(name);
+        tarballs
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| self.registry().join(format!("{name}.tar.gz")))
     }
 
     fn registry(&self) -> PathBuf {
@@ -188,8 +208,18 @@ impl Catalog<'_> {
     }
 }
 
+/// What there is if no tarball has the name.
+fn without_tarball(name: &Name, record: Option<Record>) -> Option<Found> {
+    let is_busybox = name.as_str() == BUSYBOX.name;
+    match record {
+        Some(record) if record.source.is_none() && (!is_busybox || is_builtin(&record)) => Some(Found::Unpacked(record)),
+        _ if is_busybox => Some(Found::Packed(Tarball::Builtin)),
+        _ => None,
+    }
+}
+
 /// Whether a record is of the busybox that this tinydock has, not of an older one.
-fn is_builtin(image: &Image) -> bool {
+fn is_builtin(image: &Record) -> bool {
     matches!(&image.layers[..], [layer] if layer.to_string() == BUSYBOX.diff_id)
 }
 

@@ -6,8 +6,17 @@ use std::os::fd::{AsFd, AsRawFd};
 
 /// Waits for an exclusive lock on the whole file.
 pub fn acquire(file: &impl AsFd) -> io::Result<()> {
+    wait(file, libc::F_WRLCK)
+}
+
+/// Waits for a lock that many may have, but nobody who has an exclusive one. The file must be open for reading.
+pub fn share(file: &impl AsFd) -> io::Result<()> {
+    wait(file, libc::F_RDLCK)
+}
+
+fn wait(file: &impl AsFd, kind: i32) -> io::Result<()> {
     loop {
-        match control(file, libc::F_OFD_SETLKW, libc::F_WRLCK) {
+        match control(file, libc::F_OFD_SETLKW, kind) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result.map(|_| ()),
         }

@@ -1,9 +1,11 @@
-//! What a container changed, as a layer of its own: its upper directory, copied and hashed in one pass. Nothing below it
-//! is read.
+//! A directory as a layer's tarball: what a container changed, or a layer whose tarball is gone.
 //!
-//! In the upper directory a deleted name is a character device 0:0 and a replaced directory has the attribute
-//! `trusted.overlay.opaque`. The copy keeps them, since it will be a lower layer of another overlay; the tarball that it
-//! is named after spells them `.wh.NAME` and `.wh..wh..opq` (OCI image specification, "Layer: Whiteouts").
+//! In the upper directory of an overlay a deleted name is a character device 0:0 and a replaced directory has the attribute
+//! `trusted.overlay.opaque`. The tarball spells them `.wh.NAME` and `.wh..wh..opq` (OCI image specification, "Layer:
+//! Whiteouts"). Nothing below the directory is read.
+//!
+//! The same content gives the same tarball on any machine: entries are in the order of their names, users are numbers, and
+//! times are whole seconds, none later than one that the caller names.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,10 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, lgetxattr,
-    linkat, llistxattr, lsetxattr, mkdirat, mknodat, openat, readlinkat, statat, symlinkat, utimensat,
-};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, lgetxattr, llistxattr, openat, readlinkat, statat};
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
@@ -23,19 +22,22 @@ use super::view::{OPAQUE, is_opaque, is_whiteout};
 use crate::error::{Doing, Error, Result};
 use crate::store::Digest;
 
-/// Copies what the directory `upper` has into the empty directory `into`.
-pub fn copy_changes(upper: &Path, into: &Path) -> Result<Content> {
-    let open = |path: &Path| openat(CWD, path, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", path.display()));
-    let (from, to) = (open(upper)?, open(into)?);
-    let mut copy = Copy {
-        tar: Builder::new(Hasher::default()),
-        linked: HashMap::new(),
-        root: open(into)?,
+/// Writes what a directory has as a tarball. `latest` is the latest time of a file, in seconds since 1970.
+pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Content> {
+    let from = openat(CWD, directory, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", directory.display()))?;
+    let hasher = Hasher {
+        into,
+        hasher: Sha256::new(),
+        size: 0,
     };
-    copy.directory(&from, &to, b"")?;
-    let stat = rustix::fs::fstat(&from)?;
-    set_attributes(&to, b".", &attributes(&from, b".")?, &stat)?;
-    let hasher = copy.tar.into_inner().map_err(Error::from)?;
+    let mut pack = Pack {
+        tar: Builder::new(hasher),
+        linked: HashMap::new(),
+        latest,
+    };
+    pack.itself(&from)?;
+    pack.directory(&from, b"")?;
+    let hasher = pack.tar.into_inner().map_err(Error::from)?;
     Ok(Content {
         size: hasher.size,
         diff_id: Digest::of(hasher.hasher),
@@ -50,18 +52,25 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 /// Names and values of extended attributes.
 type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
-struct Copy {
-    tar: Builder<Hasher>,
+struct Pack<W: Write> {
+    tar: Builder<Hasher<W>>,
     /// Where the first name of each file with several names went.
     linked: HashMap<(u64, u64), Vec<u8>>,
-    root: OwnedFd,
+    latest: u64,
 }
 
-impl Copy {
-    /// Copies all entries of a directory, in the order of their names: the same content gives the same digest.
-    fn directory(&mut self, from: &OwnedFd, to: &OwnedFd, path: &[u8]) -> Result<()> {
+impl<W: Write> Pack<W> {
+    /// Packs what the directory itself is.
+    fn itself(&mut self, from: &OwnedFd) -> Result<()> {
+        let header = self.header(&rustix::fs::fstat(from)?, FileType::Directory);
+        self.extended(&attributes(from, b".")?)?;
+        self.append(b"./", header, io::empty())
+    }
+
+    /// Packs all entries of a directory, in the order of their names.
+    fn directory(&mut self, from: &OwnedFd, path: &[u8]) -> Result<()> {
         if is_opaque(from) {
-            self.append(&[path, b".wh..wh..opq"].concat(), Header::new_gnu(), io::empty())?;
+            self.mark(&[path, b".wh..wh..opq"].concat())?;
         }
         let mut names: Vec<Vec<u8>> = Vec::new();
         for entry in Dir::read_from(from)? {
@@ -73,25 +82,62 @@ impl Copy {
         names.sort();
         for name in names {
             let full = [path, &name].concat();
-            self.entry(from, to, &name, &full)
-                .doing(|| format!("copy `/{}`", String::from_utf8_lossy(&full)))?;
+            self.entry(from, &name, &full)
+                .doing(|| format!("pack `/{}`", String::from_utf8_lossy(&full)))?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, from: &OwnedFd, to: &OwnedFd, name: &[u8], path: &[u8]) -> Result<()> {
+    fn entry(&mut self, from: &OwnedFd, name: &[u8], path: &[u8]) -> Result<()> {
         let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if is_whiteout(&stat) {
             let (parent, name) = path.split_at(path.len() - name.len());
-            self.append(&[parent, b".wh.", name].concat(), Header::new_gnu(), io::empty())?;
-            return Ok(mknodat(to, name, FileType::CharacterDevice, Mode::empty(), 0)?);
+            return self.mark(&[parent, b".wh.", name].concat());
         }
-        if kind != FileType::Directory && stat.st_nlink > 1 && self.link(to, name, path, &stat)? {
+        if kind == FileType::Socket {
+            // It means nothing without the process that listens on it.
             return Ok(());
         }
-        let attributes = attributes(from, name)?;
-        let mut header = header(&stat, kind);
+        if kind != FileType::Directory && stat.st_nlink > 1 && self.link(path, &stat)? {
+            return Ok(());
+        }
+        self.extended(&attributes(from, name)?)?;
+        let mut header = self.header(&stat, kind);
+        match kind {
+            FileType::Directory => {
+                self.append(&[path, b"/"].concat(), header, io::empty())?;
+                let from = openat(from, name, DIRECTORY, Mode::empty())?;
+                self.directory(&from, &[path, b"/"].concat())
+            }
+            FileType::RegularFile => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+                let source = File::from(openat(from, name, flags, Mode::empty())?);
+                header.set_size(stat.st_size as u64);
+                self.append(path, header, Steadfast(source.take(stat.st_size as u64)))
+            }
+            FileType::Symlink => {
+                let target = readlinkat(from, name, Vec::new())?;
+                self.append_link(path, header, target.to_bytes())
+            }
+            _ => self.append(path, header, io::empty()),
+        }
+    }
+
+    /// Packs a further name of a file as a link to its first one. Returns false if this is its first name.
+    fn link(&mut self, path: &[u8], stat: &Stat) -> Result<bool> {
+        let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)).cloned() else {
+            self.linked.insert((stat.st_dev, stat.st_ino), path.to_vec());
+            return Ok(false);
+        };
+        let mut header = self.header(stat, FileType::RegularFile);
+        header.set_entry_type(EntryType::Link);
+        self.append_link(path, header, &first)?;
+        Ok(true)
+    }
+
+    /// Packs the extended attributes of the entry that comes next.
+    fn extended(&mut self, attributes: &Attributes) -> Result<()> {
         let extended = attributes.iter().filter(|(name, _)| name != OPAQUE.as_bytes());
         let extended: Vec<(String, &[u8])> = extended
             .map(|(name, value)| (format!("SCHILY.xattr.{}", String::from_utf8_lossy(name)), value.as_slice()))
@@ -100,58 +146,18 @@ impl Copy {
             self.tar
                 .append_pax_extensions(extended.iter().map(|(name, value)| (name.as_str(), *value)))?;
         }
-        match kind {
-            FileType::Directory => {
-                self.append(&[path, b"/"].concat(), header, io::empty())?;
-                mkdirat(to, name, Mode::from_raw_mode(0o700))?;
-                let (from, to) = (
-                    openat(from, name, DIRECTORY, Mode::empty())?,
-                    openat(to, name, DIRECTORY, Mode::empty())?,
-                );
-                self.directory(&from, &to, &[path, b"/"].concat())?;
-            }
-            FileType::RegularFile => {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                let source = File::from(openat(from, name, flags, Mode::empty())?);
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let target = File::from(openat(to, name, flags, Mode::from_raw_mode(0o600))?);
-                header.set_size(stat.st_size as u64);
-                self.append(
-                    path,
-                    header,
-                    Tee {
-                        source: source.take(stat.st_size as u64),
-                        target,
-                    },
-                )?;
-            }
-            FileType::Symlink => {
-                let target = readlinkat(from, name, Vec::new())?;
-                header.set_link_name_literal(target.to_bytes()).ok();
-                self.append_link(path, header, target.to_bytes())?;
-                symlinkat(&target, to, name)?;
-            }
-            // A socket means nothing without the process that listens on it.
-            FileType::Socket => return Ok(()),
-            _ => {
-                self.append(path, header, io::empty())?;
-                mknodat(to, name, kind, Mode::empty(), stat.st_rdev)?;
-            }
-        }
-        set_attributes(to, name, &attributes, &stat)
+        Ok(())
     }
 
-    /// Links `name` to what another name of the same file became. Returns false if this is its first name.
-    fn link(&mut self, to: &OwnedFd, name: &[u8], path: &[u8], stat: &Stat) -> Result<bool> {
-        let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)).cloned() else {
-            self.linked.insert((stat.st_dev, stat.st_ino), path.to_vec());
-            return Ok(false);
-        };
-        linkat(&self.root, first.as_slice(), to, name, AtFlags::empty())?;
-        let mut header = header(stat, FileType::RegularFile);
-        header.set_entry_type(EntryType::Link);
-        self.append_link(path, header, &first)?;
-        Ok(true)
+    /// Packs an empty file whose name alone says something.
+    fn mark(&mut self, path: &[u8]) -> Result<()> {
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        self.append(path, header, io::empty())
     }
 
     fn append(&mut self, path: &[u8], mut header: Header, data: impl Read) -> Result<()> {
@@ -161,13 +167,19 @@ impl Copy {
     fn append_link(&mut self, path: &[u8], mut header: Header, target: &[u8]) -> Result<()> {
         Ok(self.tar.append_link(&mut header, as_path(path), as_path(target))?)
     }
+
+    /// A header that says of a file what every machine would say of it.
+    fn header(&self, stat: &Stat, kind: FileType) -> Header {
+        let mut header = header(stat, kind);
+        header.set_mtime((stat.st_mtime.max(0) as u64).min(self.latest));
+        header
+    }
 }
 
 fn as_path(bytes: &[u8]) -> &Path {
     Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes))
 }
 
-/// A tar header that says of a file what every machine would say of it.
 fn header(stat: &Stat, kind: FileType) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(match kind {
@@ -181,7 +193,6 @@ fn header(stat: &Stat, kind: FileType) -> Header {
     header.set_mode(stat.st_mode & 0o7777);
     header.set_uid(stat.st_uid.into());
     header.set_gid(stat.st_gid.into());
-    header.set_mtime(stat.st_mtime.max(0) as u64);
     header.set_size(0);
     if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
         // Only old formats have no room for device numbers.
@@ -219,72 +230,37 @@ pub fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
     Ok(attributes)
 }
 
-/// Gives a copy the owner, mode, extended attributes and times of the original, in the order in which none undoes another.
-fn set_attributes(directory: &OwnedFd, name: &[u8], attributes: &Attributes, stat: &Stat) -> Result<()> {
-    chownat(
-        directory,
-        name,
-        Some(Uid::from_raw(stat.st_uid)),
-        Some(Gid::from_raw(stat.st_gid)),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-        chmodat(directory, name, Mode::from_raw_mode(stat.st_mode & 0o7777), AtFlags::empty())?;
-    }
-    for (key, value) in attributes {
-        lsetxattr(
-            magic_path(directory, name).as_slice(),
-            key.as_slice(),
-            value,
-            XattrFlags::empty(),
-        )?;
-    }
-    let time = |seconds, nanoseconds: u64| Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds as i64,
-    };
-    let times = Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    };
-    Ok(utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
-}
-
-/// Hashes what is written to it.
-#[derive(Default)]
-struct Hasher {
+/// Hashes what is written through it.
+struct Hasher<W> {
+    into: W,
     hasher: Sha256,
     size: u64,
 }
 
-impl Write for Hasher {
+impl<W: Write> Write for Hasher<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-        Ok(bytes.len())
+        let length = self.into.write(bytes)?;
+        self.hasher.update(&bytes[..length]);
+        self.size += length as u64;
+        Ok(length)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.into.flush()
     }
 }
 
-/// Writes to the copy what is read from the original. A file that shrinks meanwhile ends in zeros, since its length was
-/// already said.
-struct Tee {
-    source: io::Take<File>,
-    target: File,
-}
+/// A file that shrinks while it is read ends in zeros, since its length was already said.
+struct Steadfast(io::Take<File>);
 
-impl Read for Tee {
+impl Read for Steadfast {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut length = self.source.read(buffer)?;
-        if length == 0 && self.source.limit() > 0 {
-            length = buffer.len().min(self.source.limit() as usize);
+        let mut length = self.0.read(buffer)?;
+        if length == 0 && self.0.limit() > 0 {
+            length = buffer.len().min(self.0.limit() as usize);
             buffer[..length].fill(0);
-            self.source.set_limit(self.source.limit() - length as u64);
+            self.0.set_limit(self.0.limit() - length as u64);
         }
-        self.target.write_all(&buffer[..length])?;
         Ok(length)
     }
 }

@@ -14,10 +14,10 @@ pub struct Draft<'a> {
     _lock: Lock,
 }
 
-impl Draft<'_> {
+impl<'a> Draft<'a> {
     /// Waits until nobody else makes a layer from `key`, and takes its place. The caller looks now whether the layer is
     /// there already.
-    pub fn begin<'a>(store: &'a Store, key: &str) -> Result<Draft<'a>> {
+    pub fn begin(store: &'a Store, key: &str) -> Result<Draft<'a>> {
         let lock = Lock::acquire(&lock_path(store, key)?)?;
         let directory = store.directory("layer/draft")?.join(key);
         Ok(Draft {
@@ -27,9 +27,8 @@ impl Draft<'_> {
         })
     }
 
-    /// Makes the layer's directory, empty, and has `fill` write it. Then puts the layer where layers are: first its content
-    /// is on disk, then its name.
-    pub fn fill(self, fill: impl FnOnce(&Path) -> Result<Content>) -> Result<Content> {
+    /// Makes the layer's directory, empty, and has `fill` write it.
+    pub fn fill(self, fill: impl FnOnce(&Path) -> Result<Content>) -> Result<Filled<'a>> {
         self.store.discard(&self.directory)?;
         fs::create_dir(&self.directory).doing(|| format!("make `{}`", self.directory.display()))?;
         // A layer whose tarball says nothing about its root gets what root directories have.
@@ -38,19 +37,52 @@ impl Draft<'_> {
             // The error is what the caller wants to know; what is left is swept up by the next command.
             let _ = self.store.discard(&self.directory).and_then(|_| self.store.empty_trash());
         })?;
-        let target = path(self.store, &content.diff_id);
-        let layers = self.store.directory("layer/sha256")?;
-        if target.is_dir() {
-            self.store.discard(&self.directory)?;
-        } else {
-            sync(&self.directory)?;
-            fs::rename(&self.directory, &target).doing(|| format!("seal layer `{}`", content.diff_id))?;
-            File::open(&layers)
-                .and_then(|layers| layers.sync_all())
-                .doing(|| format!("sync `{}`", layers.display()))?;
-        }
-        Ok(content)
+        Ok(Filled { draft: self, content })
     }
+}
+
+/// A draft that is complete, but not yet on disk.
+pub struct Filled<'a> {
+    draft: Draft<'a>,
+    pub content: Content,
+}
+
+impl Filled<'_> {
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.draft.directory
+    }
+
+    /// Throws it away.
+    pub fn discard(self) -> Result<()> {
+        self.draft.store.discard(&self.draft.directory).map(|_| ())
+    }
+
+    /// Takes the place of a layer that is damaged. Containers that run keep what they have mounted.
+    pub fn replace(self) -> Result<()> {
+        let store = self.draft.store;
+        sync(&self.draft.directory)?;
+        store.discard(&path(store, &self.content.diff_id))?;
+        seal(store, vec![self])
+    }
+}
+
+/// Puts layers where layers are: first all their content is on disk, then each gets its name. Only then do they exist.
+pub fn seal(store: &Store, filled: Vec<Filled>) -> Result<()> {
+    let layers = store.directory("layer/sha256")?;
+    let Some(first) = filled.first() else { return Ok(()) };
+    sync(&first.draft.directory)?;
+    for Filled { draft, content } in filled {
+        let target = path(store, &content.diff_id);
+        if target.is_dir() {
+            store.discard(&draft.directory)?;
+        } else {
+            fs::rename(&draft.directory, &target).doing(|| format!("seal layer `{}`", content.diff_id))?;
+        }
+    }
+    File::open(&layers)
+        .and_then(|layers| layers.sync_all())
+        .doing(|| format!("sync `{}`", layers.display()))
 }
 
 /// Writes a whole file system to disk: one wait for all files, instead of one for each.

@@ -27,8 +27,8 @@ use std::path::PathBuf;
 
 use crate::store::{Digest, Store};
 
-pub use diff::copy_changes;
-pub use draft::{Draft, sweep_drafts};
+pub use diff::pack;
+pub use draft::{Draft, Filled, seal, sweep_drafts};
 pub use fill::copy_tree;
 pub use mount::{
     Access, Bind, HostPath, ImageUse, Mount, Origin, Propagation, Source, Tmpfs, VolumeUse, bind, locate, open_bind, parse_size,
@@ -36,7 +36,7 @@ pub use mount::{
 };
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
-pub use unpack::unpack;
+pub use unpack::{Limits, inflated, too_long, unpack};
 pub use view::View;
 pub use volumes::{Volume, Volumes, check_driver, check_name as check_volume_name};
 

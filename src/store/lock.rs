@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Doing, Result};
 use crate::kernel::filelock;
 
-/// An exclusive lock on a file, held until it is dropped and by every process that inherited the descriptor.
+/// A lock on a file, exclusive unless it is said to be shared, held until it is dropped and by every process that inherited the descriptor.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -20,6 +20,17 @@ impl Lock {
         loop {
             let file = open(path)?;
             filelock::acquire(&file).doing(|| format!("lock `{}`", path.display()))?;
+            if is_in_place(&file)? {
+                return Ok(Lock { file });
+            }
+        }
+    }
+
+    /// Waits for a lock that others may share, but nobody who holds it exclusively.
+    pub fn share(path: &Path) -> Result<Lock> {
+        loop {
+            let file = open(path)?;
+            filelock::share(&file).doing(|| format!("lock `{}`", path.display()))?;
             if is_in_place(&file)? {
                 return Ok(Lock { file });
             }
@@ -65,6 +76,7 @@ fn is_in_place(file: &File) -> Result<bool> {
 
 fn open(path: &Path) -> Result<File> {
     let opened = OpenOptions::new()
+        .read(true)
         .write(true)
         .create(true)
         .truncate(false)

@@ -1,9 +1,9 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod again;
+mod attach;
 mod attacks;
 mod bundle;
-mod caller;
 mod cgroups;
 mod documents;
 mod events;
@@ -15,12 +15,15 @@ mod kills;
 mod layering;
 mod lifecycle;
 mod limits;
+mod logs;
 mod networking;
+mod oci_images;
 mod program;
 mod redis;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
+mod same_tree;
 mod security;
 mod sharing;
 mod terminal;

@@ -1,6 +1,7 @@
 //! The flags that say what a container is to be: those of `run`, `create`, and of whatever else takes them.
 
 mod life;
+mod logging;
 mod network;
 mod process;
 mod resources;
@@ -16,9 +17,10 @@ use crate::isolation::{Device, Sysctl, Ulimit};
 pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 6] = [
+const GROUPS: [&[Flag]; 7] = [
     process::FLAGS,
     life::FLAGS,
+    logging::FLAGS,
     resources::FLAGS,
     storage::FLAGS,
     network::FLAGS,
@@ -41,6 +43,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         groups: texts(parsed, "group-add"),
         terminal: parsed.is_set("tty"),
         interactive: parsed.is_set("interactive"),
+        keeps_input: parsed.is_set("detach"),
         auto_remove: parsed.is_set("rm"),
         init: parsed.is_set("init"),
         restart: life::restart(parsed)?,
@@ -48,6 +51,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         stop_timeout: life::seconds(parsed, "stop-timeout")?,
         health: life::health(parsed)?,
         check: None,
+        log: logging::log(parsed)?,
         labels: process::labels(parsed, "label", Some("label-file"))?,
         annotations: process::labels(parsed, "annotation", None)?,
         domain: parsed.text("domainname")?.unwrap_or_default().to_string(),

@@ -9,8 +9,11 @@
 //! ```
 
 mod entry;
+mod limits;
+mod sparse;
 mod stream;
 mod tree;
+mod whiteout;
 
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -21,16 +24,18 @@ use tar::Archive;
 use super::Content;
 use crate::error::{Doing, Error, Result};
 
+pub use limits::{Limits, too_long};
+pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
 pub use tree::{Attributes, Tree};
 
-/// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`.
-pub fn unpack(source: impl Read + Send, into: &Path) -> Result<Content> {
+/// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
+pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
     thread::scope(|scope| {
         let (sender, receiver) = Chunks::channel();
-        let producer = scope.spawn(move || inflate(source, &sender));
+        let producer = scope.spawn(move || inflate(source, limits.bytes, &sender));
         let mut reader = Tail::new(receiver);
-        let unpacked = write_tree(&mut reader, into);
+        let unpacked = write_tree(&mut reader, into, limits);
         let rest = unpacked.and_then(|()| finish(reader));
         let produced = producer.join().map_err(|_| Error::system("the inflating thread panicked"))?;
         // Where inflating failed, the parser only saw a tarball that ends too early.
@@ -39,10 +44,11 @@ pub fn unpack(source: impl Read + Send, into: &Path) -> Result<Content> {
     })
 }
 
-fn write_tree(reader: &mut impl Read, into: &Path) -> Result<()> {
+fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
     let mut archive = Archive::new(reader);
     let mut tree = Tree::new(into)?;
-    for entry in archive.entries().map_err(malformed)? {
+    for (n, entry) in archive.entries().map_err(malformed)?.enumerate() {
+        limits.check_entries(n as u64 + 1)?;
         let mut entry = entry.map_err(malformed)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         entry::write(&mut entry, &mut tree).doing(|| format!("entry `{}`", name.escape_debug()))?;

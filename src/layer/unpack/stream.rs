@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
+use super::limits::too_long;
 use crate::error::{Error, Result};
 use crate::store::Digest;
 
@@ -17,19 +18,21 @@ const AHEAD: usize = 8;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// Inflates `source` and sends it in chunks. Returns the digest and the length of what it sent.
-pub fn inflate(source: impl Read, chunks: &SyncSender<Vec<u8>>) -> Result<(Digest, u64)> {
+/// The tarball that `source` has, whatever it is compressed with.
+pub fn inflated<'a>(source: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
     let mut source = BufReader::with_capacity(CHUNK, source);
     let start = source.fill_buf().map_err(unreadable)?;
-    match start {
-        [] => Err(Error::invalid("the tarball is empty")),
-        start if start.starts_with(GZIP) => send(MultiGzDecoder::new(source), chunks),
-        start if start.starts_with(ZSTD) => send(zstd::Decoder::with_buffer(source).map_err(unreadable)?, chunks),
-        _ => send(source, chunks),
-    }
+    Ok(match start {
+        [] => return Err(Error::invalid("the tarball is empty")),
+        start if start.starts_with(GZIP) => Box::new(MultiGzDecoder::new(source)),
+        start if start.starts_with(ZSTD) => Box::new(zstd::Decoder::with_buffer(source).map_err(unreadable)?),
+        _ => Box::new(source),
+    })
 }
 
-fn send(mut reader: impl Read, chunks: &SyncSender<Vec<u8>>) -> Result<(Digest, u64)> {
+/// Inflates `source` and sends it in chunks, `limit` bytes at most. Returns the digest and the length of what it sent.
+pub fn inflate(source: impl Read + Send, limit: u64, chunks: &SyncSender<Vec<u8>>) -> Result<(Digest, u64)> {
+    let mut reader = inflated(source)?;
     let mut hasher = Sha256::new();
     let mut size = 0;
     loop {
@@ -44,6 +47,9 @@ fn send(mut reader: impl Read, chunks: &SyncSender<Vec<u8>>) -> Result<(Digest, 
         }
         hasher.update(&chunk);
         size += chunk.len() as u64;
+        if size > limit {
+            return Err(too_long(limit));
+        }
         // The parser hangs up when it met an error, which is the one to report.
         if chunks.send(chunk).is_err() {
             return Ok((Digest::of(hasher), size));

@@ -2,6 +2,7 @@
 //! (openat2(2), `RESOLVE_IN_ROOT`), and every last component is made or replaced relative to its open parent, so a link in
 //! the tarball leads nowhere else.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
+use crate::layer::view::{OPAQUE, is_whiteout};
 
 /// What a file has beside its content.
 pub struct Attributes {
@@ -33,6 +35,8 @@ pub struct Tree {
     times: Vec<(Vec<Vec<u8>>, Timespec)>,
 }
 
+const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Tree {
@@ -41,7 +45,7 @@ impl Tree {
         Ok(Tree {
             root,
             parent: None,
-            times: Vec::new(),
+            times: vec![(Vec::new(), EPOCH)],
         })
     }
 
@@ -54,9 +58,11 @@ impl Tree {
 
     pub fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
         let parent = self.parent(path)?;
+        let mut hides = false;
         match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
             Err(Errno::EXIST) if is_directory(parent, name)? => {}
             Err(Errno::EXIST) => {
+                hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
                 remove(parent, name)?;
                 mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
             }
@@ -64,6 +70,9 @@ impl Tree {
         }
         let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         set_attributes(&directory, attributes)?;
+        if hides {
+            make_opaque(&directory)?;
+        }
         let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
         self.times.push((full, attributes.modified));
         Ok(())
@@ -105,6 +114,24 @@ impl Tree {
         Ok(rustix::fs::chmodat(parent, name, mode, AtFlags::empty())?)
     }
 
+    /// Hides what the layers below have under a name, if this layer brings nothing of that name itself.
+    pub fn whiteout(&mut self, path: &[Vec<u8>], name: &[u8]) -> Result<()> {
+        let parent = self.parent(path)?;
+        match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+            Err(Errno::EXIST) if is_directory(parent, name)? => {
+                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
+            }
+            Err(Errno::EXIST) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// Hides all that the layers below have in a directory.
+    pub fn opaque(&mut self, path: &[Vec<u8>]) -> Result<()> {
+        let directory = self.parent(path)?;
+        make_opaque(directory)
+    }
+
     /// Links `name` to what the entry `target` made.
     pub fn hard_link(&mut self, path: &[Vec<u8>], name: &[u8], target: &[Vec<u8>]) -> Result<()> {
         let Some((target_name, target_path)) = target.split_last() else {
@@ -123,9 +150,10 @@ impl Tree {
         .doing(doing)
     }
 
-    /// Sets the times of directories, the deepest last made first.
+    /// Sets the times of directories, the deepest last made first. Of two entries with one name, the later one counts.
     pub fn finish(self) -> Result<()> {
-        for (path, modified) in self.times.iter().rev() {
+        let mut done = HashSet::new();
+        for (path, modified) in self.times.iter().rev().filter(|(path, _)| done.insert(path)) {
             match open_path(&self.root, path) {
                 Ok(directory) => futimens(&directory, &times(*modified))?,
                 // A later entry replaced it.
@@ -140,7 +168,7 @@ impl Tree {
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
-                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path)?,
+                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, &mut self.times)?,
                 result => result?,
             };
             self.parent = Some((path.to_vec(), directory));
@@ -170,15 +198,20 @@ fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-/// Makes the directories of a path one by one. What is in the way and no directory is replaced.
-fn make_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
+/// Makes the directories of a path one by one. What is in the way and no directory is replaced. They get the time of the epoch:
+/// the same tarball makes the same tree, whenever it is unpacked.
+fn make_path(root: &OwnedFd, path: &[Vec<u8>], times: &mut Vec<(Vec<Vec<u8>>, Timespec)>) -> rustix::io::Result<OwnedFd> {
     let mut directory = open_path(root, &[])?;
     for depth in 0..path.len() {
         directory = match open_path(root, &path[..=depth]) {
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 let name = path[depth].as_slice();
                 replacing(&directory, name, || mkdirat(&directory, name, Mode::from_raw_mode(0o755)))?;
-                open_path(root, &path[..=depth])?
+                times.push((path[..=depth].to_vec(), EPOCH));
+                let made = open_path(root, &path[..=depth])?;
+                // mkdir applies our umask.
+                fchmod(&made, Mode::from_raw_mode(0o755))?;
+                made
             }
             result => result?,
         };
@@ -212,6 +245,10 @@ fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
         }
     }
     unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+fn make_opaque(directory: &OwnedFd) -> Result<()> {
+    fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty()).doing(|| "hide what is below a directory")
 }
 
 fn is_directory(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {

@@ -1,0 +1,78 @@
+//! What an image asks for, below what the user asks for: each is the usual value where the one above it says nothing.
+
+use std::time::Duration;
+
+use super::{Options, health};
+use crate::error::{Error, Result};
+use crate::image::{Execution, Healthcheck};
+use crate::kernel::signal;
+use crate::store::Text;
+
+/// Fills in what the options leave open from an image's configuration, and checks the whole.
+pub fn merge(options: &mut Options, image: &Execution) -> Result<()> {
+    let words = |words: &Option<Vec<String>>| -> Vec<Text> { words.iter().flatten().map(|word| word.as_str().into()).collect() };
+    if options.entrypoint.is_none() {
+        if options.command.is_empty() {
+            options.command = words(&image.cmd);
+        }
+        options.entrypoint = image.entrypoint.as_ref().map(|_| words(&image.entrypoint));
+    }
+    let named = |line: &[u8]| line.split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+    let asked: Vec<_> = options.environment.iter().map(|line| named(line.as_bytes())).collect();
+    let usual = image.env.iter().filter(|line| !asked.contains(&named(line.as_bytes())));
+    options.environment = usual
+        .map(|line| Text::from(line.as_str()))
+        .chain(options.environment.drain(..))
+        .collect();
+    if options.directory.as_bytes().is_empty() && !image.working_dir.is_empty() {
+        let absolute = if image.working_dir.starts_with('/') { "" } else { "/" };
+        options.directory = format!("{absolute}{}", image.working_dir).into();
+    }
+    if options.user.is_empty() {
+        options.user.clone_from(&image.user);
+    }
+    if options.stop_signal.is_none() && !image.stop_signal.is_empty() {
+        options.stop_signal = Some(signal_of(&image.stop_signal)?);
+    }
+    options.stop_timeout = options.stop_timeout.or(image.stop_timeout);
+    let asked = image.healthcheck.as_ref().map(health_of).transpose()?.unwrap_or_default();
+    options.check = options.health.over(&asked);
+    for (name, value) in &image.labels {
+        options.labels.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    options.check()
+}
+
+/// What a health check of an image says, in the words of flags.
+fn health_of(check: &Healthcheck) -> Result<health::Asked> {
+    let time = |nanoseconds: Option<u64>| nanoseconds.filter(|time| *time > 0).map(Duration::from_nanos);
+    let (none, command) = match &check.test[..] {
+        [] => (false, None),
+        [kind] if kind == "NONE" => (true, None),
+        [kind, words @ ..] if kind == "CMD" => {
+            let words = words.iter().map(|word| Text::from(word.as_str())).collect();
+            (false, Some(health::Command::Words(words)))
+        }
+        [kind, line] if kind == "CMD-SHELL" => (false, Some(health::Command::Shell(line.clone()))),
+        [kind, ..] => {
+            let wrong = format!(
+                "field `Healthcheck.Test`: `{}` is not `NONE`, `CMD` or `CMD-SHELL`",
+                kind.escape_debug()
+            );
+            return Err(Error::invalid(wrong));
+        }
+    };
+    Ok(health::Asked {
+        none,
+        command,
+        interval: time(check.interval),
+        start_interval: time(check.start_interval),
+        timeout: time(check.timeout),
+        start_period: time(check.start_period),
+        retries: check.retries,
+    })
+}
+
+fn signal_of(text: &str) -> Result<i32> {
+    signal::parse(text).ok_or_else(|| Error::invalid(format!("field `StopSignal`: `{}` is no signal", text.escape_debug())))
+}
