@@ -17,6 +17,7 @@ mod blobs;
 mod builtin;
 mod catalog;
 mod config;
+pub mod credentials;
 mod layout;
 mod lease;
 mod image;
@@ -25,6 +26,7 @@ pub mod media;
 mod name;
 mod platform;
 mod reference;
+pub mod registry;
 mod unpack;
 
 use serde::{Deserialize, Serialize};

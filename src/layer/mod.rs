@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use crate::store::{Digest, Store};
 
 pub use diff::pack;
-pub use draft::{Draft, seal, sweep_drafts};
+pub use draft::{Draft, Filled, seal, sweep_drafts};
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
 pub use unpack::{Limits, inflated, unpack};
