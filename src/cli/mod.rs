@@ -10,9 +10,13 @@ mod generate;
 mod help;
 mod images;
 mod kill;
+mod login;
 mod logs;
 mod ls;
 mod network;
+mod progress;
+mod pull;
+mod push;
 mod rename;
 mod rm;
 mod run;
@@ -63,7 +67,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 21] = [
+const COMMANDS: [&Command; 25] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -78,6 +82,10 @@ const COMMANDS: [&Command; 21] = [
     &commit::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &pull::COMMAND,
+    &push::COMMAND,
+    &login::COMMAND,
+    &login::LOGOUT,
     &network::CREATE,
     &network::LS,
     &network::RM,

@@ -45,7 +45,9 @@ impl Engine {
                 }
             }
         }
-        Err(Error::conflict(format!("image `{text}` is removed again and again while it is unpacked")))
+        Err(Error::conflict(format!(
+            "image `{text}` is removed again and again while it is unpacked"
+        )))
     }
 
     /// What a text means, if anything.
@@ -101,7 +103,11 @@ impl Engine {
             }
         }
         if found.is_empty() {
-            for record in Catalog::new(&self.store).list()?.into_iter().filter_map(|listed| listed.record) {
+            for record in Catalog::new(&self.store)
+                .list()?
+                .into_iter()
+                .filter_map(|listed| listed.record)
+            {
                 found.push(Image::of_record(&record)?);
             }
             found.retain(|image| image.id.hex().starts_with(digits));
@@ -141,10 +147,15 @@ impl Engine {
     fn unpack_tarball(&self, name: &Name) -> Result<()> {
         let catalog = Catalog::new(&self.store);
         let draft = Draft::begin(&self.store, name.as_str())?;
-        let Some(Found::Packed(tarball)) = catalog.find(name)? else { return Ok(()) };
+        let Some(Found::Packed(tarball)) = catalog.find(name)? else {
+            return Ok(());
+        };
         let limits = Limits::find()?;
         let (filled, record) = match tarball {
-            Tarball::Builtin => (draft.fill(|into| layer::unpack(BUSYBOX.tarball, into, &limits))?, Record::builtin()),
+            Tarball::Builtin => (
+                draft.fill(|into| layer::unpack(BUSYBOX.tarball, into, &limits))?,
+                Record::builtin(),
+            ),
             Tarball::File { file, stamp, path } => {
                 let filled = draft.fill(|into| layer::unpack(file, into, &limits));
                 let filled = filled.doing(|| format!("tarball `{}`", path.display()))?;

@@ -32,7 +32,9 @@ pub fn at_once<I: Sync, T: Send>(items: &[I], act: impl Fn(&I) -> Result<T> + Sy
     };
     let mut done = thread::scope(|scope| {
         let workers: Vec<_> = (0..items.len().min(MOST)).map(|_| scope.spawn(work)).collect();
-        let joined = workers.into_iter().map(|worker| worker.join().map_err(|_| Error::system("a thread panicked")));
+        let joined = workers
+            .into_iter()
+            .map(|worker| worker.join().map_err(|_| Error::system("a thread panicked")));
         joined.collect::<Result<Vec<_>>>()
     })?;
     if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -50,7 +52,10 @@ mod tests {
     #[test]
     fn results_are_in_order() {
         let items: Vec<u32> = (0..50).collect();
-        assert_eq!(at_once(&items, |n| Ok(n * 2), || ()).unwrap(), (0..100).step_by(2).collect::<Vec<_>>());
+        assert_eq!(
+            at_once(&items, |n| Ok(n * 2), || ()).unwrap(),
+            (0..100).step_by(2).collect::<Vec<_>>()
+        );
         assert_eq!(at_once(&[0; 0], |n: &u8| Ok(*n), || ()).unwrap(), []);
     }
 
@@ -60,7 +65,11 @@ mod tests {
         let items: Vec<u32> = (0..1000).collect();
         let act = |n: &u32| {
             begun.fetch_add(1, Ordering::Relaxed);
-            if *n == 3 { Err(Error::system("three")) } else { Ok(thread::sleep(std::time::Duration::from_millis(2))) }
+            if *n == 3 {
+                Err(Error::system("three"))
+            } else {
+                Ok(thread::sleep(std::time::Duration::from_millis(2)))
+            }
         };
         let error = at_once(&items, act, || _ = stopped.fetch_add(1, Ordering::Relaxed)).unwrap_err();
         assert_eq!(error.to_string(), "three");

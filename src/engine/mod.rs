@@ -31,6 +31,7 @@ mod images;
 mod kill;
 mod layers;
 mod list;
+mod login;
 mod logs;
 mod monitor;
 mod names;

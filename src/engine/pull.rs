@@ -12,10 +12,13 @@
 use std::sync::Mutex;
 
 use super::Engine;
+use super::images::Meant;
 use super::layers::at_once;
 use crate::error::{Doing, Error, Result};
 use crate::image::registry::{Download, Fetched, Registries, Repository};
-use crate::image::{Blobs, Config, Descriptor, Document, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers};
+use crate::image::{
+    Blobs, Config, Descriptor, Document, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers,
+};
 use crate::layer::{self, Draft, Filled, Limits};
 use crate::store::{Digest, Store};
 
@@ -67,6 +70,15 @@ impl Engine {
         };
         pull.image(name, platform).doing(|| format!("pull `{}`", name.familiar()))
     }
+
+    /// Whether there is no image that a text means, or only one for another platform.
+    pub fn lacks(&self, text: &str, platform: Option<&Platform>) -> Result<bool> {
+        Ok(match (self.meant(text)?, platform) {
+            (None, _) => true,
+            (Some(Meant::Image(image)), Some(platform)) => image.config.platform().suits(platform).is_none(),
+            _ => false,
+        })
+    }
 }
 
 struct Pull<'a> {
@@ -92,7 +104,11 @@ impl Pull<'_> {
         let digest = top.descriptor.digest.clone();
         let (fetched, manifest) = self.select(top, platform)?;
         let lease = Lease::begin(self.store)?;
-        lease.keep([&fetched.descriptor.digest, &manifest.config.digest].into_iter().chain(manifest.layers.iter().map(|layer| &layer.digest)))?;
+        lease.keep(
+            [&fetched.descriptor.digest, &manifest.config.digest]
+                .into_iter()
+                .chain(manifest.layers.iter().map(|layer| &layer.digest)),
+        )?;
         let config = self.config(&manifest)?;
         lease.keep(&config.rootfs.diff_ids)?;
         let layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
@@ -114,7 +130,10 @@ impl Pull<'_> {
     /// The manifest or index that is asked for, from the first place that has it. Everything else is asked for there first.
     fn first_manifest(&mut self, wanted: &str) -> Result<Fetched> {
         loop {
-            let (first, others) = self.sources.split_first().ok_or_else(|| Error::not_found("there is nowhere to fetch it from"))?;
+            let (first, others) = self
+                .sources
+                .split_first()
+                .ok_or_else(|| Error::not_found("there is nowhere to fetch it from"))?;
             match first.manifest(wanted) {
                 Err(_) if !others.is_empty() => self.sources = others,
                 result => return result,
@@ -169,7 +188,9 @@ impl Pull<'_> {
                 false => n += 1,
             }
         }
-        layers.iter().for_each(|layer| (self.progress)(&layer.blob.digest, Step::Waiting));
+        layers
+            .iter()
+            .for_each(|layer| (self.progress)(&layer.blob.digest, Step::Waiting));
         let fetched = at_once(&layers, |layer| self.layer(layer), || self.registries.stop())?;
         Ok(fetched.contains(&true))
     }
@@ -192,10 +213,16 @@ impl Pull<'_> {
     fn fetch(&self, layer: &Layer) -> std::result::Result<bool, Damaged> {
         let total = layer.blob.size;
         let received = |bytes| {
-            let step = if bytes == total { Step::Received } else { Step::Moving(bytes, total) };
+            let step = if bytes == total {
+                Step::Received
+            } else {
+                Step::Moving(bytes, total)
+            };
             (self.progress)(&layer.blob.digest, step);
         };
-        let Some(ingest) = self.blobs.resume(layer.blob)? else { return Ok(false) };
+        let Some(ingest) = self.blobs.resume(layer.blob)? else {
+            return Ok(false);
+        };
         let download = Download::new(self.sources, layer.blob, ingest, &received)?;
         let resumed = download.is_resumed();
         let fetched = self.receive(layer, download).map_err(|error| Damaged(resumed, error));
@@ -245,7 +272,10 @@ impl<'a> Sealer<'a> {
 /// A layer's content, if it is what the configuration says.
 fn checked(content: layer::Content, layer: &Layer) -> Result<layer::Content> {
     if content.diff_id != *layer.diff_id {
-        let wrong = format!("its content has the digest `{}` instead of `{}`", content.diff_id, layer.diff_id);
+        let wrong = format!(
+            "its content has the digest `{}` instead of `{}`",
+            content.diff_id, layer.diff_id
+        );
         return Err(Error::invalid(wrong));
     }
     Ok(content)

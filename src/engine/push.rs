@@ -65,7 +65,9 @@ impl Engine {
         let mut found = BTreeMap::new();
         for entry in layout.entries()? {
             let is_near = |source: &Reference| source.registry() == name.registry() && source.repository() != name.repository();
-            let Some(source) = entry.sources().into_iter().find(is_near) else { continue };
+            let Some(source) = entry.sources().into_iter().find(is_near) else {
+                continue;
+            };
             // An image that cannot be read is no reason not to push this one.
             if let Ok(Document::Manifest(manifest)) = blobs.read(&entry.manifest).and_then(|bytes| Document::parse(&bytes)) {
                 found.extend(parts(&manifest).map(|part| (part.digest.clone(), source.repository().to_string())));

@@ -132,7 +132,11 @@ impl Catalog<'_> {
                 name: BUSYBOX.name.into(),
                 created: 0,
                 size: BUSYBOX.tarball.len() as u64,
-                record: Some(self.recorded(&Name::parse(BUSYBOX.name)?)?.filter(builtin).unwrap_or_else(Record::builtin)),
+                record: Some(
+                    self.recorded(&Name::parse(BUSYBOX.name)?)?
+                        .filter(builtin)
+                        .unwrap_or_else(Record::builtin),
+                ),
             },
         );
         for (name, path) in names(&self.store.root().join("image/record"))? {
@@ -171,7 +175,11 @@ impl Catalog<'_> {
     pub fn layers(&self) -> Result<Vec<Digest>> {
         let mut layers = vec![Record::builtin().layers[0].clone()];
         for (_, path) in names(&self.store.root().join("image/record"))? {
-            layers.extend(read_if_present::<Record>(&path)?.map(|record| record.layers).unwrap_or_default());
+            layers.extend(
+                read_if_present::<Record>(&path)?
+                    .map(|record| record.layers)
+                    .unwrap_or_default(),
+            );
         }
         Ok(layers)
     }
@@ -179,7 +187,10 @@ impl Catalog<'_> {
     /// Where the tarball of this name is, or should be put.
     pub fn tarball(&self, name: &Name) -> PathBuf {
         let tarballs = self.tarballs(name);
-        tarballs.into_iter().next().unwrap_or_else(|| self.registry().join(format!("{name}.tar.gz")))
+        tarballs
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| self.registry().join(format!("{name}.tar.gz")))
     }
 
     fn registry(&self) -> PathBuf {

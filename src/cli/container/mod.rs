@@ -1,5 +1,6 @@
 //! The flags that say what a container is to be: those of `run`, `create`, and of whatever else takes them.
 
+mod image;
 mod life;
 mod network;
 mod process;
@@ -16,7 +17,8 @@ use crate::isolation::{Device, Sysctl, Ulimit};
 pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 6] = [
+const GROUPS: [&[Flag]; 7] = [
+    image::FLAGS,
     process::FLAGS,
     life::FLAGS,
     resources::FLAGS,

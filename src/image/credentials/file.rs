@@ -26,7 +26,9 @@ pub struct File {
 impl File {
     pub fn read() -> Result<File> {
         let home = || Path::new(&env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".docker");
-        let folder = env::var_os(VARIABLE).filter(|path| !path.is_empty()).map_or_else(home, PathBuf::from);
+        let folder = env::var_os(VARIABLE)
+            .filter(|path| !path.is_empty())
+            .map_or_else(home, PathBuf::from);
         File::at(folder.join("config.json"))
     }
 
@@ -37,7 +39,11 @@ impl File {
             bytes => {
                 let bytes = bytes.doing(doing)?;
                 let empty = bytes.iter().all(u8::is_ascii_whitespace);
-                if empty { Map::new() } else { serde_json::from_slice(&bytes).map_err(Error::invalid).doing(doing)? }
+                if empty {
+                    Map::new()
+                } else {
+                    serde_json::from_slice(&bytes).map_err(Error::invalid).doing(doing)?
+                }
             }
         };
         Ok(File { path, content })
@@ -62,7 +68,9 @@ impl File {
         meant.sort_by_key(|(key, _)| *key != registry);
         for (key, entry) in meant {
             if let Some(login) = read_entry(entry) {
-                return login.map(Some).doing(|| format!("login for `{key}` in `{}`", self.path.display()));
+                return login
+                    .map(Some)
+                    .doing(|| format!("login for `{key}` in `{}`", self.path.display()));
             }
         }
         Ok(None)
@@ -76,7 +84,9 @@ impl File {
         };
         let auths = self.content.entry("auths").or_insert_with(|| json!({}));
         let doing = || format!("write `{}`", self.path.display());
-        let auths = auths.as_object_mut().ok_or_else(|| Error::invalid("`auths` is not an object").doing(doing()))?;
+        let auths = auths
+            .as_object_mut()
+            .ok_or_else(|| Error::invalid("`auths` is not an object").doing(doing()))?;
         auths.insert(key.into(), entry);
         self.write()
     }
@@ -106,7 +116,11 @@ impl File {
         self.content.serialize(&mut serializer).map_err(Error::system).doing(doing)?;
         bytes.push(b'\n');
         let folder = path.parent().unwrap_or(&path);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).doing(doing)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .doing(doing)?;
         let beside = path.with_extension(format!("json.{}", std::process::id()));
         let mut file = OpenOptions::new()
             .write(true)
@@ -200,7 +214,10 @@ mod tests {
         written.set("a.test", Some(("me", "secret"))).unwrap();
         let mut again = File::at(path.clone()).unwrap();
         assert_eq!(again.find("a.test").unwrap(), password("me", "secret"));
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777,
+            0o600
+        );
         assert!(again.remove("a.test").unwrap());
         assert!(!again.remove("a.test").unwrap());
         let left = File::at(path).unwrap().content;

@@ -36,7 +36,9 @@ impl Helper {
             #[serde(default)]
             secret: String,
         }
-        let Some(answer) = self.ask("get", key)? else { return Ok(None) };
+        let Some(answer) = self.ask("get", key)? else {
+            return Ok(None);
+        };
         let found: Found = serde_json::from_str(&answer)
             .map_err(|_| Error::system("its answer is not a login"))
             .doing(|| format!("`{} get`", self.program))?;
@@ -66,7 +68,11 @@ impl Helper {
             return Err(Error::invalid("not the name of a program").doing(doing()));
         }
         let mut command = Command::new(&self.program);
-        command.arg(verb).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg(verb)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().doing(doing)?;
         if let Some(mut stdin) = child.stdin.take() {
             // A helper that does not want to read says why in the end.

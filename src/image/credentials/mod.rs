@@ -27,7 +27,10 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 /// Something to log in with.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Login {
-    Password { user: String, password: String },
+    Password {
+        user: String,
+        password: String,
+    },
     /// What tokens are issued for, in place of a password.
     Token(String),
 }
@@ -92,7 +95,10 @@ impl Credentials {
     }
 
     fn helper(&self, registry: &str) -> Option<Helper> {
-        self.file.helper(registry).or_else(|| self.file.helper(key(registry))).map(Helper::new)
+        self.file
+            .helper(registry)
+            .or_else(|| self.file.helper(key(registry)))
+            .map(Helper::new)
     }
 }
 

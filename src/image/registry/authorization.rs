@@ -107,10 +107,12 @@ impl Authorization {
 
     fn fetch(&self, web: &Web, secure: bool, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, Failure> {
         let doing = |error: Error| error.doing(format!("token server `{}`", realm.escape_debug()));
-        let (origin, answer) = self.ask(web, secure, realm, service, scope).map_err(|failure| match failure {
-            Failure::Lasting(error) => Failure::Lasting(doing(error)),
-            Failure::Passing(error, when) => Failure::Passing(doing(error), when),
-        })?;
+        let (origin, answer) = self
+            .ask(web, secure, realm, service, scope)
+            .map_err(|failure| match failure {
+                Failure::Lasting(error) => Failure::Lasting(doing(error)),
+                Failure::Passing(error, when) => Failure::Passing(doing(error), when),
+            })?;
         if is_passing(answer.status()) {
             let when = retry_after(&answer);
             return Err(Failure::Passing(doing(refusal(answer)), when));
@@ -119,7 +121,12 @@ impl Authorization {
             return Err(doing(refusal(answer)).into());
         }
         let mut body = Vec::new();
-        answer.into_body().into_reader().take(LARGEST).read_to_end(&mut body).map_err(|error| doing(error.into()))?;
+        answer
+            .into_body()
+            .into_reader()
+            .take(LARGEST)
+            .read_to_end(&mut body)
+            .map_err(|error| doing(error.into()))?;
         read_token(&body).ok_or_else(|| doing(Error::system(format!("`{}` issues no token", origin.authority))).into())
     }
 
@@ -135,7 +142,11 @@ impl Authorization {
         fields.extend(Some(("scope", scope)).filter(|(_, scope)| !scope.is_empty()));
         let answer = match &self.login {
             Some(Login::Token(token)) => {
-                fields.extend([("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", "tinydock")]);
+                fields.extend([
+                    ("grant_type", "refresh_token"),
+                    ("refresh_token", token),
+                    ("client_id", "tinydock"),
+                ]);
                 agent.post(url).send_form(fields)?
             }
             Some(Login::Password { user, .. }) => {

@@ -77,10 +77,13 @@ impl<'a> Download<'a> {
             return Err(self.failure.unwrap_or_else(|| error.into()));
         }
         let (home, descriptor) = (self.sources.first(), self.descriptor);
-        self.ingest.finish(&descriptor.media_type).map(|_| ()).map_err(|error| match home {
-            Some(home) => error.doing(format!("registry `{}`", home.registry())),
-            None => error,
-        })
+        self.ingest
+            .finish(&descriptor.media_type)
+            .map(|_| ())
+            .map_err(|error| match home {
+                Some(home) => error.doing(format!("registry `{}`", home.registry())),
+                None => error,
+            })
     }
 
     /// Asks for what is missing, until there is an answer or no hope.
@@ -121,7 +124,9 @@ impl<'a> Download<'a> {
             return Err(Failure::Lasting(Error::invalid(wrong)));
         }
         if received.from > written {
-            return Err(Failure::Lasting(Error::system("sends another part than the one that was asked for")));
+            return Err(Failure::Lasting(Error::system(
+                "sends another part than the one that was asked for",
+            )));
         }
         let mut body = received.body;
         let before = written - received.from;

@@ -148,7 +148,8 @@ impl<'a> Endpoint<'a> {
             let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             match location.filter(|_| is_redirect(answer.status(), &request.method)) {
                 Some(location) => {
-                    url = join(&url, location).ok_or_else(|| Error::system(format!("is referred to `{}`", location.escape_debug())))?;
+                    url = join(&url, location)
+                        .ok_or_else(|| Error::system(format!("is referred to `{}`", location.escape_debug())))?;
                 }
                 None => return Ok(answer),
             }
@@ -175,7 +176,12 @@ impl<'a> Endpoint<'a> {
         Ok(match &request.payload {
             Payload::Nothing => agent.run(head.body(()).map_err(wrong)?)?,
             Payload::Bytes(bytes) => agent.run(head.body(*bytes).map_err(wrong)?)?,
-            Payload::Part { file, from, length, sent } => {
+            Payload::Part {
+                file,
+                from,
+                length,
+                sent,
+            } => {
                 let mut part = Part {
                     file,
                     at: *from,
@@ -190,8 +196,13 @@ impl<'a> Endpoint<'a> {
 
     /// The URL of a path, or of a URL that was named by the registry.
     fn url(&self, home: &Origin, target: &str) -> std::result::Result<Uri, Failure> {
-        let text = if target.starts_with('/') { home.url(target) } else { target.to_string() };
-        text.parse().map_err(|_| Error::system(format!("`{}` is not a URL", target.escape_debug())).into())
+        let text = if target.starts_with('/') {
+            home.url(target)
+        } else {
+            target.to_string()
+        };
+        text.parse()
+            .map_err(|_| Error::system(format!("`{}` is not a URL", target.escape_debug())).into())
     }
 
     /// Where the registry answers. One that need not be spoken to in secret is tried both ways.

@@ -34,7 +34,11 @@ impl From<ureq::Error> for Failure {
             ureq::Error::HostNotFound | ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_)
         ) || matches!(&error, ureq::Error::Io(error) if is_lasting(error));
         let told = explain(error);
-        if lasting { Failure::Lasting(told) } else { Failure::Passing(told, None) }
+        if lasting {
+            Failure::Lasting(told)
+        } else {
+            Failure::Passing(told, None)
+        }
     }
 }
 
@@ -133,9 +137,15 @@ mod tests {
     #[test]
     fn registries_say_what_is_wrong_in_several_ways() {
         for (body, said) in [
-            (r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{}}]}"#, Some("manifest unknown")),
+            (
+                r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{}}]}"#,
+                Some("manifest unknown"),
+            ),
             (r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#, Some("name unknown")),
-            (r#"{"details":"incorrect username or password"}"#, Some("incorrect username or password")),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                Some("incorrect username or password"),
+            ),
             (r#"{"error":"invalid_grant","error_description":"expired"}"#, Some("expired")),
             ("{\"message\":\"\\u001b[31mred\\n\"}", Some("[31mred")),
             ("<html>", None),

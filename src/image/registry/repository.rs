@@ -37,7 +37,9 @@ impl Registries {
 
     /// Where an image may be fetched from, in the order in which to try: its mirrors, and its registry.
     pub fn sources(&self, name: &Reference) -> Result<Vec<Repository<'_>>> {
-        let places = self.settings.places(name.registry(), name.repository(), name.digest().is_some())?;
+        let places = self
+            .settings
+            .places(name.registry(), name.repository(), name.digest().is_some())?;
         places.into_iter().map(|place| self.repository(place, "pull")).collect()
     }
 
@@ -123,7 +125,10 @@ impl Repository<'_> {
             let (media_type, said) = (text(&answer, &CONTENT_TYPE), text(&answer, &CONTENT_DIGEST));
             let bytes = read(answer, LARGEST_DOCUMENT)?;
             let digest = Digest::of(Sha256::new_with_prefix(&bytes));
-            for expected in [Digest::parse(wanted), said.as_deref().and_then(Digest::parse)].into_iter().flatten() {
+            for expected in [Digest::parse(wanted), said.as_deref().and_then(Digest::parse)]
+                .into_iter()
+                .flatten()
+            {
                 if expected != digest {
                     return Err(Error::invalid(format!("has the digest `{digest}` instead of `{expected}`")));
                 }
@@ -142,7 +147,10 @@ impl Repository<'_> {
     pub fn manifest_digest(&self, wanted: &str) -> Result<Option<Digest>> {
         let path = format!("/v2/{}/manifests/{wanted}", self.name());
         let request = Request::new(Method::HEAD, &path, &self.scope).header(ACCEPT, media::ACCEPTED.join(", "));
-        let answer = self.endpoint.send(&request).and_then(|answer| self.expect(answer, StatusCode::OK));
+        let answer = self
+            .endpoint
+            .send(&request)
+            .and_then(|answer| self.expect(answer, StatusCode::OK));
         let answer = answer.map_err(|error| self.doing(error, &format!("manifest `{wanted}`")))?;
         Ok(text(&answer, &CONTENT_DIGEST).as_deref().and_then(Digest::parse))
     }
@@ -187,7 +195,10 @@ impl Repository<'_> {
         let request = Request::new(Method::PUT, &path, &self.scope)
             .header(CONTENT_TYPE, media_type)
             .payload(Payload::Bytes(bytes));
-        let answer = self.endpoint.send(&request).and_then(|answer| self.expect(answer, StatusCode::CREATED));
+        let answer = self
+            .endpoint
+            .send(&request)
+            .and_then(|answer| self.expect(answer, StatusCode::CREATED));
         answer
             .map(|_| ())
             .map_err(|error| self.doing(error, &format!("manifest `{wanted}`")))

@@ -172,7 +172,11 @@ fn ask(server: SocketAddr, name: &str, timeout: Duration) -> io::Result<Option<V
     if open.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if server.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        Ipv6Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0))?;
     // Of a connected socket only the server's own messages are received.
     socket.connect(server)?;
@@ -191,7 +195,11 @@ fn ask(server: SocketAddr, name: &str, timeout: Duration) -> io::Result<Option<V
             .find_map(|(at, question)| Some((at, dns::reply(&message[..length], question)?)));
         let Some((at, reply)) = answered else { continue };
         let question = open.remove(at);
-        let reply = if reply == Reply::Truncated { ask_in_full(server, &question, deadline)? } else { reply };
+        let reply = if reply == Reply::Truncated {
+            ask_in_full(server, &question, deadline)?
+        } else {
+            reply
+        };
         match reply {
             Reply::Addresses(addresses) => found.extend(addresses),
             Reply::NoSuchName => {}
@@ -217,7 +225,11 @@ fn ask_in_full(server: SocketAddr, question: &[u8], deadline: Instant) -> io::Re
 
 fn remaining(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+    if left.is_zero() {
+        Err(io::ErrorKind::TimedOut.into())
+    } else {
+        Ok(left)
+    }
 }
 
 #[cfg(test)]

@@ -117,7 +117,11 @@ impl Settings {
                 places.push(Place::new(&found.rewrite(&name, &mirror.location), mirror.insecure));
             }
         }
-        let home = if found.location.is_empty() { name.clone() } else { found.rewrite(&name, &found.location) };
+        let home = if found.location.is_empty() {
+            name.clone()
+        } else {
+            found.rewrite(&name, &found.location)
+        };
         places.push(Place::new(&home, found.insecure));
         Ok(places)
     }
@@ -125,7 +129,9 @@ impl Settings {
     /// Where a repository is at home: images are pushed nowhere else.
     pub fn home(&self, registry: &str, repository: &str) -> Result<Place> {
         let mut places = self.places(registry, repository, true)?;
-        places.pop().ok_or_else(|| Error::invalid(format!("registry `{registry}` has no location")))
+        places
+            .pop()
+            .ok_or_else(|| Error::invalid(format!("registry `{registry}` has no location")))
     }
 
     /// The entry with the longest prefix that a name has.
@@ -139,7 +145,11 @@ impl Settings {
 
 impl Registry {
     fn prefix(&self) -> &str {
-        if self.prefix.is_empty() { &self.location } else { &self.prefix }
+        if self.prefix.is_empty() {
+            &self.location
+        } else {
+            &self.prefix
+        }
     }
 
     /// How much of a name the prefix takes, if it is the name's: whole components, or a host below a domain.
@@ -163,7 +173,11 @@ impl Place {
     fn new(name: &str, insecure: bool) -> Place {
         let (authority, repository) = name.split_once('/').unwrap_or((name, ""));
         // Docker Hub's registry has another name than its images.
-        let authority = if authority == "docker.io" { "registry-1.docker.io" } else { authority };
+        let authority = if authority == "docker.io" {
+            "registry-1.docker.io"
+        } else {
+            authority
+        };
         Place {
             authority: authority.into(),
             repository: repository.into(),
@@ -199,7 +213,10 @@ mod tests {
 
     fn places(name: &str, by_digest: bool) -> Vec<String> {
         let (registry, repository) = name.split_once('/').unwrap();
-        let places = Settings::parse(TEXT).unwrap().places(registry, repository, by_digest).unwrap();
+        let places = Settings::parse(TEXT)
+            .unwrap()
+            .places(registry, repository, by_digest)
+            .unwrap();
         let shown = places.iter().map(|place| {
             let mark = if place.insecure { "!" } else { "" };
             format!("{mark}{}/{}", place.authority, place.repository)
@@ -218,10 +235,18 @@ mod tests {
             (
                 "docker.io/library/x",
                 true,
-                vec!["!mirror.test:5000/hub/library/x", "digests.test/library/x", "registry-1.docker.io/library/x"],
+                vec![
+                    "!mirror.test:5000/hub/library/x",
+                    "digests.test/library/x",
+                    "registry-1.docker.io/library/x",
+                ],
             ),
             ("docker.io/me/x", false, vec!["home.test/us/x"]),
-            ("docker.io/men/x", true, places("docker.io/men/x", true).iter().map(String::as_str).collect()),
+            (
+                "docker.io/men/x",
+                true,
+                places("docker.io/men/x", true).iter().map(String::as_str).collect(),
+            ),
             ("loose.test/x", false, vec!["!loose.test/x"]),
             ("other.test/x", false, vec!["other.test/x"]),
         ] {
@@ -239,7 +264,10 @@ mod tests {
     #[test]
     fn images_are_pushed_home() {
         let settings = Settings::parse(TEXT).unwrap();
-        assert_eq!(settings.home("docker.io", "library/x").unwrap().authority, "registry-1.docker.io");
+        assert_eq!(
+            settings.home("docker.io", "library/x").unwrap().authority,
+            "registry-1.docker.io"
+        );
     }
 
     #[test]

@@ -102,7 +102,9 @@ impl Repository<'_> {
         let digest = descriptor.digest.to_string();
         if session.offset == 0 {
             let target = with_query(&session.location, "digest", &digest);
-            let request = Request::new(Method::PUT, &target, &self.scope).header(CONTENT_TYPE, BYTES).payload(rest);
+            let request = Request::new(Method::PUT, &target, &self.scope)
+                .header(CONTENT_TYPE, BYTES)
+                .payload(rest);
             let answer = self.endpoint.attempt(&request)?;
             return self.expect_or_again(answer, StatusCode::CREATED).map(|_| ());
         }
@@ -117,12 +119,15 @@ impl Repository<'_> {
         }
         let target = with_query(&location, "digest", &digest);
         let request = Request::new(Method::PUT, &target, &self.scope).header(CONTENT_LENGTH, "0");
-        self.expect_or_again(self.endpoint.attempt(&request)?, StatusCode::CREATED).map(|_| ())
+        self.expect_or_again(self.endpoint.attempt(&request)?, StatusCode::CREATED)
+            .map(|_| ())
     }
 
     /// Where an upload that broke goes on: where the registry says, or, if it has forgotten, at the beginning.
     fn go_on(&self, session: Session, descriptor: &Descriptor) -> Result<Session> {
-        let answer = self.endpoint.send(&Request::new(Method::GET, &session.location, &self.scope))?;
+        let answer = self
+            .endpoint
+            .send(&Request::new(Method::GET, &session.location, &self.scope))?;
         if answer.status() == StatusCode::NO_CONTENT {
             let offset = text(&answer, &RANGE).and_then(|range| received(&range)).unwrap_or(0);
             if (1..=descriptor.size).contains(&offset) {
@@ -145,7 +150,9 @@ impl Repository<'_> {
 
     /// The place that an answer to a request for `target` names.
     fn location(&self, answer: &Answer, target: &str) -> Result<Option<String>> {
-        let Some(location) = text(answer, &LOCATION) else { return Ok(None) };
+        let Some(location) = text(answer, &LOCATION) else {
+            return Ok(None);
+        };
         let base = match target.starts_with('/') {
             true => self.endpoint.origin()?.url(target),
             false => target.to_string(),
@@ -170,7 +177,13 @@ mod tests {
 
     #[test]
     fn what_was_received_is_a_range() {
-        for (range, bytes) in [("0-9", Some(10)), ("bytes=0-9", Some(10)), ("0-0", Some(0)), ("5-9", None), ("", None)] {
+        for (range, bytes) in [
+            ("0-9", Some(10)),
+            ("bytes=0-9", Some(10)),
+            ("0-0", Some(0)),
+            ("5-9", None),
+            ("", None),
+        ] {
             assert_eq!(received(range), bytes, "{range}");
         }
     }

@@ -13,7 +13,11 @@ pub fn join(base: &Uri, location: &str) -> Option<Uri> {
         format!("{scheme}:{location}")
     } else if location.starts_with('/') {
         format!("{scheme}://{authority}{location}")
-    } else if location.split(['/', '?', '#']).next().is_some_and(|first| first.contains(':')) {
+    } else if location
+        .split(['/', '?', '#'])
+        .next()
+        .is_some_and(|first| first.contains(':'))
+    {
         location.to_string()
     } else if location.starts_with('?') {
         format!("{scheme}://{authority}{}{location}", base.path())
@@ -34,7 +38,13 @@ pub fn with_query(target: &str, name: &str, value: &str) -> String {
 fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte);
     text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
         .collect()
 }
 

@@ -97,7 +97,11 @@ impl Web {
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(concat!("tinydock/", env!("CARGO_PKG_VERSION")))
-            .proxy(if Origin::is_local(&origin.authority) { None } else { Proxy::try_from_env() })
+            .proxy(if Origin::is_local(&origin.authority) {
+                None
+            } else {
+                Proxy::try_from_env()
+            })
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
             .timeout_per_read(Some(SILENCE))
@@ -115,7 +119,9 @@ impl Web {
         let roots = self.roots.get_or_init(system_certificates);
         let roots: Vec<_> = roots.iter().chain(&own.authorities).cloned().collect();
         if roots.is_empty() && origin.verified {
-            return Err(Error::system("this host has no certificates to check servers by").hint("install the package `ca-certificates`"));
+            return Err(
+                Error::system("this host has no certificates to check servers by").hint("install the package `ca-certificates`")
+            );
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = TlsConfig::builder()
@@ -146,7 +152,11 @@ impl Web {
             if left.is_zero() {
                 return Ok(());
             }
-            stop = self.stopping.wait_timeout(stop, left).unwrap_or_else(PoisonError::into_inner).0;
+            stop = self
+                .stopping
+                .wait_timeout(stop, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 
@@ -184,7 +194,10 @@ pub fn has_certificates(authority: &str) -> bool {
 fn own_certificates(authority: &str) -> Result<Own> {
     let mut own = Own::default();
     for folder in CERTIFICATES {
-        let entries = fs::read_dir(Path::new(folder).join(authority)).into_iter().flatten().flatten();
+        let entries = fs::read_dir(Path::new(folder).join(authority))
+            .into_iter()
+            .flatten()
+            .flatten();
         for path in entries.map(|entry| entry.path()) {
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("crt") => own.authorities.extend(certificates(&path)?),
@@ -204,7 +217,13 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
         .map_err(Error::invalid)
         .doing(doing)?
         .into_iter()
-        .filter_map(|item| if let PemItem::Certificate(found) = item { Some(found) } else { None })
+        .filter_map(|item| {
+            if let PemItem::Certificate(found) = item {
+                Some(found)
+            } else {
+                None
+            }
+        })
         .collect();
     if found.is_empty() {
         return Err(Error::invalid("has no certificate in PEM").doing(doing()));
