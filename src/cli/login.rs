@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use super::{Command, print, warn};
-use crate::engine::{Engine, Kept};
+use crate::engine::{Engine, LoginKept};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{self, Flag, Order, Parsed};
 use crate::kernel::terminal::{Silent, is_terminal};
@@ -67,7 +67,7 @@ fn login(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if user.is_empty() || password.is_empty() {
         return Err(Error::invalid("a login needs a name and a password"));
     }
-    if let Kept::InFile(path) = engine.login(&registry, &user, &password)? {
+    if let LoginKept::InFile(path) = engine.login(&registry, &user, &password)? {
         warn(&format!(
             "the password is in `{}`, where it is not encrypted; a credential helper would keep it better",
             path.display()

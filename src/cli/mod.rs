@@ -8,6 +8,8 @@ mod exec;
 mod explain;
 mod generate;
 mod help;
+mod history;
+mod image;
 mod images;
 mod kill;
 mod login;
@@ -67,7 +69,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 25] = [
+const COMMANDS: [&Command; 30] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -86,6 +88,11 @@ const COMMANDS: [&Command; 25] = [
     &push::COMMAND,
     &login::COMMAND,
     &login::LOGOUT,
+    &image::TAG,
+    &image::RMI,
+    &history::COMMAND,
+    &image::INSPECT,
+    &image::PRUNE,
     &network::CREATE,
     &network::LS,
     &network::RM,
@@ -113,6 +120,10 @@ const ALIASES: &[(&str, &str)] = &[
     ("container stop", "stop"),
     ("image ls", "images"),
     ("image list", "images"),
+    ("image rm", "rmi"),
+    ("image remove", "rmi"),
+    ("image tag", "tag"),
+    ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
 ];

@@ -2,38 +2,136 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::images::Meant;
 use super::{Container, Engine, State};
 use crate::cgroup::{Group, Hierarchies};
-use crate::error::{Error, Result};
-use crate::image::{Catalog, Image, Name};
-use crate::layer::{Draft, copy_changes};
-use crate::store::{Id, Lock, Store, clock};
+use crate::error::{Doing, Error, Result};
+use crate::image::{Blobs, Config, History, Layout, Lease, Record, Reference, media, note_commit};
+use crate::layer::pack;
+use crate::store::{Digest, Id, Lock, Store, clock};
+
+/// What is said about a commit.
+#[derive(Debug, Default)]
+pub struct Commit {
+    pub author: Option<String>,
+    pub message: Option<String>,
+    /// Changes of the configuration, as a Dockerfile spells them.
+    pub changes: Vec<String>,
+    /// Whether the container goes on while its changes are read.
+    pub live: bool,
+}
 
 impl Engine {
-    /// Makes the image `name` of a container. One that runs is frozen while its changes are read.
-    pub fn commit(&self, container: &Container, name: &Name) -> Result<()> {
-        let catalog = Catalog::new(&self.store);
-        let draft = Draft::begin(&self.store, name.as_str())?;
-        if catalog.exists(name) {
-            return Err(Error::conflict(format!("image `{name}` exists already")).hint("choose another name"));
+    /// Makes an image of a container, and returns its id. One that runs is frozen while its changes are read.
+    ///
+    /// The image's digest follows from the content alone: no time, no host and no container is written into it. No file is said
+    /// to be younger than the image below, or than SOURCE_DATE_EPOCH says.
+    pub fn commit(&self, container: &Container, name: Option<&Reference>, commit: &Commit) -> Result<Digest> {
+        if let Some(name) = name {
+            self.check_free_of_tarballs(name)?;
         }
+        let lease = Lease::begin(&self.store)?;
+        let mut config = self.config_below(container)?;
+        let latest = latest(&config)?;
+        let blobs = Blobs::new(&self.store);
+        let ingest = blobs.ingest()?;
+        let mut gzip = GzEncoder::new(ingest, Compression::default());
         let content = {
-            let _frozen = Frozen::freeze(&self.store, container)?;
-            draft.fill(|into| copy_changes(&container.file("upper"), into))?
+            let _frozen = if commit.live {
+                None
+            } else {
+                Frozen::freeze(&self.store, container)?
+            };
+            pack(&container.file("upper"), latest, &mut gzip)?
         };
+        let layer = gzip.finish().doing(|| "write the layer")?;
+        let layer = layer.finish_leased(media::LAYER_GZIP, &lease)?;
+        let mut layers = Vec::new();
+        config.rootfs.diff_ids.clear();
+        for diff_id in &container.spec.layers {
+            let (blob, diff_id) = self.blob_of_layer(diff_id, &lease)?;
+            config.rootfs.diff_ids.push(diff_id);
+            layers.push(blob);
+        }
+        config.rootfs.diff_ids.push(content.diff_id);
+        layers.push(layer);
+        self.describe(&mut config, container, commit, latest)?;
+        let manifest = self.add_manifest(&mut config, layers, &lease)?;
+        let (mut manifest, id) = (manifest.0, manifest.1.config.digest.clone());
+        note_commit(&mut manifest, clock::seconds());
+        match name {
+            Some(name) => Layout::new(&self.store).tag(name, &manifest, None)?,
+            None => Layout::new(&self.store).add_nameless(&manifest)?,
+        }
+        Ok(id)
+    }
+
+    /// What the configuration says of how the image came about.
+    fn describe(&self, config: &mut Config, container: &Container, commit: &Commit, latest: u64) -> Result<()> {
         let options = &container.spec.options;
-        let below = catalog.recorded(&Name::parse(&options.image)?)?.map_or(0, |image| image.size);
-        let layers = container.spec.layers.iter().cloned().chain([content.diff_id]).collect();
-        let size = below + content.size;
-        let image = Image {
-            layers,
-            command: options.command.clone(),
-            created: clock::seconds(),
-            size,
-            source: None,
-        };
-        catalog.record_image(name, &image)
+        let words = |words: &[crate::store::Text]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let execution = &mut config.config;
+        execution.entrypoint = options.entrypoint.as_deref().map(words);
+        execution.cmd = Some(words(&options.command)).filter(|words| !words.is_empty());
+        execution.env = words(&options.environment);
+        execution.user.clone_from(&options.user);
+        execution.working_dir = options.directory.to_string();
+        execution.labels.clone_from(&options.labels);
+        commit.changes.iter().try_for_each(|change| execution.change(change))?;
+        let created = (latest > 0).then(|| clock::spell(Duration::from_secs(latest)));
+        config.created.clone_from(&created);
+        config.author.clone_from(&commit.author);
+        let command = options.arguments().iter().map(ToString::to_string).collect::<Vec<_>>();
+        // Others count on one entry for each layer.
+        let missing = config.rootfs.diff_ids.len() - 1;
+        let told = config.history.iter().filter(|history| !history.empty_layer).count();
+        config.history.extend(vec![History::default(); missing.saturating_sub(told)]);
+        config.history.push(History {
+            created,
+            created_by: Some(command.join(" ")),
+            author: commit.author.clone(),
+            comment: commit.message.clone(),
+            empty_layer: false,
+        });
+        Ok(())
+    }
+
+    /// The configuration of the image that a container was made of.
+    fn config_below(&self, container: &Container) -> Result<Config> {
+        let layers = &container.spec.layers;
+        let image = container
+            .spec
+            .image_id
+            .as_ref()
+            .map(|id| self.meant(&id.to_string()))
+            .transpose()?;
+        Ok(match image.flatten() {
+            Some(Meant::Image(image)) if image.layers() == layers => image.config,
+            // It was removed, or the container is older than ids are.
+            _ => Record {
+                layers: layers.clone(),
+                command: Vec::new(),
+                created: 0,
+                size: 0,
+                source: None,
+            }
+            .config(),
+        })
+    }
+}
+
+/// The latest time that a file of a commit may have.
+fn latest(below: &Config) -> Result<u64> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Err(_) => Ok(below.created_seconds()),
+        Ok(text) => text
+            .parse()
+            .map_err(|_| Error::invalid(format!("`SOURCE_DATE_EPOCH`: `{}` is not a number", text.escape_debug()))),
     }
 }
 

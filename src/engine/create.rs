@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Container, Engine, Options, Spec, check_name, health, names, recover};
+use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
-use crate::image::Name;
 use crate::store::{Id, Lock, Store, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
@@ -26,11 +25,9 @@ impl Engine {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
         self.find_partners(&mut options)?;
-        let image = self.image(&Name::parse(&options.image)?)?;
-        if options.command.is_empty() && options.entrypoint.is_none() {
-            options.command.clone_from(&image.command);
-        }
-        options.check = options.health.over(&health::Asked::default());
+        // From here until the container's record is written nobody may take the image's layers away.
+        let kept = self.image(&options.image)?;
+        image_config::merge(&mut options, &kept.image.config.config)?;
         if options.arguments().is_empty() {
             return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
                 .hint("give one after the image's name"));
@@ -45,7 +42,8 @@ impl Engine {
         let spec = Spec {
             hostname,
             name,
-            layers: image.layers,
+            layers: kept.image.layers().to_vec(),
+            image_id: Some(kept.image.id.clone()),
             created: clock::seconds(),
             options,
             id,

@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use super::bring_up::Trace;
 use super::create::hostname_of;
+use super::images::layers_of;
 use super::plan::{Facts, Places, Plan, plan};
-use super::{Container, Engine, Options, Spec};
+use super::{Container, Engine, Options, Spec, image_config};
 use crate::error::Result;
-use crate::image::Name;
 use crate::kernel::process::SPAWN_FLAGS;
 use crate::layer::{self, View};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
 use crate::program::explain::Explained;
 use crate::program::{Concept, flags::clone};
-use crate::store::{Digest, Id, clock};
+use crate::store::{Id, clock};
 
 /// The id of a container that does not exist.
 const EXAMPLE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -24,24 +24,22 @@ impl Engine {
         options.check()?;
         let mut options = options.clone();
         self.find_partners(&mut options)?;
-        let image_name = Name::parse(&options.image)?;
-        let image = self.image_if_unpacked(&image_name)?;
-        if let (Some(image), true) = (&image, options.arguments().is_empty()) {
-            options.command.clone_from(&image.command);
+        let image = self.image_if_unpacked(&options.image)?;
+        if let Some(image) = &image {
+            image_config::merge(&mut options, &image.config.config)?;
         }
         if options.arguments().is_empty() {
             options.command = vec!["sh".into()];
         }
         let id = Id::parse(EXAMPLE).expect("64 digits");
-        let layers: Vec<Digest> = image.map(|image| image.layers).unwrap_or_default();
+        let layers = layers_of(image.filter(|image| image.is_complete(&self.store)));
         let mut lower: Vec<PathBuf> = layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
         let view = if lower.is_empty() { None } else { Some(View::new(&lower)?) };
         if lower.is_empty() {
-            lower.push(
-                self.store
-                    .root()
-                    .join(format!("layer/sha256/(unpacked from {image_name} when it is first used)")),
-            );
+            lower.push(self.store.root().join(format!(
+                "layer/sha256/(unpacked from {} when it is first used)",
+                options.image
+            )));
         }
         let hostname = hostname_of(&options, hostname, &id)?;
         let name = name.unwrap_or("example").to_string();
@@ -52,6 +50,7 @@ impl Engine {
                 name,
                 hostname,
                 layers,
+                image_id: None,
                 created: clock::seconds(),
                 options,
             },

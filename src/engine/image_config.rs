@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Options, health};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::image::{Execution, Healthcheck};
 use crate::kernel::signal;
 use crate::store::Text;
@@ -20,7 +20,10 @@ pub fn merge(options: &mut Options, image: &Execution) -> Result<()> {
     let named = |line: &[u8]| line.split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
     let asked: Vec<_> = options.environment.iter().map(|line| named(line.as_bytes())).collect();
     let usual = image.env.iter().filter(|line| !asked.contains(&named(line.as_bytes())));
-    options.environment = usual.map(|line| Text::from(line.as_str())).chain(options.environment.drain(..)).collect();
+    options.environment = usual
+        .map(|line| Text::from(line.as_str()))
+        .chain(options.environment.drain(..))
+        .collect();
     if options.directory.as_bytes().is_empty() && !image.working_dir.is_empty() {
         let absolute = if image.working_dir.starts_with('/') { "" } else { "/" };
         options.directory = format!("{absolute}{}", image.working_dir).into();
@@ -29,7 +32,7 @@ pub fn merge(options: &mut Options, image: &Execution) -> Result<()> {
         options.user.clone_from(&image.user);
     }
     if options.stop_signal.is_none() && !image.stop_signal.is_empty() {
-        options.stop_signal = Some(signal::parse(&image.stop_signal).doing(|| "field `StopSignal`")?);
+        options.stop_signal = Some(signal_of(&image.stop_signal)?);
     }
     options.stop_timeout = options.stop_timeout.or(image.stop_timeout);
     let asked = image.healthcheck.as_ref().map(health_of).transpose()?.unwrap_or_default();
@@ -52,7 +55,10 @@ fn health_of(check: &Healthcheck) -> Result<health::Asked> {
         }
         [kind, line] if kind == "CMD-SHELL" => (false, Some(health::Command::Shell(line.clone()))),
         [kind, ..] => {
-            let wrong = format!("field `Healthcheck.Test`: `{}` is not `NONE`, `CMD` or `CMD-SHELL`", kind.escape_debug());
+            let wrong = format!(
+                "field `Healthcheck.Test`: `{}` is not `NONE`, `CMD` or `CMD-SHELL`",
+                kind.escape_debug()
+            );
             return Err(Error::invalid(wrong));
         }
     };
@@ -65,4 +71,8 @@ fn health_of(check: &Healthcheck) -> Result<health::Asked> {
         start_period: time(check.start_period),
         retries: check.retries,
     })
+}
+
+fn signal_of(text: &str) -> Result<i32> {
+    signal::parse(text).ok_or_else(|| Error::invalid(format!("field `StopSignal`: `{}` is no signal", text.escape_debug())))
 }

@@ -19,6 +19,7 @@
 
 mod attach;
 mod bring_up;
+mod collect;
 mod commit;
 mod container;
 mod create;
@@ -27,12 +28,15 @@ mod exec;
 mod explain;
 mod finish;
 pub mod health;
+mod image_config;
+mod image_list;
 mod images;
 mod kill;
 mod layers;
 mod list;
 mod login;
 mod logs;
+mod materialize;
 mod monitor;
 mod names;
 mod networks;
@@ -57,12 +61,18 @@ use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
 pub use attach::Streams;
+pub use collect::{Removed, disk_usage};
+pub use commit::Commit;
 pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
+pub use image_list::{ImageFilter, ListedImage};
 pub use list::Listed;
+pub use login::Kept as LoginKept;
 pub use logs::Stream;
+pub use pull::{Progress, Pulled, Step};
+pub use push::Pushed;
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};

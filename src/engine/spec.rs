@@ -90,6 +90,9 @@ pub struct Spec {
     pub hostname: String,
     /// The image's layers, bottom first.
     pub layers: Vec<Digest>,
+    /// The image's id.
+    #[serde(default)]
+    pub image_id: Option<Digest>,
     /// In seconds since 1970.
     pub created: u64,
     #[serde(flatten)]

@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Descriptor;
 use super::manifest::LARGEST_DOCUMENT;
+use super::{Descriptor, Lease};
 use crate::error::{Doing, Error, Result};
 use crate::store::{Digest, Id, Lock, Store};
 
@@ -212,6 +212,12 @@ impl<'a> Ingest<'a> {
         Ok(Descriptor::new(media_type, digest, self.written))
     }
 
+    /// The same, and keeps the blob from being collected before anybody can see it.
+    pub fn finish_leased(self, media_type: &str, lease: &Lease) -> Result<Descriptor> {
+        lease.keep([&Digest::of(self.hasher.clone())])?;
+        self.finish(media_type)
+    }
+
     /// Throws the draft away.
     pub fn discard(self) -> Result<()> {
         match fs::remove_file(&self.path) {
@@ -253,12 +259,18 @@ impl Drop for Ingest<'_> {
     }
 }
 
-/// Hashes what is in a file, from its beginning to its end.
-fn hash(file: &mut File) -> Result<(Sha256, u64)> {
+/// The digest and the length of a stream.
+pub fn digest_of_stream(mut stream: impl Read) -> Result<(Digest, u64)> {
+    let (hasher, length) = hash(&mut stream)?;
+    Ok((Digest::of(hasher), length))
+}
+
+/// Hashes a stream from where it is to its end.
+fn hash(stream: &mut impl Read) -> Result<(Sha256, u64)> {
     let (mut hasher, mut length) = (Sha256::new(), 0);
     let mut buffer = vec![0; 256 << 10];
     loop {
-        match file.read(&mut buffer)? {
+        match stream.read(&mut buffer)? {
             0 => return Ok((hasher, length)),
             read => {
                 hasher.update(&buffer[..read]);
@@ -270,11 +282,8 @@ fn hash(file: &mut File) -> Result<(Sha256, u64)> {
 
 /// The digest and the length of a file.
 pub fn digest_of(path: &Path) -> Result<(Digest, u64)> {
-    let read = || {
-        let (hasher, length) = hash(&mut File::open(path)?)?;
-        Ok::<_, Error>((Digest::of(hasher), length))
-    };
-    read().doing(|| format!("read `{}`", path.display()))
+    let open = File::open(path).map_err(Error::from);
+    open.and_then(digest_of_stream).doing(|| format!("read `{}`", path.display()))
 }
 
 fn check(expected: &Descriptor, size: u64, digest: &Digest) -> Result<()> {

@@ -16,6 +16,7 @@
 mod blobs;
 mod builtin;
 mod catalog;
+mod changes;
 mod config;
 pub mod credentials;
 mod image;
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Text;
 
-pub use blobs::{Blobs, Ingest, digest_of, sweep_blob_drafts};
+pub use blobs::{Blobs, Ingest, digest_of, digest_of_stream, sweep_blob_drafts};
 pub use builtin::BUSYBOX;
 pub use catalog::{Catalog, Found, Listed, Stamp, Tarball};
 pub use config::{Config, Execution, Healthcheck, History, RootFs};

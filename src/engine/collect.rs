@@ -1,0 +1,237 @@
+//! Removing images: what nothing needs any more is collected.
+//!
+//! Needed are the blobs and layers of all images, the layers of all containers, and what a lease keeps. While these are found
+//! out and the rest is renamed into the trash, nobody can begin to need anything (`image/lease.rs`). Unlinking comes after.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::images::{Meant, folder_name, no_such_image};
+use super::{Container, Engine, ImageFilter, State};
+use crate::error::{Doing, Error, Result};
+use crate::image::{
+    BUSYBOX, Blobs, Catalog, Collecting, Config, Descriptor, Document, Entry, Image, Layout, Record, Reference, sweep_blob_drafts,
+};
+use crate::store::{Digest, read_if_present};
+
+/// What was removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    pub untagged: Vec<String>,
+    /// The ids of images.
+    pub deleted: Vec<Digest>,
+    /// How many bytes that were on disk.
+    pub bytes: u64,
+}
+
+impl Engine {
+    /// Removes an image, or only one of its names if it has others. One that a container was made of is only removed if that
+    /// is forced, and never while such a container runs.
+    pub fn remove_image(&self, text: &str, force: bool) -> Result<Removed> {
+        let collecting = Collecting::begin(&self.store)?;
+        let image = match self.meant(text)?.ok_or_else(|| no_such_image(&self.store, text))? {
+            Meant::Image(image) if image.entry.is_some() => image,
+            found => return self.remove_tarball(text, &found, force, &collecting),
+        };
+        let layout = Layout::new(&self.store);
+        let id = image.id.to_string();
+        let name = Reference::parse(text)
+            .ok()
+            .map(|name| layout.find(&name))
+            .transpose()?
+            .flatten();
+        let by_id = name.is_none();
+        let same: Vec<Entry> = self.entries_with(&image)?;
+        let names: Vec<_> = same.iter().filter_map(Entry::name).collect();
+        let mut removed = Removed::default();
+        if !by_id && names.len() > 1 {
+            let name = image.entry.as_ref().and_then(Entry::name);
+            if let Some(name) = name {
+                layout.remove(|entry| entry.name().as_ref() == Some(&name))?;
+                removed.untagged.push(name.familiar());
+            }
+            return Ok(removed);
+        }
+        let repositories: BTreeSet<_> = names.iter().map(|name| name.familiar_repository()).collect();
+        if by_id && repositories.len() > 1 && !force {
+            return Err(Error::conflict(format!("image `{id}` has names in several repositories"))
+                .hint("remove its names one by one, or all of them with `-f`"));
+        }
+        self.check_unused(&image, text, force)?;
+        layout.remove(|entry| same.iter().any(|other| other.manifest.digest == entry.manifest.digest))?;
+        removed.untagged.extend(names.iter().map(|name| name.familiar()));
+        removed.deleted.push(image.id);
+        removed.bytes = self.collect(&collecting)?;
+        drop(collecting);
+        self.store.empty_trash().map(|()| removed)
+    }
+
+    /// Removes what is recorded of a tarball, and if that is forced, the tarball.
+    fn remove_tarball(&self, text: &str, found: &Meant, force: bool, collecting: &Collecting) -> Result<Removed> {
+        let catalog = Catalog::new(&self.store);
+        let of_id = |image: &Image| {
+            let listed = catalog.list().ok()?;
+            let record = |record: &Record| Image::of_record(record).is_ok_and(|other| other.id == image.id);
+            let listed = listed.into_iter().find(|listed| listed.record.as_ref().is_some_and(record))?;
+            folder_name(&listed.name)
+        };
+        let name = match found {
+            Meant::Packed(name, _) => Some(name.clone()),
+            Meant::Image(image) => folder_name(text)
+                .filter(|name| catalog.find(name).is_ok_and(|found| found.is_some()))
+                .or_else(|| of_id(image)),
+        };
+        let name = name.ok_or_else(|| no_such_image(&self.store, text))?;
+        if catalog.has_tarball(&name) {
+            let path = catalog.tarball(&name);
+            if !force {
+                return Err(Error::conflict(format!("image `{name}` is the tarball `{}`", path.display()))
+                    .hint("remove that file, or have it removed with `-f`"));
+            }
+            if let Meant::Image(image) = found {
+                self.check_unused(image, text, force)?;
+            }
+            self.store.discard(&path)?;
+        } else if name.as_str() == BUSYBOX.name {
+            return Err(Error::conflict(format!("image `{name}` is part of tinydock")));
+        }
+        catalog.forget(&name)?;
+        let deleted = match found {
+            Meant::Image(image) => vec![image.id.clone()],
+            Meant::Packed(..) => Vec::new(),
+        };
+        let bytes = self.collect(collecting)?;
+        self.store.empty_trash()?;
+        Ok(Removed {
+            untagged: vec![format!("{name}:latest")],
+            deleted,
+            bytes,
+        })
+    }
+
+    /// Removes the images that no container was made of and that are meant; only those without a name unless `all`.
+    pub fn prune_images(&self, filter: &ImageFilter, all: bool) -> Result<Removed> {
+        let mut removed = Removed::default();
+        let collecting = Collecting::begin(&self.store)?;
+        let mut broken = None;
+        let images = self.images(filter, |error| broken = Some(error))?;
+        if let Some(error) = broken {
+            return Err(error.hint("`tinydock system fsck --repair` removes images that are damaged"));
+        }
+        for listed in images {
+            let Some(image) = listed.image.as_ref().filter(|image| image.entry.is_some()) else {
+                continue;
+            };
+            if (listed.is_dangling() || all) && self.users_of(image)?.is_empty() {
+                Layout::new(&self.store).remove(|entry| Some(entry) == image.entry.as_ref())?;
+                removed.untagged.extend(listed.name());
+                if !removed.deleted.contains(&image.id) && self.entries_with(image)?.is_empty() {
+                    removed.deleted.push(image.id.clone());
+                }
+            }
+        }
+        removed.bytes = self.collect(&collecting)?;
+        drop(collecting);
+        removed.bytes += sweep_blob_drafts(&self.store, true)?;
+        self.store.empty_trash().map(|()| removed)
+    }
+
+    /// The entries of the layout that lead to the same image.
+    fn entries_with(&self, image: &Image) -> Result<Vec<Entry>> {
+        let mut entries = Layout::new(&self.store).entries()?;
+        entries.retain(|entry| Image::read(&self.store, entry).is_ok_and(|other| other.id == image.id));
+        Ok(entries)
+    }
+
+    fn check_unused(&self, image: &Image, text: &str, force: bool) -> Result<()> {
+        for container in self.users_of(image)? {
+            let runs = matches!(container.state()?, State::Running(_) | State::Restarting(_));
+            let (id, is) = (container.id().short(), if runs { "running " } else { "" });
+            let used = || Error::conflict(format!("image `{text}` is used by {is}container `{id}`"));
+            if runs {
+                return Err(used().hint(format!("stop that container first, with `tinydock stop {id}`")));
+            }
+            if !force {
+                return Err(used().hint("remove that container first, or the image all the same with `-f`"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves into the trash what nothing needs. Returns how many bytes that is.
+    pub fn collect(&self, collecting: &Collecting) -> Result<u64> {
+        let needed = self.needed(collecting)?;
+        let mut bytes = 0;
+        for directory in ["image/blobs/sha256", "layer/sha256"] {
+            for entry in fs::read_dir(self.store.root().join(directory))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let digest = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy()));
+                // What is no digest is not ours to remove.
+                if digest.is_some_and(|digest| !needed.contains(&digest)) {
+                    bytes += disk_usage(&entry.path());
+                    self.store.discard(&entry.path())?;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The digests of all blobs and layers that something needs.
+    pub fn needed(&self, collecting: &Collecting) -> Result<BTreeSet<Digest>> {
+        let mut needed = collecting.leased(&self.store)?;
+        let damaged = |error: Error| error.hint("`tinydock system fsck --repair` removes images that are damaged");
+        for entry in Layout::new(&self.store).entries()? {
+            reach(&Blobs::new(&self.store), &entry.manifest, &mut needed).map_err(damaged)?;
+        }
+        needed.extend(Catalog::new(&self.store).layers()?);
+        for id in Container::ids(&self.store)? {
+            // Only the layers are read: they must be kept whatever else of a container cannot be understood.
+            #[derive(serde::Deserialize)]
+            struct Layers {
+                layers: Vec<Digest>,
+            }
+            let spec: Option<Layers> = read_if_present(&self.store.container(&id).join("spec"))?;
+            needed.extend(spec.map(|spec| spec.layers).unwrap_or_default());
+        }
+        Ok(needed)
+    }
+}
+
+/// Adds everything that a descriptor leads to. Of an index for several platforms, not all need be here.
+fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -> Result<()> {
+    found.insert(descriptor.digest.clone());
+    match Document::parse(&blobs.read(descriptor)?).doing(|| format!("blob `{}`", descriptor.digest))? {
+        Document::Index(index) => {
+            let mut here = index
+                .manifests
+                .iter()
+                .filter(|entry| blobs.contains(&entry.digest) && !found.contains(&entry.digest));
+            let here: Vec<_> = here.by_ref().collect();
+            here.into_iter().try_for_each(|entry| reach(blobs, entry, found))
+        }
+        Document::Manifest(manifest) => {
+            found.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
+            let config = Config::parse(&blobs.read(&manifest.config)?)?;
+            found.insert(manifest.config.digest);
+            found.extend(config.rootfs.diff_ids);
+            Ok(())
+        }
+    }
+}
+
+/// How many bytes of the disk a file takes, or a directory with all below it.
+pub fn disk_usage(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return 0 };
+    let own = metadata.blocks() * 512;
+    if !metadata.is_dir() {
+        // A file with several names is counted once, by sharing it among them.
+        return own / metadata.nlink().max(1);
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    own + entries.map(|entry| disk_usage(&entry.path())).sum::<u64>()
+}
