@@ -17,7 +17,7 @@ use super::layers::at_once;
 use crate::error::{Doing, Error, Result};
 use crate::image::registry::{Download, Fetched, Registries, Repository};
 use crate::image::{
-    Blobs, Config, Descriptor, Document, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers,
+    Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers,
 };
 use crate::layer::{self, Draft, Filled, Limits};
 use crate::store::{Digest, Store};
@@ -100,6 +100,9 @@ struct Layer<'a> {
 
 impl Pull<'_> {
     fn image(mut self, name: &Reference, platform: &Platform) -> Result<Pulled> {
+        if let Some(present) = self.unchanged(name, platform)? {
+            return Ok(present);
+        }
         let top = self.first_manifest(&name.wanted())?;
         let digest = top.descriptor.digest.clone();
         let (fetched, manifest) = self.select(top, platform)?;
@@ -125,6 +128,31 @@ impl Pull<'_> {
             is_new: is_new || before.as_ref() != Some(&descriptor.digest),
             platform: config.platform(),
         })
+    }
+
+    /// The image of this name, if it is here as a whole and the tag still points to it.
+    fn unchanged(&self, name: &Reference, platform: &Platform) -> Result<Option<Pulled>> {
+        let Some(entry) = Layout::new(self.store).find(name)? else {
+            return Ok(None);
+        };
+        // What cannot be read any more is pulled again.
+        let Ok(image) = Image::read(self.store, &entry) else {
+            return Ok(None);
+        };
+        let layers = image.manifest.iter().flat_map(|(_, manifest)| &manifest.layers);
+        let is_whole = image.is_complete(self.store) && layers.into_iter().all(|layer| self.blobs.contains(&layer.digest));
+        if !is_whole || image.config.platform().suits(platform).is_none() {
+            return Ok(None);
+        }
+        // Asking for more says what is wrong, if this does not.
+        let Some(Ok(Some(digest))) = self.sources.first().map(|first| first.manifest_digest(&name.wanted())) else {
+            return Ok(None);
+        };
+        Ok(entry.sources().contains(&name.at(&digest)).then(|| Pulled {
+            digest,
+            is_new: false,
+            platform: image.config.platform(),
+        }))
     }
 
     /// The manifest or index that is asked for, from the first place that has it. Everything else is asked for there first.
@@ -197,13 +225,12 @@ impl Pull<'_> {
 
     /// Brings a layer into place. Returns whether it was missing.
     fn layer(&self, layer: &Layer) -> Result<bool> {
-        let doing = || format!("layer `{}`", layer.blob.digest);
         let fetched = match self.fetch(layer) {
             // What was left by an earlier pull may have been damaged since; what comes now is fresh.
             Err(Damaged(true, _)) => self.fetch(layer),
             result => result,
         };
-        let is_new = fetched.map_err(|Damaged(_, error)| error).doing(doing)?;
+        let is_new = fetched.map_err(|Damaged(_, error)| error)?;
         let step = if is_new { Step::Done } else { Step::Exists };
         (self.progress)(&layer.blob.digest, step);
         Ok(is_new)
@@ -224,30 +251,34 @@ impl Pull<'_> {
             return Ok(false);
         };
         let download = Download::new(self.sources, layer.blob, ingest, &received)?;
-        let resumed = download.is_resumed();
-        let fetched = self.receive(layer, download).map_err(|error| Damaged(resumed, error));
-        fetched.map(|()| true)
+        self.receive(layer, download).map(|()| true)
     }
 
-    fn receive(&self, layer: &Layer, mut download: Download) -> Result<()> {
+    fn receive(&self, layer: &Layer, mut download: Download) -> std::result::Result<(), Damaged> {
         let is_unpacked = || layer::path(self.store, layer.diff_id).is_dir();
+        let resumed = download.is_resumed();
         if is_unpacked() {
-            return download.finish();
+            return download.finish().map_err(|error| Damaged(resumed, error));
         }
         let draft = Draft::begin(self.store, layer.diff_id.hex())?;
         if is_unpacked() {
-            return download.finish();
+            return download.finish().map_err(|error| Damaged(resumed, error));
         }
+        let mut damaged = resumed;
         let filled = draft.fill(|into| {
             let unpacked = layer::unpack(&mut download, into, &self.limits);
             if let Some(failure) = download.failure() {
+                damaged = false;
                 return Err(failure);
             }
             // Bytes that are not the layer's explain why they cannot be unpacked.
             download.finish()?;
-            checked(unpacked?, layer)
-        })?;
-        self.sealer.seal(self.store, filled)
+            damaged = false;
+            let checked = unpacked.and_then(|content| checked(content, layer));
+            checked.doing(|| format!("layer `{}`", layer.blob.digest))
+        });
+        self.sealer.seal(self.store, filled.map_err(|error| Damaged(damaged, error))?)?;
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::layers::at_once;
 use super::pull::{Progress, Step};
 use crate::error::{Doing, Error, Result};
 use crate::image::registry::{Registries, Repository, Upload};
-use crate::image::{Blobs, Descriptor, Document, Layout, Lease, Manifest, Reference};
+use crate::image::{Blobs, Descriptor, Document, Layout, Lease, Manifest, Platform, Reference, read_manifest};
 use crate::store::Digest;
 
 /// An image that a registry has.
@@ -32,10 +32,8 @@ impl Engine {
         let entry = layout.find(name)?.ok_or_else(|| {
             Error::not_found("no such image").hint("`tinydock images` lists what there is, and `tinydock tag` gives it other names")
         })?;
-        let bytes = blobs.read(&entry.manifest)?;
-        let Document::Manifest(manifest) = Document::parse(&bytes)? else {
-            return Err(Error::invalid("is an index, not an image"));
-        };
+        // Of an index only what is for this host is sure to be here as a whole.
+        let (descriptor, manifest, _) = read_manifest(&blobs, &entry.manifest, &Platform::host())?;
         let lease = Lease::begin(&self.store)?;
         lease.keep(parts(&manifest).map(|part| &part.digest))?;
         let registries = Registries::open()?;
@@ -50,12 +48,11 @@ impl Engine {
         at_once(&wanted, bring, || registries.stop())?;
         // The configuration is small, and not what anybody calls a layer.
         bring_silently(&blobs, &home, &manifest.config)?;
-        home.put_manifest(tag, &entry.manifest.media_type, &bytes)?;
-        let digest = entry.manifest.digest.clone();
-        layout.tag(name, &entry.manifest, Some(&name.at(&digest)))?;
+        home.put_manifest(tag, &descriptor.media_type, &blobs.read(&descriptor)?)?;
+        layout.tag(name, &entry.manifest, Some(&name.at(&descriptor.digest)))?;
         Ok(Pushed {
-            digest,
-            size: entry.manifest.size,
+            digest: descriptor.digest,
+            size: descriptor.size,
         })
     }
 

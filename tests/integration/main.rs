@@ -18,6 +18,7 @@ mod limits;
 mod networking;
 mod program;
 mod redis;
+mod registry;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
