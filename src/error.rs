@@ -79,6 +79,11 @@ impl Error {
         self
     }
 
+    /// The clauses in one line, without the hint.
+    pub fn message(&self) -> String {
+        self.clauses.join(": ")
+    }
+
     /// The status that the process exits with: Docker's numbers for what went wrong before the command could run.
     pub fn exit_status(&self) -> u8 {
         match self.kind {
@@ -91,7 +96,7 @@ impl Error {
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}", self.clauses.join(": "))?;
+        write!(f, "{}", self.message())?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n  hint: {hint}"))
     }
 }

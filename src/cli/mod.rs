@@ -1,11 +1,13 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
+mod archives;
 mod commit;
 mod container;
 mod create;
 mod events;
 mod exec;
 mod explain;
+mod fsck;
 mod generate;
 mod help;
 mod history;
@@ -24,7 +26,10 @@ mod rm;
 mod run;
 mod start;
 mod stop;
+mod system;
 mod table;
+mod volume;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -69,7 +74,7 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 30] = [
+const COMMANDS: [&Command; 44] = [
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
@@ -82,6 +87,7 @@ const COMMANDS: [&Command; 30] = [
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
     &pull::COMMAND,
@@ -93,9 +99,22 @@ const COMMANDS: [&Command; 30] = [
     &history::COMMAND,
     &image::INSPECT,
     &image::PRUNE,
+    &archives::LOAD,
+    &archives::SAVE,
+    &archives::IMPORT,
+    &fsck::COMMAND,
     &network::CREATE,
     &network::LS,
     &network::RM,
+    &volume::CREATE,
+    &volume::LS,
+    &volume::INSPECT,
+    &volume::RM,
+    &volume::PRUNE,
+    &system::ENABLE,
+    &system::DISABLE,
+    &system::START,
+    &system::STOP,
     &explain::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
@@ -123,9 +142,14 @@ const ALIASES: &[(&str, &str)] = &[
     ("image rm", "rmi"),
     ("image remove", "rmi"),
     ("image tag", "tag"),
+    ("image load", "load"),
+    ("image save", "save"),
+    ("image import", "import"),
     ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("volume list", "volume ls"),
+    ("volume remove", "volume rm"),
 ];
 
 /// The flags that come before the command.

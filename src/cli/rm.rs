@@ -5,11 +5,14 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::flags::{Flag, Order, Parsed, switch};
 
-const FLAGS: [Flag; 1] = [switch("force", Some(b'f'), "Kill containers that are running")];
+const FLAGS: [Flag; 2] = [
+    switch("force", Some(b'f'), "Kill containers that are running"),
+    switch("volumes", Some(b'v'), "Remove their volumes that have no name, too"),
+];
 
 pub const COMMAND: Command = Command {
     name: "rm",
-    usage: "[-f] CONTAINER...",
+    usage: "[-f] [-v] CONTAINER...",
     summary: "Remove containers with all they have written",
     flags: &FLAGS,
     order: Order::Mixed,
@@ -19,8 +22,8 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    let force = parsed.is_set("force");
-    let status = for_each(&parsed.arguments, |name| engine.remove(&engine.find(name)?, force));
+    let (force, volumes) = (parsed.is_set("force"), parsed.is_set("volumes"));
+    let status = for_each(&parsed.arguments, |name| engine.remove(&engine.find(name)?, force, volumes));
     tidy(engine);
     status
 }

@@ -67,6 +67,6 @@ fn asking(by: &'static str, parsed: &Parsed) -> Result<Asking> {
         by,
         signal: container::stop_signal(parsed, "signal")?,
         seconds: container::seconds(parsed, "time")?,
-        keeps: false,
+        ..Asking::default()
     })
 }

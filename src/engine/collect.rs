@@ -8,6 +8,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::images::{Meant, folder_name, no_such_image};
 use super::{Container, Engine, ImageFilter, State};
 use crate::error::{Doing, Error, Result};
@@ -190,13 +192,10 @@ impl Engine {
         }
         needed.extend(Catalog::new(&self.store).layers()?);
         for id in Container::ids(&self.store)? {
-            // Only the layers are read: they must be kept whatever else of a container cannot be understood.
-            #[derive(serde::Deserialize)]
-            struct Layers {
-                layers: Vec<Digest>,
+            // Only digests are looked for, the image's and those of mounts: they must be kept whatever else is said.
+            if let Some(spec) = read_if_present::<Value>(&self.store.container(&id).join("spec"))? {
+                digests_in(&spec, &mut needed);
             }
-            let spec: Option<Layers> = read_if_present(&self.store.container(&id).join("spec"))?;
-            needed.extend(spec.map(|spec| spec.layers).unwrap_or_default());
         }
         Ok(needed)
     }
@@ -221,6 +220,16 @@ fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -
             found.extend(config.rootfs.diff_ids);
             Ok(())
         }
+    }
+}
+
+/// Adds every digest that a record names.
+fn digests_in(value: &Value, found: &mut BTreeSet<Digest>) {
+    match value {
+        Value::String(text) => found.extend(Digest::parse(text)),
+        Value::Array(values) => values.iter().for_each(|value| digests_in(value, found)),
+        Value::Object(values) => values.values().for_each(|value| digests_in(value, found)),
+        _ => {}
     }
 }
 

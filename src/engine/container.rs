@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Spec;
 use super::restart::Restarts;
+use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
 use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present, remove_if_present, write};
@@ -45,16 +46,30 @@ pub struct Exit {
     pub oom_killed: bool,
     /// In RFC 3339.
     pub finished: String,
+    /// With whom it ended, if nobody was left to see how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// What ends a container with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lost {
+    /// The kernel kills init when its monitor dies.
+    Monitor,
+    /// The host went down.
+    Host,
 }
 
 impl Exit {
-    /// What is recorded when nobody was left to see the end: the container is killed when its monitor dies.
-    pub fn lost() -> Exit {
+    /// An end that nobody has seen.
+    pub fn lost(with: Lost) -> Exit {
         Exit {
             code: 137,
             signal: libc::SIGKILL,
             oom_killed: false,
             finished: clock::now(),
+            lost: Some(with),
         }
     }
 }
@@ -180,7 +195,7 @@ impl Container {
             // It was removed between the looks.
             Some(_) if is_held => State::Created,
             // Its monitor was killed, or the host was restarted.
-            Some(_) => State::Exited(Exit::lost()),
+            Some(_) => State::Exited(Exit::lost(self.lost_with())),
         })
     }
 
@@ -200,6 +215,7 @@ impl Container {
             signal: 0,
             oom_killed: false,
             finished: clock::now(),
+            lost: None,
         };
         let _ = match (again, self.spec.options.auto_remove) {
             (true, _) => write(&self.file("exit"), &exit),
@@ -210,13 +226,19 @@ impl Container {
     }
 
     /// Records that somebody wants the container to end.
-    pub fn record_stop(&self, by: &str, signal: i32) -> Result<()> {
+    pub fn record_stop(&self, asking: &Asking, signal: i32) -> Result<()> {
         let stopped = Stopped {
-            by: by.into(),
+            by: asking.by.into(),
             signal,
             at: clock::now(),
         };
-        match write(&self.file("stopped"), &stopped) {
+        // What is in the run directory is forgotten when the host goes down.
+        let record = if asking.for_host {
+            self.run_file("stopped")
+        } else {
+            self.file("stopped")
+        };
+        match write(&record, &stopped) {
             // It is gone already.
             Err(_) if !self.file("spec").exists() => Ok(()),
             written => written,
@@ -244,6 +266,11 @@ impl Container {
     /// Why the container could not be started the last time that was tried, if it could not.
     pub fn failure(&self) -> Result<Option<Error>> {
         read_if_present(&self.file("failed"))
+    }
+
+    /// With whom a container ended that runs no more. A run directory does not survive the host.
+    pub fn lost_with(&self) -> Lost {
+        if self.run.exists() { Lost::Monitor } else { Lost::Host }
     }
 
     /// The container's place in a network, if it has one now.

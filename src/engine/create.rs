@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
-use crate::store::{Id, Lock, Store, clock, write};
+use crate::image::Image;
+use crate::store::{Id, Lock, Store, Text, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
 const CLEANED_UP: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ impl Engine {
             return Err(Error::invalid(format!("image `{}` names no command to run", options.image))
                 .hint("give one after the image's name"));
         }
+        self.complete_mounts(&mut options, &image_volumes(&kept.image))?;
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
@@ -39,6 +41,8 @@ impl Engine {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
+        self.make_volumes(&id, &mut options, kept.image.layers())
+            .inspect_err(|_| self.forget(&id))?;
         let spec = Spec {
             hostname,
             name,
@@ -50,6 +54,7 @@ impl Engine {
         };
         let container = Container::new(&self.store, spec);
         write_down(&container).inspect_err(|_| self.forget(container.id()))?;
+        self.keep_volumes(&container)?;
         Ok((container, lock))
     }
 
@@ -100,6 +105,11 @@ impl Engine {
     fn forget(&self, id: &Id) {
         let _ = recover::remove_all(&self.store, id);
     }
+}
+
+/// The paths at which an image wants volumes.
+pub fn image_volumes(image: &Image) -> Vec<Text> {
+    image.config.config.volumes.keys().map(|path| path.as_str().into()).collect()
 }
 
 /// Locks the container `id`, in a run directory of its own.

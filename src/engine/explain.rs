@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use super::bring_up::Trace;
-use super::create::hostname_of;
+use super::create::{hostname_of, image_volumes};
 use super::images::layers_of;
 use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, Options, Spec, image_config};
 use crate::error::Result;
 use crate::kernel::process::SPAWN_FLAGS;
-use crate::layer::{self, View};
+use crate::layer::{self, Mount, View};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
 use crate::program::explain::Explained;
 use crate::program::{Concept, flags::clone};
@@ -30,6 +30,12 @@ impl Engine {
         }
         if options.arguments().is_empty() {
             options.command = vec!["sh".into()];
+        }
+        self.complete_mounts(&mut options, &image.as_ref().map(image_volumes).unwrap_or_default())?;
+        for volume in options.mounts.iter_mut().filter_map(Mount::volume_mut) {
+            if volume.name.is_empty() {
+                volume.name = EXAMPLE.into();
+            }
         }
         let id = Id::parse(EXAMPLE).expect("64 digits");
         let layers = layers_of(image.filter(|image| image.is_complete(&self.store)));
@@ -57,7 +63,8 @@ impl Engine {
         );
         let endpoint = self.endpoint_to_be(&container)?;
         let facts = Facts::gather(view);
-        let places = Places::of(&container, lower, facts.host.release >= (6, 5), self.users_to_be(&container)?);
+        let users = self.users_to_be(&container)?;
+        let places = Places::of(&self.store, &container, lower, facts.host.release >= (6, 5), users)?;
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;
         Ok(explain(&container, &plan, endpoint.as_ref(), &Trace::new()))
     }

@@ -1,10 +1,13 @@
 //! The monitor's last act, as a program of its own: cleaning up after a container, or starting it again.
 
 use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
-use super::container::{Exit, State, Waiting};
+use super::container::{Exit, Lost, State, Waiting};
+use super::why::Memory;
 use super::{Container, Engine, events, recover};
+use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
@@ -38,6 +41,7 @@ fn tell_end(store: &Store, id: &Id) {
     };
     let Ok(State::Exited(exit)) = container.state() else { return };
     if exit.oom_killed {
+        record_memory(store, &container);
         events::tell_of(store, &container, "oom", &[]);
     }
     let ran = container.ran(&exit).unwrap_or_default().as_secs().to_string();
@@ -45,17 +49,33 @@ fn tell_end(store: &Store, id: &Id) {
     events::tell_of(store, &container, "die", &more);
 }
 
+/// Records how much memory a container had used at most, while its cgroup is still there. That this fails is no reason not to clean up.
+fn record_memory(store: &Store, container: &Container) {
+    let group = Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(container.id().as_str()));
+    if let Ok(stats) = group.stats() {
+        let memory = stats.memory.usage;
+        let _ = write(
+            &container.file("memory"),
+            &Memory {
+                peak: memory.max,
+                limit: memory.limit,
+            },
+        );
+    }
+}
+
 /// The container and how it ended, if it is to be started again by itself.
 fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
     let Some(container) = Container::load(store, id)? else {
         return Ok(None);
     };
-    recover::settle(store, &container)?;
+    recover::settle(store, &container, Lost::Monitor)?;
     let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
         return Ok(None);
     };
     let wanted = container.spec.options.restart.wants(&exit, &container.restarts()?);
-    Ok((wanted && container.stopped()?.is_none()).then_some((container, exit)))
+    let is_to_stay = container.stopped()?.is_some() || container.run_file("stopped").exists();
+    Ok((wanted && !is_to_stay).then_some((container, exit)))
 }
 
 impl Engine {

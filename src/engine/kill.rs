@@ -1,5 +1,6 @@
 //! `kill`: a signal for a container's first process.
 
+use super::stop::Asking;
 use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
@@ -11,7 +12,11 @@ impl Engine {
     pub fn kill(&self, container: &Container, number: i32) -> Result<()> {
         let (init, started) = container.open_init()?;
         if number == libc::SIGKILL || number == container.stop_signal() {
-            container.record_stop("kill", number)?;
+            let asking = Asking {
+                by: "kill",
+                ..Asking::default()
+            };
+            container.record_stop(&asking, number)?;
         }
         let doing = || format!("send signal {number} to container `{}`", container.name());
         signal::send(&init, number).doing(doing)?;

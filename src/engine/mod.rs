@@ -17,7 +17,9 @@
 //! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes
 //! it, whoever was killed when.
 
+mod archives;
 mod attach;
+mod boot;
 mod bring_up;
 mod collect;
 mod commit;
@@ -27,6 +29,7 @@ pub mod events;
 mod exec;
 mod explain;
 mod finish;
+mod fsck;
 pub mod health;
 mod image_config;
 mod image_list;
@@ -38,6 +41,7 @@ mod login;
 mod logs;
 mod materialize;
 mod monitor;
+mod mounts;
 mod names;
 mod networks;
 mod plan;
@@ -53,13 +57,16 @@ mod spec;
 mod start;
 mod stop;
 mod users;
+mod volumes;
 pub mod watch;
+mod why;
 mod wires;
 
 use crate::error::Result;
 use crate::store::Store;
 
 pub use crate::store::clock::show as show_time;
+pub use archives::Import;
 pub use attach::Streams;
 pub use collect::{Removed, disk_usage};
 pub use commit::Commit;
@@ -67,6 +74,7 @@ pub use container::{Container, Exit, Started, State, Stopped};
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};
+pub use fsck::Report;
 pub use image_list::{ImageFilter, ListedImage};
 pub use list::Listed;
 pub use login::Kept as LoginKept;
@@ -77,6 +85,8 @@ pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
 pub use stop::Asking;
+pub use volumes::Pruned;
+pub use why::Why;
 
 /// Everything that tinydock can do with one store.
 pub struct Engine {

@@ -4,10 +4,10 @@ use super::{Container, Options, Spec};
 use crate::cgroup::{self, Hierarchies};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command, Host, Identity, Ids, Shown, Users};
-use crate::layer::{self, MountPoint, Overlay, View};
+use crate::layer::{self, MountPoint, Origin, Overlay, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
-use crate::store::Text;
+use crate::store::{Store, Text};
 
 mod binds;
 mod birth;
@@ -26,6 +26,8 @@ pub struct Places {
     pub overlay: Overlay,
     /// The host's files that the container sees, with their places in it.
     pub files: Vec<(Vec<u8>, &'static str)>,
+    /// What each mount shows, in their order.
+    pub origins: Vec<Origin>,
 }
 
 /// What will be done for a container.
@@ -74,9 +76,17 @@ pub fn users(view: Option<&View>) -> Result<Users> {
 
 impl Places {
     /// The places of a container whose image has the layers `lower`, topmost first.
-    pub fn of(container: &Container, lower: Vec<std::path::PathBuf>, layer_by_layer: bool, users: Option<Ids>) -> Places {
+    pub fn of(
+        store: &Store,
+        container: &Container,
+        lower: Vec<std::path::PathBuf>,
+        layer_by_layer: bool,
+        users: Option<Ids>,
+    ) -> Result<Places> {
         let bytes = |name: &str| container.file(name).into_os_string().into_encoded_bytes();
-        Places {
+        let mounts = container.spec.options.mounts.iter();
+        Ok(Places {
+            origins: mounts.map(|mount| layer::locate(store, mount)).collect::<Result<_>>()?,
             overlay: Overlay {
                 lower,
                 upper: container.file("upper"),
@@ -91,7 +101,7 @@ impl Places {
                 (bytes("hostname"), "/etc/hostname"),
                 (bytes("resolv.conf"), "/etc/resolv.conf"),
             ],
-        }
+        })
     }
 }
 
@@ -102,15 +112,18 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let mut identity = users.find(&options.user).doing(|| format!("user `{}`", options.user))?;
     users.add_groups(&mut identity, &options.groups)?;
     let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
-    let mut nodes = devices::nodes(options)?;
+    let nodes = devices::nodes(options)?;
     devices::allow(&mut cgroup, options, &nodes);
-    let mut binds = binds::all(facts, places, options)?;
+    let mut sources = birth::Sources {
+        places,
+        binds: binds::all(facts, places, options)?,
+        nodes,
+    };
     let host = birth::host_of(&facts.host, options);
     let process = options.security.process(&identity, &options.ulimits)?;
     let mut program = Program::default();
-    let early = birth::begin(&mut program, &host, spec, &cgroup, |program| {
-        birth::open_early(program, places, &mut binds, &mut nodes)
-    });
+    let early = birth::begin(&mut program, &host, spec, &cgroup, &mut sources);
+    let birth::Sources { binds, nodes, .. } = sources;
     let memory = birth::share_memory(&mut program, options);
     let labels = process.labels.open(&mut program);
     let root = early
@@ -128,16 +141,25 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
     devices::make_elsewhere(&mut program, facts, &nodes, root)?;
-    for (concept, bind) in &binds {
-        layer::bind(&mut program, *concept, root, bind);
-    }
+    let mounted = binds
+        .iter()
+        .map(|(concept, bind)| layer::bind(&mut program, *concept, root, bind));
+    let mounted: Vec<Register> = mounted.collect();
     let directory = open_directory(&mut program, facts, options, root)?;
+    binds::protect(&mut program, &binds, &mounted);
     let terminal = options
         .terminal
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
     connect(&mut program, &options.network, endpoint);
     if let Some(settings) = mounts.settings {
         isolation::set_sysctls(&mut program, settings, &options.sysctls);
+    }
+    if options.read_only {
+        layer::protect(
+            &mut program,
+            root,
+            "the container may write to its mounts, but not to its root",
+        );
     }
     isolation::enter_root(&mut program, root);
     if !options.init {
@@ -180,10 +202,7 @@ pub fn bytes(texts: &[Text]) -> Vec<Vec<u8>> {
 fn open_directory(program: &mut Program, facts: &Facts, options: &Options, root: Register) -> Result<Register> {
     program.concept(Concept::ProcessIsolation);
     let path = options.directory.as_bytes();
-    let in_volume = options
-        .volumes
-        .iter()
-        .any(|volume| path.starts_with(volume.target.as_bytes()));
+    let in_volume = options.mounts.iter().any(|mount| path.starts_with(mount.target.as_bytes()));
     let at = if in_volume {
         MountPoint::unknown(path, true)
     } else {

@@ -39,8 +39,10 @@ impl Engine {
         if again {
             layer::reuse(&container.file("work"))?;
         }
-        for volume in &options.volumes {
-            volume.prepare()?;
+        for mount in &options.mounts {
+            mount
+                .prepare(&self.store)
+                .doing(|| format!("{} `{}`", mount.kind(), mount.target))?;
         }
         let lower: VecDeque<_> = container
             .spec
@@ -57,7 +59,7 @@ impl Engine {
         };
         let users = self.find_users(container)?;
         write_files(container, place.as_ref())?;
-        let places = Places::of(container, lower.into(), facts.host.release >= (6, 5), users);
+        let places = Places::of(&self.store, container, lower.into(), facts.host.release >= (6, 5), users)?;
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
         Ok(Prepared {

@@ -11,11 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use super::commit::thaw_abandoned;
-use super::container::{Exit, Started, State};
+use super::container::{Exit, Lost, Started, State};
+use super::volumes::{self, Note};
 use super::{Container, Engine, events, users};
 use crate::cgroup::{Group, Hierarchies};
 use crate::error::{Doing, Result};
-use crate::layer::sweep_drafts;
+use crate::image::sweep_blob_drafts;
+use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
 
@@ -51,14 +53,17 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
 pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
     let names = store.names();
     let container = Container::load(store, id);
-    {
+    let volumes = {
         // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
         store.discard(&store.container(id))?;
+        let volumes = volumes::release(store, id)?;
         for name in names.names()? {
             names.release(&name, id)?;
         }
-    }
+        volumes
+    };
+    volumes::tell(store, "destroy", &volumes);
     clean(store, id)?;
     if let Ok(Some(container)) = container {
         events::tell_of(store, &container, "destroy", &[]);
@@ -73,9 +78,10 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
     let Some(container) = Container::load(store, id)? else {
         return remove_all(store, id);
     };
+    settle(store, &container, Lost::Monitor)?;
     clean(store, id)?;
-    settle(store, &container)?;
     if container.spec.options.auto_remove && is_spent(&container) {
+        Note::of_removal(store, &container)?;
         remove_all(store, id)
     } else {
         store.discard_run(&store.container_run(id))
@@ -83,10 +89,11 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
 }
 
 /// Records an end that nobody was left to record.
-pub fn settle(store: &Store, container: &Container) -> Result<()> {
+pub fn settle(store: &Store, container: &Container, lost: Lost) -> Result<()> {
     if container.file("started").exists() && !container.file("exit").exists() {
-        write(&container.file("exit"), &Exit::lost())?;
-        events::tell_of(store, container, "die", &[("exitCode", Exit::lost().code.to_string())]);
+        let exit = Exit::lost(lost);
+        write(&container.file("exit"), &exit)?;
+        events::tell_of(store, container, "die", &[("exitCode", exit.code.to_string())]);
     }
     Ok(())
 }
@@ -117,6 +124,11 @@ pub fn sweep(store: &Store) -> Result<()> {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
+    sweep_blob_drafts(store, false)?;
+    if Volumes::new(store).needs_sweep() {
+        let _lock = store.lock()?;
+        Volumes::new(store).sweep()?;
+    }
     store.empty_trash()
 }
 
@@ -136,6 +148,7 @@ fn sweep_after_boot(store: &Store) -> Result<()> {
             && !container.file("exit").exists()
         {
             let _lock = super::create::lock(store, &id)?;
+            settle(store, &container, Lost::Host)?;
             bury(store, &id)?;
         }
     }

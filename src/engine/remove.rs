@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::stop::Asking;
+use super::volumes::Note;
 use super::{Container, Engine, State, recover};
 use crate::error::{Error, Result};
 use crate::store::Lock;
@@ -12,8 +13,8 @@ use crate::store::Lock;
 const BUSY: Duration = Duration::from_secs(30);
 
 impl Engine {
-    /// Removes a container. One that runs is killed first, if `force` says so.
-    pub fn remove(&self, container: &Container, force: bool) -> Result<()> {
+    /// Removes a container. One that runs is killed first, if `force` says so. Its volumes without names go, too, if `volumes` says so.
+    pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<()> {
         let deadline = Instant::now() + BUSY;
         let path = container.run_file("lock");
         loop {
@@ -29,6 +30,11 @@ impl Engine {
                 if Container::load(&self.store, container.id())?.is_none() {
                     self.store.discard_run(&container.run_file(""))?;
                     return Err(Error::not_found(format!("no such container: `{}`", container.name())));
+                }
+                if volumes {
+                    Note::of_removal(&self.store, container)?;
+                } else {
+                    Note::remove(&self.store, container.id())?;
                 }
                 return recover::remove_all(&self.store, container.id());
             }
@@ -48,7 +54,7 @@ impl Engine {
             by: "rm",
             signal: Some(libc::SIGKILL),
             seconds: Some(-1),
-            keeps: false,
+            ..Asking::default()
         };
         self.stop(container, &asking)
     }

@@ -125,6 +125,7 @@ impl Restarts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::container::Lost;
 
     #[test]
     fn policies_are_spelled_as_they_are_read() {
@@ -146,7 +147,10 @@ mod tests {
 
     #[test]
     fn each_delay_is_twice_the_last_up_to_a_minute() {
-        let failed = Exit { code: 1, ..Exit::lost() };
+        let failed = Exit {
+            code: 1,
+            ..Exit::lost(Lost::Host)
+        };
         let mut restarts = Restarts::default();
         let mut delays = Vec::new();
         for _ in 0..12 {
@@ -160,7 +164,10 @@ mod tests {
 
     #[test]
     fn a_policy_decides_by_how_the_container_ended() {
-        let exit = |code| Exit { code, ..Exit::lost() };
+        let exit = |code| Exit {
+            code,
+            ..Exit::lost(Lost::Host)
+        };
         let after = |count| Restarts {
             count,
             ..Restarts::default()

@@ -9,7 +9,7 @@ use super::restart::Policy;
 use crate::cgroup::{DeviceRule, Limits};
 use crate::error::{Error, Result};
 use crate::isolation::{Device, Namespaces, Processes, Security, Sysctl, Ulimit};
-use crate::layer::Volume;
+use crate::layer::Mount;
 use crate::network::{Mode, Port};
 use crate::program::flags::clone;
 use crate::store::{Digest, Id, Text};
@@ -77,7 +77,18 @@ pub struct Options {
     pub device_rules: Vec<DeviceRule>,
     #[serde(default)]
     pub namespaces: Namespaces,
-    pub volumes: Vec<Volume>,
+    /// What it sees besides its image.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    /// Containers whose volumes and directories of the host it sees, too: `NAME[:ro]`.
+    #[serde(default)]
+    pub volumes_from: Vec<String>,
+    /// Whether nothing but its mounts can be written to.
+    #[serde(default)]
+    pub read_only: bool,
+    /// How many bytes of shared memory it has, if that was asked for.
+    #[serde(default)]
+    pub shared_memory: Option<u64>,
     pub network: Mode,
     pub ports: Vec<Port>,
 }
@@ -146,10 +157,10 @@ impl Options {
         }
         if self.namespaces.has_users() {
             self.check_users()?;
-        } else if let Some(volume) = self.volumes.iter().find(|volume| volume.id_mapped) {
+        } else if let Some(mount) = self.mounts.iter().find(|mount| mount.is_id_mapped()) {
             let wrong = Error::invalid("a container without users of its own has no ids to map");
             return Err(wrong
-                .doing(format!("volume `{}`", volume.target))
+                .doing(format!("volume `{}`", mount.target))
                 .hint("give it some with `--userns auto`"));
         }
         if self.namespaces.shares_ipc() && self.sysctls.iter().any(|sysctl| sysctl.namespace() == clone::NEWIPC) {

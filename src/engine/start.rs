@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::container::{State, Waiting};
+use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
 use super::stop::wait;
 use super::{Container, Engine, events, recover};
@@ -58,7 +58,7 @@ impl Engine {
                     return Err(Error::not_found(format!("no such container: `{}`", container.name())));
                 };
                 recover::clean(&self.store, id)?;
-                recover::settle(&self.store, &container)?;
+                recover::settle(&self.store, &container, Lost::Monitor)?;
                 return Ok(Some((container, lock)));
             }
             if Instant::now() > deadline {

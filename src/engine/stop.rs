@@ -19,6 +19,8 @@ pub struct Asking {
     pub signal: Option<i32>,
     /// How many seconds it has before SIGKILL; negative is all the time it wants.
     pub seconds: Option<i64>,
+    /// Whether it ends because the host goes down: that says nothing about when the host is there again.
+    pub for_host: bool,
     /// Whether it stays even if it were to be removed when it ends.
     pub keeps: bool,
 }
@@ -34,10 +36,12 @@ impl Engine {
             match container.state()? {
                 State::Created => return Ok(()),
                 // One that the host's start would start again, does not.
-                State::Exited(_) if container.stopped()?.is_none() => return container.record_stop(asking.by, number),
+                State::Exited(_) if !asking.for_host && container.stopped()?.is_none() => {
+                    return container.record_stop(asking, number);
+                }
                 State::Exited(_) => return Ok(()),
                 State::Restarting(_) => {
-                    container.record_stop(asking.by, number)?;
+                    container.record_stop(asking, number)?;
                     self.end_waiting(container)?;
                 }
                 State::Running(_) => match container.open_init() {
@@ -53,7 +57,7 @@ impl Engine {
         let seconds = asking.seconds.or(container.spec.options.stop_timeout).unwrap_or(SECONDS);
         let grace = u64::try_from(seconds).ok().map(Duration::from_secs);
         let doing = || format!("stop container `{}`", container.name());
-        container.record_stop(asking.by, number)?;
+        container.record_stop(asking, number)?;
         if asking.keeps {
             write(&container.file("kept"), &asking.by)?;
         }

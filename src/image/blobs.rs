@@ -128,6 +128,8 @@ pub struct Ingest<'a> {
     hasher: Sha256,
     written: u64,
     expected: Option<Descriptor>,
+    /// Whether the disk is full: then what was written is in the way of others.
+    is_in_the_way: bool,
     /// Held for as long as somebody writes; the file goes with a draft that nobody can go on with.
     _lock: DraftLock,
 }
@@ -164,6 +166,7 @@ impl<'a> Ingest<'a> {
             hasher,
             written,
             expected,
+            is_in_the_way: false,
             _lock: lock,
         };
         // What is too long cannot be a part of it.
@@ -239,7 +242,9 @@ impl Write for Ingest<'_> {
                 expected.size
             )));
         }
-        let length = self.file.write(bytes)?;
+        let length = self.file.write(bytes).inspect_err(|error| {
+            self.is_in_the_way |= error.kind() == io::ErrorKind::StorageFull;
+        })?;
         self.hasher.update(&bytes[..length]);
         self.written += length as u64;
         Ok(length)
@@ -253,7 +258,7 @@ impl Write for Ingest<'_> {
 impl Drop for Ingest<'_> {
     fn drop(&mut self) {
         // What nobody can name nobody can go on with. If it was renamed, there is nothing of this name.
-        if self.expected.is_none() {
+        if self.expected.is_none() || self.is_in_the_way {
             let _ = fs::remove_file(&self.path);
         }
     }

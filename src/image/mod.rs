@@ -13,12 +13,15 @@
 //!                              └───────▶ blobs of layers, compressed: what is pulled, pushed, saved
 //! ```
 
+mod archive;
 mod blobs;
 mod builtin;
 mod catalog;
 mod changes;
 mod config;
 pub mod credentials;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod layout;
 mod lease;
@@ -34,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::Text;
 
+pub use archive::{Format as SaveFormat, Loaded, Saved, load as load_archive, save as save_archive};
 pub use blobs::{Blobs, Ingest, digest_of, digest_of_stream, sweep_blob_drafts};
 pub use builtin::BUSYBOX;
 pub use catalog::{Catalog, Found, Listed, Stamp, Tarball};
@@ -45,7 +49,7 @@ pub use manifest::{Annotations, Descriptor, Document, Index, LARGEST_DOCUMENT, M
 pub use name::Name;
 pub use platform::Platform;
 pub use reference::Reference;
-pub use unpack::{unpack_layers, unpack_stream};
+pub use unpack::{unpack_layers, unpack_stream, unpack_unknown};
 
 pub use crate::store::Digest;
 

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::sync::Mutex;
 use std::thread;
 
-use super::{Blobs, Config, Descriptor, Manifest};
+use super::{Blobs, Config, Descriptor, Lease, Manifest};
 use crate::error::{Doing, Error, Result};
 use crate::layer::{self, Content, Draft, Limits};
 use crate::store::{Digest, Store};
@@ -74,6 +74,18 @@ pub fn unpack_stream(
         confirm().map(|()| content)
     })?;
     layer::seal(store, vec![filled])
+}
+
+/// Unpacks a layer of which nobody knows the diff id yet, and returns it.
+pub fn unpack_unknown(store: &Store, blob: &Descriptor, lease: &Lease) -> Result<Digest> {
+    let doing = || format!("unpack layer `{}`", blob.digest);
+    let limits = Limits::find()?;
+    let draft = Draft::begin(store, &format!("blob-{}", blob.digest.hex()))?;
+    let source = Blobs::new(store).open(blob)?;
+    let filled = draft.fill(|into| layer::unpack(source, into, &limits)).doing(doing)?;
+    let diff_id = filled.content.diff_id.clone();
+    lease.keep([&diff_id])?;
+    layer::seal(store, vec![filled]).map(|()| diff_id)
 }
 
 fn checked(source: impl Read + Send, into: &std::path::Path, diff_id: &Digest, limits: &Limits) -> Result<Content> {

@@ -73,8 +73,9 @@ pub fn fill(program: &mut Program, dev: Register, shown: &Shown) -> Register {
     let mqueue = program.new_mount("mqueue", &[], quiet, "the message queues of this IPC namespace");
     attach(program, dev, mqueue, "mqueue");
     let memory = match shown.memory {
-        SharedMemory::Own => {
-            let options = [("mode", "1777"), ("size", "64m")];
+        SharedMemory::Own(size) => {
+            let size = size.map_or("64m".to_string(), |size| size.to_string());
+            let options = [("mode", "1777"), ("size", size.as_str())];
             Some(program.new_mount("tmpfs", &options, quiet, "shared memory of its own"))
         }
         SharedMemory::Nothing => None,

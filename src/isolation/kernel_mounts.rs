@@ -33,8 +33,9 @@ pub struct Shown<'a> {
 /// What is at `/dev/shm`.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum SharedMemory {
+    /// Its own, of so many bytes.
+    Own(Option<u64>),
     #[default]
-    Own,
     Nothing,
     /// A clone of somebody else's.
     Others(Register),

@@ -57,12 +57,15 @@ pub use ulimits::Ulimit;
 pub use user::{Identity, Users};
 pub use users::{IdMapping, become_root, make as make_users};
 
-/// Writes the steps that come before all others. Without a host name it is the host's.
-pub fn begin(program: &mut Program, hostname: Option<&str>) {
+/// Writes the steps that come before all others. `open_shared` writes those that need mounts which still belong together with the
+/// host's. Without a host name it is the host's.
+pub fn begin(program: &mut Program, hostname: Option<&str>, open_shared: impl FnOnce(&mut Program)) {
     program.concept(Concept::ProcessIsolation);
     program.die_with_parent("a container does not outlive its monitor");
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
     program.umask(0, "modes are what they are said to be");
+    open_shared(program);
+    program.concept(Concept::ProcessIsolation);
     program.propagate(
         propagation::PRIVATE,
         "nothing mounted here shows on the host, and nothing mounted there shows here",

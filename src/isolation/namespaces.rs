@@ -171,13 +171,15 @@ pub fn join_ipc(program: &mut Program) -> Register {
 
 /// Writes the steps with which a process that stays outside for now begins. What it mounts is only for itself, if it
 /// mounts anything.
-pub fn begin_outside(program: &mut Program, mounts: bool) {
+pub fn begin_outside(program: &mut Program, mounts: bool, open_shared: impl FnOnce(&mut Program)) {
     program.concept(Concept::ProcessIsolation);
     program.die_with_parent("a container does not outlive its monitor");
     program.unblock_signals("the command starts with no signal blocked, whatever we were started with");
     program.umask(0, "modes are what they are said to be");
     if mounts {
         program.unshare(clone::NEWNS, "mounts of its own to take parts from");
+        open_shared(program);
+        program.concept(Concept::ProcessIsolation);
         program.propagate(propagation::PRIVATE, "nothing mounted here shows on the host");
     }
 }

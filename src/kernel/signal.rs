@@ -146,6 +146,12 @@ const NAMES: [(&str, i32); 31] = [
     ("SYS", libc::SIGSYS),
 ];
 
+/// The name of a signal, such as `SIGTERM`.
+pub fn name(number: i32) -> String {
+    let known = NAMES.iter().find(|(_, known)| *known == number);
+    known.map_or_else(|| format!("signal {number}"), |(name, _)| format!("SIG{name}"))
+}
+
 /// The number of a signal that is given by name, with or without `SIG` and in either case, or by number (signal(7)).
 pub fn parse(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {

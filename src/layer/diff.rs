@@ -70,7 +70,7 @@ impl<W: Write> Pack<W> {
     /// Packs all entries of a directory, in the order of their names.
     fn directory(&mut self, from: &OwnedFd, path: &[u8]) -> Result<()> {
         if is_opaque(from) {
-            self.append(&[path, b".wh..wh..opq"].concat(), Header::new_gnu(), io::empty())?;
+            self.mark(&[path, b".wh..wh..opq"].concat())?;
         }
         let mut names: Vec<Vec<u8>> = Vec::new();
         for entry in Dir::read_from(from)? {
@@ -93,7 +93,7 @@ impl<W: Write> Pack<W> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if is_whiteout(&stat) {
             let (parent, name) = path.split_at(path.len() - name.len());
-            return self.append(&[parent, b".wh.", name].concat(), Header::new_gnu(), io::empty());
+            return self.mark(&[parent, b".wh.", name].concat());
         }
         if kind == FileType::Socket {
             // It means nothing without the process that listens on it.
@@ -149,6 +149,17 @@ impl<W: Write> Pack<W> {
         Ok(())
     }
 
+    /// Packs an empty file whose name alone says something.
+    fn mark(&mut self, path: &[u8]) -> Result<()> {
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        self.append(path, header, io::empty())
+    }
+
     fn append(&mut self, path: &[u8], mut header: Header, data: impl Read) -> Result<()> {
         Ok(self.tar.append_data(&mut header, as_path(path), data)?)
     }
@@ -201,7 +212,7 @@ fn magic_path(directory: &OwnedFd, name: &[u8]) -> Vec<u8> {
 }
 
 /// The extended attributes that belong to a layer: all but those with which overlayfs keeps its own books.
-fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
+pub fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
     let path = magic_path(directory, name);
     let mut names = vec![0; 64 << 10];
     let length = llistxattr(path.as_slice(), &mut names)?;

@@ -47,6 +47,26 @@ pub struct Filled<'a> {
     pub content: Content,
 }
 
+impl Filled<'_> {
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.draft.directory
+    }
+
+    /// Throws it away.
+    pub fn discard(self) -> Result<()> {
+        self.draft.store.discard(&self.draft.directory).map(|_| ())
+    }
+
+    /// Takes the place of a layer that is damaged. Containers that run keep what they have mounted.
+    pub fn replace(self) -> Result<()> {
+        let store = self.draft.store;
+        sync(&self.draft.directory)?;
+        store.discard(&path(store, &self.content.diff_id))?;
+        seal(store, vec![self])
+    }
+}
+
 /// Puts layers where layers are: first all their content is on disk, then each gets its name. Only then do they exist.
 pub fn seal(store: &Store, filled: Vec<Filled>) -> Result<()> {
     let layers = store.directory("layer/sha256")?;

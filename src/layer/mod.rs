@@ -15,11 +15,13 @@
 
 mod diff;
 mod draft;
+mod fill;
+mod mount;
 mod mountpoint;
 mod overlay;
 mod unpack;
 mod view;
-mod volume;
+mod volumes;
 
 use std::path::PathBuf;
 
@@ -27,11 +29,16 @@ use crate::store::{Digest, Store};
 
 pub use diff::pack;
 pub use draft::{Draft, Filled, seal, sweep_drafts};
+pub use fill::copy_tree;
+pub use mount::{
+    Access, Bind, HostPath, ImageUse, Mount, Origin, Propagation, Source, Tmpfs, VolumeUse, bind, locate, open_bind, parse_size,
+    protect,
+};
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
-pub use unpack::{Limits, inflated, unpack};
+pub use unpack::{Limits, inflated, too_long, unpack};
 pub use view::View;
-pub use volume::{Bind, Volume, bind, open_bind};
+pub use volumes::{Volume, Volumes, check_driver, check_name as check_volume_name};
 
 /// What identifies a layer, and how much there is of it.
 #[derive(Debug, PartialEq, Eq)]

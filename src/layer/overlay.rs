@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Doing, Result};
-use crate::program::flags::prctl;
+use crate::program::flags::{mount_attr, prctl};
 use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 
 /// The directories of one container's root.
@@ -105,6 +105,16 @@ pub fn reuse(work: &Path) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error).doing(|| format!("remove `{}`", mark.display())),
         _ => Ok(()),
     }
+}
+
+/// Writes the steps that make a file system of nothing but an image's layers, topmost first (Linux 6.5).
+pub fn make_image(program: &mut Program, layers: &[PathBuf], why: &'static str) -> Register {
+    let fs = program.fsopen("overlay", why);
+    for layer in layers {
+        program.fsconfig_string(fs, "lowerdir+", &bytes(layer), "a layer of the image, read-only and shared");
+    }
+    program.fsconfig_create(fs, "make it");
+    program.fsmount(fs, "image", mount_attr::RDONLY, "mounted, but attached nowhere yet")
 }
 
 fn mount(program: &mut Program, overlay: &Overlay) -> Register {

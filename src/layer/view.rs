@@ -5,14 +5,14 @@
 //! opaque directory hides the directories of the same name below it. Symbolic links are resolved within the tree, and
 //! every step is relative to an open directory, so nothing leads out of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fgetxattr, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
@@ -26,7 +26,7 @@ pub struct View {
 }
 
 /// A directory of the tree: the same directory in each layer that contributes to it, topmost first.
-type Directory = Vec<Rc<OwnedFd>>;
+pub type Directory = Vec<Rc<OwnedFd>>;
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,10 +40,11 @@ pub struct Resolved {
 }
 
 /// What a directory has under a name.
-enum Entry {
+pub enum Entry {
     Missing,
     Directory(Directory),
-    Link(Vec<u8>),
+    /// Where it leads, and the layer's directory that has it.
+    Link(Vec<u8>, Rc<OwnedFd>),
     Other(FileType, Rc<OwnedFd>),
 }
 
@@ -84,6 +85,26 @@ impl View {
         Ok(Some(bytes))
     }
 
+    /// The directory that `path` leads to, if it is one.
+    pub fn directory(&self, path: &[u8]) -> Result<Option<Directory>> {
+        let mut directory = self.root.clone();
+        for name in self.resolve(path)?.path {
+            match lookup(&directory, &name)? {
+                Entry::Directory(below) => directory = below,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(directory))
+    }
+
+    /// The mode of the directory that `path` leads to, if it is one.
+    pub fn directory_mode(&self, path: &[u8]) -> Result<Option<u32>> {
+        let directory = self.directory(path)?;
+        directory
+            .map(|directory| Ok(fstat(&directory[0])?.st_mode & 0o7777))
+            .transpose()
+    }
+
     /// Walks `path`. Also returns the layer's directory that holds what the path leads to, unless that is a directory.
     fn walk(&self, path: &[u8]) -> Result<(Resolved, Option<Rc<OwnedFd>>)> {
         let mut left: VecDeque<Vec<u8>> = components(path).collect();
@@ -99,7 +120,7 @@ impl View {
             let directory = &place.last().expect("the root stays").1;
             match lookup(directory, &name).doing(|| format!("look up `{}` in the image", String::from_utf8_lossy(path)))? {
                 Entry::Directory(directory) => place.push((name, directory)),
-                Entry::Link(target) => {
+                Entry::Link(target, _) => {
                     links += 1;
                     if links > MAX_LINKS {
                         return Err(Errno::LOOP).doing(|| format!("look up `{}` in the image", String::from_utf8_lossy(path)));
@@ -163,7 +184,7 @@ fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> + '_ {
 }
 
 /// Looks a name up in a directory as overlayfs does.
-fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
+pub fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
     let mut found: Directory = Vec::new();
     for layer in directory {
         let stat = match statat(&**layer, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -180,7 +201,10 @@ fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
                 }
             }
             _ if !found.is_empty() || is_whiteout(&stat) => break,
-            FileType::Symlink => return Ok(Entry::Link(readlinkat(&**layer, name, Vec::new())?.into_bytes())),
+            FileType::Symlink => {
+                let target = readlinkat(&**layer, name, Vec::new())?.into_bytes();
+                return Ok(Entry::Link(target, layer.clone()));
+            }
             kind => return Ok(Entry::Other(kind, layer.clone())),
         }
     }
@@ -189,6 +213,21 @@ fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
     } else {
         Entry::Directory(found)
     })
+}
+
+/// The names that the layers of a directory have, in order. Some may be hidden.
+pub fn names(directory: &Directory) -> rustix::io::Result<BTreeSet<Vec<u8>>> {
+    let mut names = BTreeSet::new();
+    for layer in directory {
+        for entry in Dir::read_from(&**layer)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.insert(name.to_vec());
+            }
+        }
+    }
+    Ok(names)
 }
 
 fn open_directory(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {

@@ -63,7 +63,8 @@ constants!(/** open(2). */ open, "O_", false, {
     NOFOLLOW = libc::O_NOFOLLOW, NONBLOCK = libc::O_NONBLOCK, NOCTTY = libc::O_NOCTTY, CLOEXEC = libc::O_CLOEXEC,
 });
 constants!(/** openat2(2). */ resolve, "RESOLVE_", false, {
-    NO_MAGICLINKS = libc::RESOLVE_NO_MAGICLINKS, NO_SYMLINKS = libc::RESOLVE_NO_SYMLINKS, IN_ROOT = libc::RESOLVE_IN_ROOT,
+    NO_MAGICLINKS = libc::RESOLVE_NO_MAGICLINKS, NO_SYMLINKS = libc::RESOLVE_NO_SYMLINKS, BENEATH = libc::RESOLVE_BENEATH,
+    IN_ROOT = libc::RESOLVE_IN_ROOT,
 });
 constants!(/** clone(2), unshare(2), setns(2). */ clone, "CLONE_", false, {
     VM = libc::CLONE_VM, VFORK = libc::CLONE_VFORK, PIDFD = libc::CLONE_PIDFD, CLEAR_SIGHAND = 1u64 << 32,

@@ -3,16 +3,22 @@
 //! ```text
 //! /var/lib/tinydock/                 the root (`--root`, TINYDOCK_ROOT): what outlives a reboot
 //!   image/registry/NAME.tar.gz       root file systems as tarballs: drop one in, run it
-//!   image/record/NAME                which layers an image is made of, as JSON
+//!   image/record/NAME                which layers a tarball was unpacked to, as JSON
+//!   image/index.json, oci-layout     all other images, as an OCI image layout
+//!   image/blobs/sha256/<digest>      their manifests, configurations and layers, compressed
+//!   image/draft/<digest>             blobs that come in
 //!   layer/sha256/<diff id>/          unpacked layers; one that is there is complete
 //!   container/<id>/                  spec, started, exit, log; upper and work of its overlay
 //!   container/names/<name>           a symbolic link to the id
 //!   network/<name>                   a network, as JSON
+//!   volume/<name>/                   record and data of a volume
 //!   trash/                           what is being deleted
 //!
 //! /run/tinydock/                     the run directory (TINYDOCK_RUN): what dies with the boot
+//!   image, index                     held while images are looked up or collected, while the index is written
+//!   lease/<id>                       what somebody needs who pulls, loads or commits
 //!   lock                             held while names, addresses, ports and ids are given out
-//!   container/<id>/                  lock, endpoint, users, attach: there while something is done for or by the container
+//!   container/<id>/                  lock, endpoint, users, volumes, attach: there while something is done for or by the container
 //!   network/<name>/<address>         a symbolic link to the id of the container that leases the address
 //!   port/<protocol>-<address>-<port> a symbolic link to the id of the container that publishes the port
 //!   users/<id>                       a symbolic link to the container whose users have the ids from this one on

@@ -284,3 +284,48 @@ fn a_container_whose_process_was_killed_is_started_again() {
     assert_eq!(host.status("back"), "running");
     host.run("rm -f back").ok();
 }
+
+#[test]
+fn containers_are_started_with_the_host_as_their_policies_say() {
+    let host = Host::new();
+    for (name, policy) in [
+        ("always", "always"),
+        ("unless", "unless-stopped"),
+        ("gone", "unless-stopped"),
+        ("never", "no"),
+    ] {
+        host.start(
+            &[
+                &[
+                    "--network",
+                    "none",
+                    "--name",
+                    name,
+                    "--restart",
+                    policy,
+                    "--stop-timeout",
+                    "0",
+                ][..],
+                &SLEEP,
+            ]
+            .concat(),
+        );
+    }
+    host.run("stop gone").ok();
+    let stopped = host.run("system stop").ok();
+    let mut names: Vec<&str> = stopped.lines().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["always", "never", "unless"]);
+    assert_eq!(host.run("ls -q").ok(), "");
+    let started = host.run("system start").ok();
+    let mut names: Vec<&str> = started.lines().collect();
+    names.sort_unstable();
+    assert_eq!(names, ["always", "unless"]);
+    assert_eq!(host.status("gone"), "exited (137)");
+    let unit = host.run("system enable --print").ok();
+    assert!(
+        unit.contains("system start\n") && unit.contains(&host.root().display().to_string()),
+        "{unit}"
+    );
+    host.run("rm -f always unless gone never").ok();
+}

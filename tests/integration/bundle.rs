@@ -30,9 +30,7 @@ impl<'a> Bundle<'a> {
         let directory = host.path(name);
         fs::create_dir_all(directory.join("rootfs/bin")).expect("make a root");
         fs::copy("/bin/busybox", directory.join("rootfs/bin/busybox")).expect("copy busybox");
-        for applet in [
-            "sh", "ls", "cat", "sleep", "true", "readlink", "id", "grep", "touch", "stat", "mkdir",
-        ] {
+        for applet in host.sh("busybox --list | grep -vx busybox").ok().lines() {
             symlink("busybox", directory.join("rootfs/bin").join(applet)).expect("link");
         }
         let path = directory.to_str().expect("UTF-8");
@@ -43,6 +41,10 @@ impl<'a> Bundle<'a> {
         config["root"]["readonly"] = json!(false);
         config["linux"]["cgroupsPath"] = json!(format!("/{}/{name}", host.label()));
         Bundle { host, directory, config }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     pub fn rootfs(&self, path: &str) -> PathBuf {
@@ -74,10 +76,15 @@ impl<'a> Bundle<'a> {
 
     /// A command line that makes a container from it, with flags before the container's name.
     pub fn command(&self, verb: &str, flags: &[&str], id: &str) -> Command {
-        let text = serde_json::to_vec(&self.config).expect("JSON");
-        fs::write(self.directory.join("config.json"), text).expect("write the configuration");
+        self.write();
         let path = self.directory.to_str().expect("UTF-8");
         runtime(self.host, &[&[verb, "-b", path], flags, &[id]].concat())
+    }
+
+    /// Writes the configuration, as every command of this bundle does.
+    pub fn write(&self) {
+        let text = serde_json::to_vec(&self.config).expect("JSON");
+        fs::write(self.path("config.json"), text).expect("write the configuration");
     }
 
     /// Runs a container until it ends.
@@ -94,15 +101,57 @@ impl<'a> Bundle<'a> {
         assert!(status.success(), "{status}");
     }
 
-    /// A command about a container.
+    /// A command about a container, in the bundle's directory. One that leaves a container leaves it with other streams than those of
+    /// whoever waits for the output.
     pub fn tell(&self, words: &[&str]) -> Done {
-        runtime(self.host, words).output().expect("run tinydock").into()
+        self.write();
+        let mut command = runtime(self.host, words);
+        command.current_dir(&self.directory);
+        if !words.contains(&"create") && !words.contains(&"--detach") {
+            return command.output().expect("run tinydock").into();
+        }
+        let open = |name: &str| {
+            fs::File::options()
+                .append(true)
+                .create(true)
+                .open(self.path(name))
+                .expect("open")
+        };
+        let status = command
+            .stdout(open("stdout"))
+            .stderr(open("stderr"))
+            .status()
+            .expect("run tinydock");
+        Done {
+            code: status.code().unwrap_or(-1),
+            stdout: String::new(),
+            stderr: fs::read_to_string(self.path("stderr")).expect("read"),
+        }
+    }
+
+    /// What the command of a container that was created by [`Bundle::tell`] has written.
+    pub fn output(&self) -> String {
+        fs::read_to_string(self.path("stdout")).expect("read")
+    }
+
+    #[track_caller]
+    pub fn create_and_start(&self, id: &str) {
+        self.tell(&["create", id]).ok();
+        self.tell(&["start", id]).ok();
+    }
+
+    /// The state of a container, null if there is none.
+    pub fn state(&self, id: &str) -> Value {
+        serde_json::from_str(&self.tell(&["state", id]).stdout).unwrap_or_default()
     }
 
     pub fn status(&self, id: &str) -> String {
-        let state = self.tell(&["state", id]);
-        let state: Value = serde_json::from_str(&state.stdout).unwrap_or_default();
-        state["status"].as_str().unwrap_or("none").into()
+        self.state(id)["status"].as_str().unwrap_or("none").into()
+    }
+
+    #[track_caller]
+    pub fn remove(&self, id: &str) {
+        self.tell(&["delete", "--force", id]).ok();
     }
 
     /// Waits until a container has ended, and removes it. Returns what it has put into the file.

@@ -144,3 +144,125 @@ fn a_command_is_killed_while_it_removes_a_container() {
 fn a_monitor_is_killed_while_its_container_is_removed() {
     kill_ending(Role::Monitor, &["rm", "-f", "victim"]);
 }
+
+/// All that is in a directory of the image.
+const LOOK: &str = "cd /etc && for f in *; do echo $f; cat $f 2>/dev/null; done; stat -c '%a %u:%g' . *";
+
+/// Kills a process while a container with volumes is run. Volumes without a name go with it, and the one that has a name is filled
+/// with what the image has by the next one who uses it, if it is not yet.
+fn kill_filling(role: Role) {
+    let host = Host::new();
+    let run = ["run", "--rm", "--network", "none"];
+    // The files that every container has of its own are none of the volume's.
+    let look = |volume: &str| {
+        host.tinydock(&[&run[..], &["-v", volume, "busybox", "sh", "-c", LOOK]].concat())
+            .ok()
+    };
+    let expected = look("/etc");
+    let mut call = 0;
+    loop {
+        let words = [&run[..], &["-v", "data:/etc", "-v", "/var", "busybox", "true"]].concat();
+        if !tracer::run(&mut quiet(&host, words), &[], Kill { role, call }) {
+            break;
+        }
+        assert_eq!(host.run("ls -aq").ok(), "", "{role:?} killed at call {call}");
+        until(&format!("all is gone of a {role:?} that was killed at call {call}"), || {
+            host.traces().is_empty()
+        });
+        let names = host.run("volume ls -q").ok();
+        assert!(
+            ["", "data\n"].contains(&names.as_str()),
+            "{role:?} killed at call {call}: {names}"
+        );
+        assert!(!host.root().join("volume/.new").exists(), "{role:?} killed at call {call}");
+        assert_eq!(look("data:/etc"), expected, "{role:?} killed at call {call}");
+        assert_eq!(host.run("volume rm data").ok(), "data\n");
+        call += 1;
+    }
+    assert!(call > 20, "{role:?} makes only {call} calls");
+}
+
+#[test]
+fn a_command_is_killed_while_it_fills_volumes() {
+    kill_filling(Role::Command);
+}
+
+#[test]
+fn a_monitor_is_killed_while_its_container_has_volumes() {
+    kill_filling(Role::Monitor);
+}
+
+/// Kills a command at each of its calls. Before each, `make` makes ready; after each, `check` looks at what is left, and the number of
+/// the call.
+fn kill_command(host: &Host, words: &[&str], make: impl Fn(), check: impl Fn(usize)) {
+    for call in 0.. {
+        make();
+        let kill = Kill {
+            role: Role::Command,
+            call,
+        };
+        let reached = tracer::run(&mut quiet(host, words.iter().copied()), &[], kill);
+        host.run("ls -aq").ok();
+        check(call);
+        if !reached {
+            assert!(call > 10, "`{words:?}` makes only {call} calls");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_command_is_killed_while_it_makes_or_removes_a_volume() {
+    let host = Host::new();
+    let (volumes, data) = (host.root().join("volume"), host.root().join("volume/data/data"));
+    let check = |call: usize| {
+        assert!(!volumes.join(".new").exists(), "killed at call {call}");
+        let is_there = host.run("volume ls -q").ok() == "data\n";
+        assert_eq!(volumes.join("data").exists(), is_there, "killed at call {call}");
+        assert!(!is_there || data.is_dir(), "killed at call {call}");
+    };
+    kill_command(
+        &host,
+        &["volume", "create", "data"],
+        || drop(host.run("volume rm -f data").ok()),
+        check,
+    );
+    let make = || {
+        host.run("volume create data").ok();
+        fs::write(data.join("file"), "x").expect("write");
+    };
+    kill_command(&host, &["volume", "rm", "data"], make, |call| {
+        check(call);
+        assert_eq!(data.exists(), data.join("file").exists(), "killed at call {call}");
+        assert_eq!(
+            fs::read_dir(host.root().join("trash")).map_or(0, Iterator::count),
+            0,
+            "killed at call {call}"
+        );
+    });
+}
+
+#[test]
+fn a_command_is_killed_while_it_removes_a_container_with_its_volumes() {
+    let host = Host::new();
+    let count = || host.run("volume ls -q").ok().lines().count();
+    let make = || {
+        if host.run("ls -aq").ok().is_empty() {
+            host.run("create --name victim -v /anon -v /var busybox true").ok();
+        }
+    };
+    kill_command(&host, &["rm", "-v", "victim"], make, |call| {
+        let left = if host.run("ls -aq").ok().is_empty() { 0 } else { 2 };
+        assert_eq!(count(), left, "killed at call {call}");
+    });
+    // Without `-v` they stay, whenever it is killed.
+    make();
+    let again = || {
+        make();
+        host.run("volume prune -f").ok();
+    };
+    kill_command(&host, &["rm", "victim"], again, |call| {
+        assert_eq!(count(), 2, "killed at call {call}")
+    });
+    host.run("rm -fv victim");
+}

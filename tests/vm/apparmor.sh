@@ -1,6 +1,6 @@
 # Profiles of AppArmor's: in a bundle, for another process in a container, and the engine's.
 
-apparmor_parser --add --skip-cache --quiet <<'PROFILE'
+apparmor_parser --config-file /dev/null --add --skip-cache --quiet <<'PROFILE'
 profile careful flags=(attach_disconnected) {
     file,
     capability,
@@ -16,7 +16,7 @@ profile other flags=(attach_disconnected) {
 PROFILE
 : >rootfs/secret
 label=/proc/self/attr/current
-script="cat $label; echo x >/secret; echo x >/else && echo written"
+script="exec 2>&1; cat $label; echo x >/secret; echo x >/else && echo written"
 seen="careful (enforce)
 sh: can't create /secret: Permission denied
 written"

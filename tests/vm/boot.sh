@@ -18,5 +18,17 @@ mount -t cgroup2 cgroup2 /new/sys/fs/cgroup
 for controller in $(cat /new/sys/fs/cgroup/cgroup.controllers); do
     echo "+$controller" >/new/sys/fs/cgroup/cgroup.subtree_control
 done
+if grep -q systemd.unit= /proc/cmdline; then
+    mkdir -p /new/etc/systemd/system
+    cat >/new/etc/systemd/system/tests.service <<'UNIT'
+[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'sh /tests/guest.sh >/dev/ttyS0 2>&1; poweroff -f'
+UNIT
+    umount /proc
+    exec switch_root /new /usr/sbin/systemd
+fi
 umount /proc
 exec switch_root /new /bin/sh -c 'ip link set lo up; sh /tests/guest.sh; poweroff -f'

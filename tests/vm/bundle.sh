@@ -2,7 +2,7 @@
 
 mkdir -p /bundle/rootfs/bin /bundle/rootfs/etc
 cp /bin/busybox /bundle/rootfs/bin/busybox
-for applet in sh cat sleep id ls dd mknod tail date cut echo touch grep readlink; do
+for applet in sh cat sleep id ls mv dd mknod tail date cut echo touch grep readlink; do
     ln -s busybox /bundle/rootfs/bin/$applet
 done
 cd /bundle

@@ -14,7 +14,7 @@ isolation() {
         cat /proc/1/cgroup /proc/1/attr/current /proc/1/oom_score_adj'
 }
 
-describe "echo begin; n=0; while :; do n=\$((n + 1)); echo \$n >/count; sleep 0.1; done" \
+describe "echo begin; n=0; while :; do n=\$((n + 1)); echo \$n >/next; mv /next /count; sleep 0.1; done" \
     '"apparmorProfile": "careful", "oomScoreAdj": 300,' '
 "resources": { "memory": { "limit": 33554432 }, "pids": { "limit": 20 } },
 "seccomp": { "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": ["chroot"], "action": "SCMP_ACT_ERRNO" }] },

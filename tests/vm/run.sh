@@ -13,9 +13,10 @@ modules=(overlay bridge veth nf_tables nft_chain_nat nft_nat nft_masq nft_fib_ip
     unix_diag inet_diag tcp_diag udp_diag raw_diag netlink_diag af_packet_diag nft_compat xt_mark nf_conntrack_netlink)
 # Programs that tests need, and Debian's packages with them and with those of their libraries that not every machine has.
 programs=(usr/sbin/criu usr/sbin/xtables-nft-multi bin/ip bin/tar sbin/apparmor_parser)
-packages=(criu libnet1 libprotobuf-c1 libnl-3-200 libnftables1 iptables iproute2 tar apparmor)
+packages=(criu libnet1 libprotobuf-c1 libnl-3-200 libnftables1 iptables iproute2 tar apparmor
+    systemd libsystemd-shared libapparmor1 libip4tc2 libkmod2 libmount1)
 # A machine without hardware virtualisation needs about a minute.
-limit=${TINYDOCK_VM_LIMIT:-600}
+limit=${TINYDOCK_VM_LIMIT:-300}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -39,31 +40,34 @@ download() {
     mv "$work/system" "$cache"
 }
 
-# Copies a program, and the libraries that it is linked with.
-copy_program() {
-    local libraries=$cache/usr/lib/x86_64-linux-gnu
-    cp "$cache/$1" "$2/usr/sbin/"
-    LD_LIBRARY_PATH=$libraries ldd "$cache/$1" | sed -n 's/.* => \(\/[^ ]*\).*/\1/p' | xargs -I{} cp -L {} "$2/usr/lib/"
-    cp -L /lib64/ld-linux-x86-64.so.2 "$2/lib64/"
+# copy_programs ROOT PROGRAM...: copies programs, and the libraries that they are linked with.
+copy_programs() {
+    local root=$1 libraries=$cache/usr/lib/x86_64-linux-gnu program linked
+    shift
+    mkdir -p "$root"/{usr/sbin,usr/lib,lib64}
+    for program in "$@"; do
+        cp "$cache/$program" "$root/usr/sbin/"
+        linked=$(LD_LIBRARY_PATH=$libraries:$libraries/systemd ldd "$cache/$program")
+        if grep "not found" <<<"$linked" >&2; then
+            return 1
+        fi
+        sed -n 's/.* => \(\/[^ ]*\).*/\1/p' <<<"$linked" | xargs -I{} cp -L {} "$root/usr/lib/"
+    done
+    cp -L /lib64/ld-linux-x86-64.so.2 "$root/lib64/"
+}
+
+# What is in a directory, as an archive that the kernel unpacks into its memory.
+pack() {
+    (cd "$work/$1" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/$1.gz"
 }
 
 # The file system in memory that the kernel starts with: busybox, the modules, tinydock and the tests.
 make_root() {
-    local root=$work/root release module program
+    local root=$work/root release module
     release=$(ls "$cache/lib/modules")
-    mkdir -p "$root"/{bin,usr/sbin,usr/lib,lib64,tests,proc,sys,dev,run,tmp,new,lib/modules/"$release"}
+    mkdir -p "$root"/{bin,usr,lib64,tests,proc,sys,dev,run,tmp,new,lib/modules/"$release"}
     cp "$(command -v busybox)" "$root/bin/busybox"
     cp "$tinydock" "$root/bin/tinydock"
-    # What is for debuggers would not fit into its memory.
-    strip -o "$root/bin/tests" "$tests"
-    for program in "${programs[@]}"; do
-        copy_program "$program" "$root"
-    done
-    for program in ip{,6}tables-{save,restore}; do
-        ln -s xtables-nft-multi "$root/usr/sbin/$program"
-    done
-    mkdir -p "$root/usr/lib/x86_64-linux-gnu/xtables"
-    cp "$cache"/usr/lib/x86_64-linux-gnu/xtables/libxt_{mark,standard}.so "$root/usr/lib/x86_64-linux-gnu/xtables/"
     cp "$here"/*.sh "$root/tests/"
     cp "$here/boot.sh" "$root/init"
     depmod -b "$cache" "$release"
@@ -73,19 +77,41 @@ make_root() {
         cp "$module" "$root/lib/modules/"
         basename "$module" >>"$root/lib/modules/order"
     done
-    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) >"$work/initrd.gz"
+    pack root
 }
 
-# Boots with options of the kernel's, and those tests that one of them names. One processor: the emulator of Debian 12 runs several of them unreliably.
+# What the tests need beside it.
+make_programs() {
+    local root=$work/programs program
+    copy_programs "$root" "${programs[@]}"
+    mkdir -p "$root/bin"
+    # What is for debuggers would not fit into its memory.
+    strip -o "$root/bin/tests" "$tests"
+    for program in ip{,6}tables-{save,restore}; do
+        ln -s xtables-nft-multi "$root/usr/sbin/$program"
+    done
+    mkdir -p "$root/usr/lib/x86_64-linux-gnu/xtables"
+    cp "$cache"/usr/lib/x86_64-linux-gnu/xtables/libxt_{mark,standard}.so "$root/usr/lib/x86_64-linux-gnu/xtables/"
+    pack programs
+}
+
+# boot OPTIONS ARCHIVE...: boots with options of the kernel's, and those tests that one of them names. One processor: the
+# emulator of Debian 12 runs several of them unreliably.
 boot() {
     local options="console=ttyS0 loglevel=0 panic=-1 mitigations=off random.trust_cpu=on no_timer_check cgroup_no_v1=all $1"
+    shift
+    (cd "$work" && cat "$@") >"$work/initrd"
     timeout "$limit" qemu-system-x86_64 -accel tcg -cpu max,la57=off -smp 1 -m 1024 -nodefaults -no-user-config \
-        -display none -no-reboot -serial stdio -kernel "$cache"/boot/vmlinuz-* -initrd "$work/initrd.gz" -append "$options" \
+        -display none -no-reboot -serial stdio -kernel "$cache"/boot/vmlinuz-* -initrd "$work/initrd" -append "$options" \
         </dev/null | sed -u 's/\r$//' | tee "$work/output"
     grep -q '^vm: [0-9]* passed; 0 failed$' "$work/output"
 }
 
 [ "$(cat "$cache/packages" 2>/dev/null)" = "${packages[*]}" ] || download
 make_root
-boot tests=engine,runtime,apparmor,checkpoint
-boot "cgroup_disable=memory tests=memory"
+make_programs
+copy_programs "$work/systemd" lib/systemd/systemd
+pack systemd
+boot tests=engine,runtime,apparmor,checkpoint root.gz programs.gz
+boot "systemd.unit=tests.service systemd.show_status=0 tests=systemd" root.gz systemd.gz
+boot "cgroup_disable=memory tests=memory" root.gz

@@ -60,7 +60,10 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         devices: read_all(parsed, "device", Device::parse)?,
         device_rules: read_all(parsed, "device-cgroup-rule", DeviceRule::parse)?,
         namespaces: security::namespaces(parsed)?,
-        volumes: storage::volumes(parsed)?,
+        mounts: storage::mounts(parsed)?,
+        volumes_from: texts(parsed, "volumes-from"),
+        read_only: parsed.is_set("read-only"),
+        shared_memory: storage::shared_memory(parsed)?,
         network: network::mode(parsed)?,
         ports: network::ports(parsed)?,
     })

@@ -3,20 +3,54 @@
 use std::env;
 
 use crate::error::{Doing, Result};
-use crate::flags::{Flag, Parsed, option};
-use crate::layer::Volume;
+use crate::flags::{Flag, Parsed, option, switch};
+use crate::layer::{self, Mount};
 
-pub const FLAGS: &[Flag] = &[option(
-    "volume",
-    Some(b'v'),
-    "SOURCE:TARGET[:OPTIONS]",
-    "Show a file or directory of the host in the container",
-)];
+pub const FLAGS: &[Flag] = &[
+    option(
+        "volume",
+        Some(b'v'),
+        "[SOURCE:]TARGET[:OPTIONS]",
+        "Show a volume, or a path of the host",
+    ),
+    option(
+        "mount",
+        None,
+        "KEY=VALUE,...",
+        "The same, or a tmpfs or an image, in more words",
+    ),
+    option(
+        "tmpfs",
+        None,
+        "TARGET[:OPTIONS]",
+        "Give the container a file system in memory",
+    ),
+    option("shm-size", None, "BYTES", "The size of /dev/shm (default 64m)"),
+    option(
+        "volumes-from",
+        None,
+        "CONTAINER[:ro]",
+        "Show the volumes of another container, too",
+    ),
+    option("volume-driver", None, "DRIVER", "What makes volumes (default `local`)"),
+    switch("read-only", None, "Let the container only write to its mounts"),
+];
 
-pub fn volumes(parsed: &Parsed) -> Result<Vec<Volume>> {
+pub fn mounts(parsed: &Parsed) -> Result<Vec<Mount>> {
+    layer::check_driver(parsed.text("volume-driver")?.unwrap_or_default())?;
     let directory = env::current_dir().doing(|| "find the working directory")?;
-    parsed
+    let short = parsed
         .all("volume")
-        .map(|text| Volume::parse(text.as_encoded_bytes(), &directory))
-        .collect()
+        .map(|text| Mount::parse_short(text.as_encoded_bytes(), &directory));
+    let long = super::texts(parsed, "mount");
+    let long = long.iter().map(|text| Mount::parse_long(text, &directory));
+    let tmpfs = super::texts(parsed, "tmpfs");
+    let tmpfs = tmpfs.iter().map(|text| Mount::parse_tmpfs(text));
+    short.chain(long).chain(tmpfs).collect()
+}
+
+/// The size of the memory that processes share; 0 means the usual one.
+pub fn shared_memory(parsed: &Parsed) -> Result<Option<u64>> {
+    let size = parsed.text("shm-size")?.filter(|text| *text != "0");
+    size.map(|text| layer::parse_size(text).doing(|| "`--shm-size`")).transpose()
 }

@@ -26,42 +26,59 @@ pub fn host_of(host: &Host, options: &Options) -> Host {
     }
 }
 
-/// Writes the steps with which init opens all that the container is shown of the host. The root comes last, since init makes files
-/// as somebody else from then on.
-pub fn open_early(program: &mut Program, places: &Places, binds: &mut [(Concept, Bind)], nodes: &mut [Node]) -> Early {
-    for (concept, bind) in binds {
-        bind.clone = Some(layer::open_bind(program, *concept, bind));
+/// What the container is shown of the host.
+pub struct Sources<'a> {
+    pub places: &'a Places,
+    pub binds: Vec<(Concept, Bind)>,
+    pub nodes: Vec<Node>,
+}
+
+impl Sources<'_> {
+    /// Writes the steps with which init opens what is to be seen of later mounts, or to be seen by others, while its mounts still
+    /// belong together with the host's.
+    fn open_shared(&mut self, program: &mut Program) {
+        self.open(program, |bind| bind.propagation.is_open());
     }
-    Early {
-        usual: Some(isolation::open_devices(program, nodes)),
-        root: Some(layer::make_overlay(program, &places.overlay)),
+
+    /// Writes the steps with which init opens all that the container is shown of the host. The root comes last, since init makes
+    /// files as somebody else from then on.
+    fn open_early(&mut self, program: &mut Program) -> Early {
+        self.open(program, |bind| !bind.is_new());
+        Early {
+            usual: Some(isolation::open_devices(program, &mut self.nodes)),
+            root: Some(layer::make_overlay(program, &self.places.overlay)),
+        }
+    }
+
+    fn open(&mut self, program: &mut Program, is_meant: impl Fn(&Bind) -> bool) {
+        for (concept, bind) in self
+            .binds
+            .iter_mut()
+            .filter(|(_, bind)| bind.clone.is_none() && is_meant(bind))
+        {
+            bind.clone = Some(layer::open_bind(program, *concept, bind));
+        }
     }
 }
 
 /// Writes the steps with which init becomes a process of the container, in its cgroups.
-pub fn begin(
-    program: &mut Program,
-    host: &Host,
-    spec: &Spec,
-    cgroup: &cgroup::Plan,
-    open_early: impl FnOnce(&mut Program) -> Early,
-) -> Early {
+pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::Plan, sources: &mut Sources) -> Early {
     let mut early = Early::default();
     let namespaces = &spec.options.namespaces;
     let hostname = (!namespaces.host_uts).then_some(spec.hostname.as_str());
     if namespaces.forks() {
-        isolation::begin_outside(program, namespaces.has_users());
+        isolation::begin_outside(program, namespaces.has_users(), |program| sources.open_shared(program));
         cgroup::enter(program, cgroup);
         if namespaces.has_users() {
-            early = open_early(program);
+            early = sources.open_early(program);
             isolation::become_root(program, true);
         } else {
             isolation::join_processes(program);
         }
         isolation::be_born(program, namespaces.born(host, spec.options.network != Mode::Host));
-        isolation::begin(program, hostname);
+        isolation::begin(program, hostname, |program| sources.open_shared(program));
     } else {
-        isolation::begin(program, hostname);
+        isolation::begin(program, hostname, |program| sources.open_shared(program));
         cgroup::enter(program, cgroup);
     }
     if !spec.options.domain.is_empty() {
@@ -76,7 +93,7 @@ pub fn begin(
 /// Writes the steps after which memory is shared with whom it is to be shared with.
 pub fn share_memory(program: &mut Program, options: &Options) -> SharedMemory {
     match &options.namespaces.ipc {
-        Ipc::Own | Ipc::Shareable => SharedMemory::Own,
+        Ipc::Own | Ipc::Shareable => SharedMemory::Own(options.shared_memory),
         Ipc::WithoutMemory => SharedMemory::Nothing,
         Ipc::Host => SharedMemory::Others(isolation::share_memory(program)),
         Ipc::Container(_) => SharedMemory::Others(isolation::join_ipc(program)),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::layer::Volume;
+use crate::layer::Mount;
 use crate::network::Network;
 use crate::program::Argument;
 use crate::store::Id;
@@ -43,6 +43,7 @@ fn spec(options: Options) -> Spec {
         name: "example".into(),
         hostname: "example".into(),
         layers: Vec::new(),
+        image_id: None,
         created: 0,
         options,
     }
@@ -51,7 +52,7 @@ fn spec(options: Options) -> Spec {
 fn options() -> Options {
     serde_json::from_value(serde_json::json!({
         "image": "busybox", "command": ["true"], "environment": [], "directory": "", "user": "", "terminal": false,
-        "interactive": false, "auto_remove": true, "limits": {}, "volumes": [], "network": "none", "ports": [],
+        "interactive": false, "auto_remove": true, "limits": {}, "network": "none", "ports": [],
     }))
     .unwrap()
 }
@@ -79,8 +80,11 @@ fn planned(options: Options) -> Result<Plan> {
         layer_by_layer: true,
         root: None,
     };
+    let store = Store::find(Some("/store".into())).unwrap();
+    let mounts = spec.options.mounts.iter();
     let places = Places {
         overlay,
+        origins: mounts.map(|mount| layer::locate(&store, mount)).collect::<Result<_>>()?,
         files: vec![(b"/container/hosts".to_vec(), "/etc/hosts")],
     };
     plan(&facts(), &spec, &places, "tinydock", endpoint.as_ref())
@@ -107,12 +111,27 @@ fn texts() -> impl Strategy<Value = Text> {
     prop::collection::vec(1u8.., 0..20).prop_map(Text::from)
 }
 
-fn volumes() -> impl Strategy<Value = Volume> {
-    ("(/[a-z.]{1,5}){1,4}", "(/[a-z.]{1,5}){1,4}", any::<bool>()).prop_map(|(source, target, read_only)| Volume {
-        source: format!("/nowhere{source}").into(),
-        target: target.into(),
-        read_only,
-        id_mapped: false,
+fn mounts() -> impl Strategy<Value = Mount> {
+    let path = "(/[a-z]{1,5}){1,4}";
+    let short = (
+        path,
+        path,
+        prop::sample::select(vec!["", ":ro", ":ro-non-recursive,rslave", ":rshared"]),
+    );
+    let long = prop::sample::select(vec![
+        "tmpfs,tmpfs-mode=755",
+        "tmpfs,ro",
+        "volume,src=data",
+        "volume,src=data,volume-subpath=a/b",
+    ]);
+    prop_oneof![
+        short.prop_map(|(source, target, options)| format!("/nowhere{source}:{target}{options}")),
+        path.prop_map(|target| format!("data:{target}:ro")),
+        (path, long).prop_map(|(target, long)| format!("type={long},target={target}")),
+    ]
+    .prop_map(|text| match text.starts_with("type=") {
+        true => Mount::parse_long(&text, "/".as_ref()).unwrap(),
+        false => Mount::parse_short(text.as_bytes(), "/".as_ref()).unwrap(),
     })
 }
 
@@ -121,7 +140,7 @@ fn any_options() -> impl Strategy<Value = Options> {
     let lists = (
         prop::collection::vec(texts(), 1..5),
         prop::collection::vec("[A-Z]{1,3}=.{0,9}", 0..4),
-        prop::collection::vec(volumes(), 0..4),
+        prop::collection::vec(mounts(), 0..4),
     );
     let rest = (
         networks,
@@ -130,10 +149,10 @@ fn any_options() -> impl Strategy<Value = Options> {
         any::<[bool; 3]>(),
     );
     (lists, rest).prop_map(
-        |((command, environment, volumes), (network, directory, user, [terminal, interactive, auto_remove]))| Options {
+        |((command, environment, mounts), (network, directory, user, [terminal, interactive, auto_remove]))| Options {
             command,
             environment: environment.into_iter().map(Text::from).collect(),
-            volumes,
+            mounts,
             network,
             directory: directory.into(),
             user,

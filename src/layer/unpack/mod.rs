@@ -24,10 +24,10 @@ use tar::Archive;
 use super::Content;
 use crate::error::{Doing, Error, Result};
 
-pub use limits::Limits;
+pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
-use tree::Tree;
+pub use tree::{Attributes, Tree};
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
 pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {

@@ -2,6 +2,7 @@
 //! (openat2(2), `RESOLVE_IN_ROOT`), and every last component is made or replaced relative to its open parent, so a link in
 //! the tarball leads nowhere else.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -34,6 +35,8 @@ pub struct Tree {
     times: Vec<(Vec<Vec<u8>>, Timespec)>,
 }
 
+const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Tree {
@@ -42,7 +45,7 @@ impl Tree {
         Ok(Tree {
             root,
             parent: None,
-            times: Vec::new(),
+            times: vec![(Vec::new(), EPOCH)],
         })
     }
 
@@ -147,9 +150,10 @@ impl Tree {
         .doing(doing)
     }
 
-    /// Sets the times of directories, the deepest last made first.
+    /// Sets the times of directories, the deepest last made first. Of two entries with one name, the later one counts.
     pub fn finish(self) -> Result<()> {
-        for (path, modified) in self.times.iter().rev() {
+        let mut done = HashSet::new();
+        for (path, modified) in self.times.iter().rev().filter(|(path, _)| done.insert(path)) {
             match open_path(&self.root, path) {
                 Ok(directory) => futimens(&directory, &times(*modified))?,
                 // A later entry replaced it.
@@ -164,7 +168,7 @@ impl Tree {
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
-                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path)?,
+                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, &mut self.times)?,
                 result => result?,
             };
             self.parent = Some((path.to_vec(), directory));
@@ -194,15 +198,20 @@ fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
     }
 }
 
-/// Makes the directories of a path one by one. What is in the way and no directory is replaced.
-fn make_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
+/// Makes the directories of a path one by one. What is in the way and no directory is replaced. They get the time of the epoch:
+/// the same tarball makes the same tree, whenever it is unpacked.
+fn make_path(root: &OwnedFd, path: &[Vec<u8>], times: &mut Vec<(Vec<Vec<u8>>, Timespec)>) -> rustix::io::Result<OwnedFd> {
     let mut directory = open_path(root, &[])?;
     for depth in 0..path.len() {
         directory = match open_path(root, &path[..=depth]) {
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 let name = path[depth].as_slice();
                 replacing(&directory, name, || mkdirat(&directory, name, Mode::from_raw_mode(0o755)))?;
-                open_path(root, &path[..=depth])?
+                times.push((path[..=depth].to_vec(), EPOCH));
+                let made = open_path(root, &path[..=depth])?;
+                // mkdir applies our umask.
+                fchmod(&made, Mode::from_raw_mode(0o755))?;
+                made
             }
             result => result?,
         };

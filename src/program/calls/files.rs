@@ -43,6 +43,11 @@ impl Program {
         self.resolve_in_root(root, path, how, resolve::IN_ROOT | resolve::NO_SYMLINKS, why)
     }
 
+    /// Opens `path` below `directory` if it does not lead out of it, by links or otherwise.
+    pub fn open_beneath(&mut self, directory: Register, path: &[u8], how: u64, why: impl Into<Cow<'static, str>>) -> Register {
+        self.resolve_in_root(directory, path, how, resolve::BENEATH | resolve::NO_MAGICLINKS, why)
+    }
+
     fn resolve_in_root(
         &mut self,
         root: Register,

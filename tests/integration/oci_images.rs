@@ -1,0 +1,466 @@
+//! Images of the OCI's and Docker's format: from archives, to archives, run, removed, checked.
+
+use std::fs;
+use std::path::Path;
+
+use crate::host::Host;
+use crate::tracer::{self, Kill, Role};
+
+/// Makes an OCI layout in the directory `name` with a recipe (see `layout.py`), and an archive `name.tar` of it.
+#[track_caller]
+pub fn layout(host: &Host, name: &str, recipe: &str) {
+    let directory = host.path(name);
+    fs::create_dir_all(&directory).expect("make a directory");
+    fs::write(directory.join("recipe.py"), recipe).expect("write the recipe");
+    fs::write(host.path("layout.py"), include_str!("layout.py")).expect("write the script");
+    host.sh(&format!(
+        "python3 layout.py {name} && tar -C {name} -cf {name}.tar blobs index.json oci-layout"
+    ))
+    .ok();
+}
+
+const SMALL: &str = "image('small:1', [busybox()], Cmd=['echo', 'hello'])";
+
+/// The digest of an image's manifest.
+#[track_caller]
+fn digest(host: &Host, name: &str) -> String {
+    let (repository, tag) = name.split_once(':').expect("a tag");
+    let list = host.run("images --digests").ok();
+    let line = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut found = line.filter(|words| words[..2] == [repository, tag]);
+    found.next().unwrap_or_else(|| panic!("no {name} in\n{list}"))[2].to_string()
+}
+
+#[track_caller]
+fn is_sound(host: &Host) {
+    let done = host.run("system fsck");
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(!done.stdout.contains("that nothing needs"), "{}", done.stdout);
+    assert!(!done.stdout.contains("drafts"), "{}", done.stdout);
+}
+
+#[test]
+fn a_config_is_honoured() {
+    let host = Host::new();
+    layout(
+        &host,
+        "app",
+        "image('app:1', [busybox()], Entrypoint=['echo', 'entry'], Cmd=['cmd'], Env=['A=image', 'B=image'])
+image('env:1', [busybox()], Cmd=['sh', '-c', 'echo $A $B; pwd; id -u; id -g'], Env=['A=image', 'B=image'], WorkingDir='/work/dir', User='12:34')",
+    );
+    assert_eq!(host.run("load -i app.tar").ok(), "Loaded image: app:1\nLoaded image: env:1\n");
+    assert_eq!(host.inside(&[], "app:1", &[]).ok(), "entry cmd\n");
+    assert_eq!(host.inside(&[], "app:1", &["other"]).ok(), "entry other\n");
+    assert_eq!(host.inside(&["--entrypoint", "env"], "app:1", &["pwd"]).ok(), "/\n");
+    assert_eq!(
+        host.inside(&["-e", "B=user"], "env:1", &[]).ok(),
+        "image user\n/work/dir\n12\n34\n"
+    );
+    assert_eq!(
+        host.inside(&["-u", "0:0", "-w", "/bin"], "env:1", &[]).ok(),
+        "image image\n/bin\n0\n0\n"
+    );
+    let inspected = host.run("image inspect app:1").ok();
+    let value: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
+    assert_eq!(value[0]["Config"]["Entrypoint"][1], "entry");
+    assert_eq!(value[0]["RepoTags"][0], "app:1");
+    assert_eq!(value[0]["Created"], "2024-01-02T03:04:05Z");
+    is_sound(&host);
+}
+
+#[test]
+fn layers_are_unpacked_once_and_removed_with_the_last_image() {
+    let host = Host::new();
+    layout(
+        &host,
+        "two",
+        "base = busybox().bytes()
+def more(name):
+    one = layer(); one.add(name); return one
+image('one:1', [base, more('a')], Cmd=['ls', '/a'])
+image('two:1', [base, more('b')], Cmd=['ls', '/b'])",
+    );
+    host.run("load -i two.tar").ok();
+    let layers = || fs::read_dir(host.root().join("layer/sha256")).expect("layers").count();
+    assert_eq!(layers(), 3);
+    assert_eq!(host.inside(&[], "two:1", &[]).ok(), "/b\n");
+    host.run("tag one:1 other:2").ok();
+    assert_eq!(host.run("rmi one:1").ok(), "Untagged: one:1\n");
+    assert_eq!(layers(), 3);
+    assert!(host.run("rmi other:2").ok().contains("Deleted: sha256:"));
+    assert_eq!(layers(), 2);
+    host.run("create --name keeper two:1").ok();
+    assert!(host.run("rmi two:1").fails(1).contains("keeper") || host.run("images").ok().contains("two"));
+    host.run("rmi -f two:1").ok();
+    assert_eq!(host.run("start -a keeper").ok(), "/b\n");
+    host.run("rm keeper").ok();
+    host.run("image prune -f").ok();
+    assert_eq!(layers(), 0);
+    assert_eq!(
+        fs::read_dir(host.root().join("image/blobs/sha256")).expect("blobs").count(),
+        0
+    );
+}
+
+#[test]
+fn digests_survive_archives_and_other_tools() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    host.run("load -i small.tar").ok();
+    let expected = digest(&host, "small:1");
+    let index = fs::read_to_string(host.path("small/index.json")).expect("index");
+    assert!(index.contains(&expected));
+    for (format, compress) in [
+        ("docker-archive", ""),
+        ("oci-archive", "--compress zstd"),
+        ("oci-archive", "--compress gzip"),
+    ] {
+        host.run(&format!("save {compress} --format {format} -o saved.tar small:1"))
+            .ok();
+        host.run("rmi small:1").ok();
+        assert_eq!(host.run("load -i saved.tar").ok(), "Loaded image: small:1\n");
+        assert_eq!(digest(&host, "small:1"), expected, "{format} {compress}");
+    }
+    let skopeo = |source: &str| host.sh(&format!("skopeo inspect --format '{{{{.Digest}}}}' {source}")).ok();
+    assert_eq!(skopeo("oci:root/image:small:1"), format!("{expected}\n"));
+    host.run("save --format oci-archive -o saved.oci small:1").ok();
+    assert_eq!(skopeo("oci-archive:saved.oci:small:1"), format!("{expected}\n"));
+    host.sh("skopeo copy -q oci:root/image:small:1 docker-archive:copied.tar:copied:3")
+        .ok();
+    assert_eq!(host.run("load -i copied.tar").ok(), "Loaded image: copied:3\n");
+    assert_eq!(host.inside(&[], "copied:3", &[]).ok(), "hello\n");
+    host.run("save -o docker.tar small:1").ok();
+    host.sh("skopeo copy -q docker-archive:docker.tar:small:1 oci:from-docker:x && umoci unpack --image from-docker:x bundle")
+        .ok();
+    assert!(host.path("bundle/rootfs/bin/busybox").exists());
+    is_sound(&host);
+}
+
+#[test]
+fn standard_input_and_output_are_archives_too() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    host.sh("gzip -c small.tar | $TINYDOCK load").ok();
+    host.sh("$TINYDOCK save small:1 | zstd -q | $TINYDOCK load -q").ok();
+    host.sh("mkdir tree && cp /bin/busybox tree && tar -C tree -c . | $TINYDOCK import -c 'ENTRYPOINT [\"/busybox\"]' -c 'CMD [\"echo\", \"in\"]' - brought")
+        .ok();
+    assert_eq!(host.inside(&[], "brought", &[]).ok(), "in\n");
+    is_sound(&host);
+}
+
+#[test]
+fn the_platform_is_selected() {
+    let host = Host::new();
+    layout(
+        &host,
+        "many",
+        "own = image('x:1', [busybox()], Cmd=['echo', 'own'])
+other = image('x:1', [busybox()], architecture='riscv64', Cmd=['echo', 'other'])
+index = json.dumps({'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.index.v1+json', 'manifests': [other, own]}).encode()
+manifests[:] = [{'mediaType': 'application/vnd.oci.image.index.v1+json', 'digest': blob(index), 'size': len(index),
+    'annotations': {'io.containerd.image.name': 'docker.io/library/many:1'}}]",
+    );
+    host.run("load -i many.tar").ok();
+    assert_eq!(host.inside(&[], "many:1", &[]).ok(), "own\n");
+    is_sound(&host);
+    host.run("load -i many.tar --platform linux/riscv64").ok();
+    assert!(host.run("image inspect many:1").ok().contains("riscv64"));
+    let message = host.run("load -i many.tar --platform linux/s390x").fails(1);
+    assert!(message.contains("linux/riscv64"), "{message}");
+}
+
+#[test]
+fn the_same_commit_has_the_same_digest() {
+    let host = Host::new();
+    let commit = |name: &str, root: &str| {
+        let script = format!(
+            "export TINYDOCK_ROOT=$PWD/{root}; $TINYDOCK run --name {name} --network none busybox sh -c 'echo x > /x; rm /etc/passwd'
+             $TINYDOCK commit -m same -c 'ENV A=b' {name} made; $TINYDOCK rm {name} > /dev/null; $TINYDOCK images --digests made"
+        );
+        let done = host.sh(&script).ok();
+        let line = done.lines().last().expect("a line").to_string();
+        line.split_whitespace().nth(2).expect("a digest").to_string()
+    };
+    let first = commit("one", "root");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(first, commit("two", "root-of-another"));
+    let history = host.run("history made").ok();
+    assert!(history.contains("same") && history.lines().count() == 3, "{history}");
+    is_sound(&host);
+    host.run("save -o made.tar made").ok();
+    host.sh("TINYDOCK_ROOT=$PWD/root-of-another $TINYDOCK load -i made.tar").ok();
+}
+
+#[test]
+fn what_is_wrong_with_an_archive_is_found() {
+    let host = Host::new();
+    let break_it = |name: &str, script: &str| {
+        layout(&host, name, SMALL);
+        host.sh(&format!(
+            "cd {name}; python3 -c \"{script}\"; tar -cf ../{name}.tar blobs index.json oci-layout"
+        ))
+        .ok();
+        let message = host.run(&format!("load -i {name}.tar")).fails(1);
+        assert_eq!(host.run("images -q small").ok(), "", "{name}");
+        is_sound(&host);
+        message
+    };
+    let largest = "import glob,os,json; p=max(glob.glob('blobs/sha256/*'), key=os.path.getsize); d=open(p,'rb').read();";
+    let message = break_it(
+        "flipped",
+        &format!("{largest} open(p,'wb').write(d[:-9]+bytes([d[-9]^1])+d[-8:])"),
+    );
+    assert!(message.contains("digest"), "{message}");
+    let message = break_it("short", &format!("{largest} open(p,'wb').write(d[:-9])"));
+    assert!(message.contains("digest") || message.contains("bytes"), "{message}");
+    let message = break_it("gone", &format!("{largest} os.unlink(p)"));
+    assert!(message.contains("missing"), "{message}");
+    let message = break_it(
+        "size",
+        "import json; i=json.load(open('index.json')); i['manifests'][0]['size']+=1; json.dump(i,open('index.json','w'))",
+    );
+    assert!(message.contains("bytes instead of"), "{message}");
+    layout(&host, "lie", "image('small:1', [busybox()], diff_ids=['sha256:' + '0' * 64])");
+    let message = host.run("load -i lie.tar").fails(1);
+    assert!(message.contains("diff id"), "{message}");
+    layout(
+        &host,
+        "fewer",
+        "image('small:1', [busybox(), layer()], diff_ids=['sha256:' + '0' * 64])",
+    );
+    let message = host.run("load -i fewer.tar").fails(1);
+    assert!(message.contains("diff_ids"), "{message}");
+    assert!(
+        host.sh("head -c 100000 small.tar > cut.tar 2>/dev/null || head -c 100000 lie.tar > cut.tar; $TINYDOCK load -i cut.tar")
+            .code
+            != 0
+    );
+    is_sound(&host);
+}
+
+#[test]
+fn bombs_stop_at_limits_that_can_be_raised() {
+    let host = Host::new();
+    layout(
+        &host,
+        "bomb",
+        "one = layer(); one.add('zeros', bytes(50_000_000)); image('bomb:1', [busybox(), one], Cmd=['wc', '-c', '/zeros'])",
+    );
+    let message = host.sh("TINYDOCK_LAYER_BYTES=20000000 $TINYDOCK load -i bomb.tar").fails(1);
+    assert!(message.contains("TINYDOCK_LAYER_BYTES"), "{message}");
+    let message = host.sh("TINYDOCK_LAYER_ENTRIES=3 $TINYDOCK load -i bomb.tar").fails(1);
+    assert!(message.contains("TINYDOCK_LAYER_ENTRIES"), "{message}");
+    is_sound(&host);
+    host.run("load -i bomb.tar").ok();
+    assert_eq!(host.inside(&[], "bomb:1", &[]).ok(), "50000000 /zeros\n");
+    host.sh("zstd -q bomb.tar -o bomb.zst && TINYDOCK_LAYER_BYTES=1000 $TINYDOCK load -i bomb.zst")
+        .fails(1);
+}
+
+#[test]
+fn many_layers_stack_up_and_too_many_are_refused() {
+    let host = Host::new();
+    let recipe = |count| {
+        format!(
+            "def one(n):\n    new = layer(); new.add(f'f{{n}}', str(n).encode()); new.add(f'.wh.f{{n - 1}}'); return new\n\
+             image('many:1', [busybox()] + [one(n) for n in range({count})], Cmd=['sh', '-c', 'cat /f* && ls / | wc -l'])"
+        )
+    };
+    layout(&host, "deep", &recipe(127));
+    host.run("load -i deep.tar").ok();
+    let shown = host.inside(&[], "many:1", &["sh", "-c", "cat /f*"]).ok();
+    assert_eq!(shown, "126");
+    layout(&host, "deeper", &recipe(600));
+    let message = host.run("load -i deeper.tar").fails(1);
+    assert!(message.contains("500"), "{message}");
+}
+
+/// A layer that tries to write, or to hide something, outside.
+#[test]
+fn no_layer_reaches_outside() {
+    let host = Host::new();
+    let outside = host.path("outside");
+    fs::create_dir(&outside).expect("make");
+    for (n, entries) in [
+        "x.add('../../../../../../../../OUT/.wh.secret')",
+        "x.link('a', 'OUT'); x.add('a/.wh.secret')",
+        "x.link('a', 'OUT'); x.add('a/.wh..wh..opq')",
+        "x.add('.wh...')",
+        "x.add('a/.wh..')",
+        "x.add('.wh.')",
+        "x.link('a', '../../../../../../../../OUT'); x.add('a/secret', b'x')",
+        "x.link('a', 'OUT'); x.add('b', type=tarfile.LNKTYPE, linkname='a/secret')",
+        "x.link('a', 'OUT/secret'); x.add('a/x', b'x')",
+        "x.add('d', type=tarfile.CHRTYPE, devmajor=0, devminor=0); x.add('d/x', b'x')",
+    ]
+    .iter()
+    .enumerate()
+    {
+        fs::write(outside.join("secret"), "secret").expect("write");
+        let entries = entries.replace("OUT", &outside.display().to_string());
+        layout(
+            &host,
+            &format!("evil{n}"),
+            &format!("x = layer(); {entries}\nimage('evil:{n}', [busybox(), x])"),
+        );
+        host.run(&format!("load -i evil{n}.tar"));
+        host.inside(&[], &format!("evil:{n}"), &["sh", "-c", "rm -rf /a /b; true"]);
+        assert_eq!(fs::read_dir(&outside).expect("list").count(), 1, "{entries}");
+        assert_eq!(
+            fs::read_to_string(outside.join("secret")).expect("read"),
+            "secret",
+            "{entries}"
+        );
+    }
+    is_sound(&host);
+}
+
+#[test]
+fn flipped_bits_are_found_and_repaired() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    host.run("load -i small.tar").ok();
+    is_sound(&host);
+    let layer = fs::read_dir(host.root().join("layer/sha256"))
+        .expect("layers")
+        .next()
+        .expect("one")
+        .expect("one")
+        .path();
+    let flip = |path: &Path| {
+        let mut bytes = fs::read(path).expect("read");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).expect("write");
+    };
+    flip(&layer.join("bin/busybox"));
+    assert!(
+        host.run("system fsck")
+            .fails(1)
+            .contains("is not what its tarball unpacks to")
+    );
+    assert!(host.run("system fsck --repair").ok().contains("repaired"));
+    is_sound(&host);
+    host.sh(&format!("chmod 700 {}/bin", layer.display())).ok();
+    host.run("system fsck").fails(1);
+    host.run("system fsck --repair").ok();
+    let blobs = fs::read_dir(host.root().join("image/blobs/sha256")).expect("blobs").flatten();
+    let largest = blobs
+        .max_by_key(|blob| blob.metadata().expect("there").len())
+        .expect("one")
+        .path();
+    flip(&largest);
+    let message = host.run("system fsck").fails(1);
+    assert!(
+        message.contains(&largest.file_name().expect("a name").display().to_string()),
+        "{message}"
+    );
+    host.run("save -o x.tar small:1").fails(1);
+    host.run("system fsck --repair").ok();
+    host.run("load -i small.tar").ok();
+    is_sound(&host);
+    fs::write(host.root().join("image/blobs/sha256/stray"), "x").expect("write");
+    host.run("system fsck").fails(1);
+    host.run("system fsck --repair").ok();
+    is_sound(&host);
+}
+
+#[test]
+fn a_load_that_is_killed_leaves_the_old_or_the_new() {
+    let host = Host::new();
+    layout(
+        &host,
+        "small",
+        "one = layer(); one.add('f', b'x'); image('small:1', [one], Cmd=['x'])",
+    );
+    let quiet = |words: &[&str]| {
+        let mut command = host.command(words);
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        command
+    };
+    let mut call = 0;
+    loop {
+        let kill = Kill {
+            role: Role::Command,
+            call,
+        };
+        if !tracer::run(&mut quiet(&["load", "-i", "small.tar"]), &[], kill) {
+            break;
+        }
+        host.run("ls").ok();
+        let list = host.run("images -q small").ok();
+        assert!(list.lines().count() <= 1, "{list}");
+        let done = host.run("system fsck --repair");
+        assert_eq!(
+            (done.code, done.stdout.contains("repaired")),
+            (0, false),
+            "killed at call {call}: {done:?}"
+        );
+        is_sound(&host);
+        let kill = Kill {
+            role: Role::Command,
+            call,
+        };
+        if !list.is_empty() && tracer::run(&mut quiet(&["rmi", "small:1"]), &[], kill) {
+            assert_eq!(host.run("system fsck --repair").code, 0, "rmi killed at call {call}");
+        }
+        call += 5;
+    }
+    assert!(call > 100, "load makes only {call} calls");
+    is_sound(&host);
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_the_old_state() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    layout(
+        &host,
+        "large",
+        "import os\none = layer(); one.add('f', os.urandom(30_000_000)); image('large:1', [busybox(), one])",
+    );
+    host.sh("mkdir root && mount -t tmpfs -o size=20m tmpfs root").ok();
+    host.run("load -i small.tar").ok();
+    for size in [20, 24, 32, 40, 48, 60] {
+        host.sh(&format!("mount -o remount,size={size}m root")).ok();
+        let message = host.run("load -i large.tar").fails(1);
+        assert!(message.contains("no space left"), "{message}");
+        assert_eq!(host.run("images -q large").ok(), "");
+        is_sound(&host);
+        assert_eq!(host.inside(&[], "small:1", &[]).ok(), "hello\n");
+    }
+    host.sh("mount -o remount,size=200m root").ok();
+    host.run("load -i large.tar").ok();
+    host.inside(&[], "large:1", &["true"]).ok();
+    is_sound(&host);
+    for id in host.run("ls -aq").ok().split_whitespace() {
+        host.tinydock(&["rm", "-f", id]);
+    }
+    host.sh("umount -l root").ok();
+}
+
+#[test]
+fn whoever_races_removes_nothing_that_is_needed() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    let script = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do $TINYDOCK image prune -af > /dev/null; $TINYDOCK rmi small:1 > /dev/null 2>&1 || :; done";
+    let mut removing = std::process::Command::new("sh");
+    removing
+        .args(["-c", script])
+        .env("TINYDOCK", crate::host::TINYDOCK)
+        .env("TINYDOCK_ROOT", host.root());
+    let mut removing = removing.spawn().expect("start a shell");
+    let mut ran = 0;
+    while removing.try_wait().expect("wait").is_none() || ran < 3 {
+        host.run("load -i small.tar").ok();
+        let done = host.inside(&[], "small:1", &[]);
+        // It may be gone; it may not be half there.
+        let gone = done.stderr.contains("no such image") || done.stderr.contains("removed again and again");
+        assert!(done.stdout == "hello\n" || gone, "{done:?}");
+        ran += usize::from(done.code == 0);
+    }
+    host.run("image prune -af").ok();
+    is_sound(&host);
+}
