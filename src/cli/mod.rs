@@ -1,6 +1,7 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
 mod archives;
+mod attach;
 mod commit;
 mod container;
 mod create;
@@ -29,6 +30,7 @@ mod stop;
 mod system;
 mod table;
 mod volume;
+mod wait;
 mod why;
 
 use std::ffi::OsString;
@@ -74,16 +76,18 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 44] = [
+const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
     &exec::COMMAND,
+    &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &wait::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -125,7 +129,9 @@ const COMMANDS: [&Command; 44] = [
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container create", "create"),
+    ("container attach", "attach"),
     ("container exec", "exec"),
+    ("container wait", "wait"),
     ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ls"),
@@ -262,7 +268,7 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 fn named(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    COMMANDS.into_iter().find(|command| command.name == name)
+    COMMANDS.iter().copied().find(|command| command.name == name)
 }
 
 /// Whether a word is what several commands begin with.

@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::Spec;
-use super::restart::Restarts;
+use super::restart::{Policy, Restarts};
 use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
@@ -186,8 +186,12 @@ impl Container {
         let started: Option<Started> = read_if_present(&self.file("started"))?;
         let is_held = Lock::is_held(&self.run_file("lock"));
         if let Some(exit) = read_if_present(&self.file("exit"))? {
-            let waits = is_held && self.run_file("restarting").exists();
-            return Ok(if waits { State::Restarting(exit) } else { State::Exited(exit) });
+            let returns = is_held && self.returns_after(&exit)?;
+            return Ok(if returns {
+                State::Restarting(exit)
+            } else {
+                State::Exited(exit)
+            });
         }
         Ok(match started {
             None => State::Created,
@@ -266,6 +270,19 @@ impl Container {
     /// Why the container could not be started the last time that was tried, if it could not.
     pub fn failure(&self) -> Result<Option<Error>> {
         read_if_present(&self.file("failed"))
+    }
+
+    /// Whether whoever cleans up after a container that has ended like this starts it again, or waits to.
+    fn returns_after(&self, exit: &Exit) -> Result<bool> {
+        let policy = self.spec.options.restart;
+        if policy == Policy::No {
+            return Ok(false);
+        }
+        if ["restarting", "starting"].iter().any(|marker| self.run_file(marker).exists()) {
+            return Ok(true);
+        }
+        let is_to_stay = self.stopped()?.is_some() || self.run_file("stopped").exists();
+        Ok(!is_to_stay && policy.wants(exit, &self.restarts()?))
     }
 
     /// With whom a container ended that runs no more. A run directory does not survive the host.

@@ -39,7 +39,9 @@ fn tell_end(store: &Store, id: &Id) {
     let Ok(Some(container)) = Container::load(store, id) else {
         return;
     };
-    let Ok(State::Exited(exit)) = container.state() else { return };
+    let Ok(State::Exited(exit) | State::Restarting(exit)) = container.state() else {
+        return;
+    };
     if exit.oom_killed {
         record_memory(store, &container);
         events::tell_of(store, &container, "oom", &[]);

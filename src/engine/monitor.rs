@@ -9,7 +9,6 @@ pub mod protocol;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send, socket_with, socketpair};
@@ -17,7 +16,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
 use super::prepare::Prepared;
-use super::{Container, Engine, recover};
+use super::{Container, Engine, logs, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
@@ -137,12 +136,8 @@ impl Engine {
         running: &Running,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
         let resident = &running.resident;
-        let log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(container.file("log"))
-            .doing(|| "open the log")?;
+        let config = &container.spec.options.log;
+        let (log, log_size, log_torn) = logs::open_to_append(container)?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
@@ -158,6 +153,7 @@ impl Engine {
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
         let environment = environment.map(|(name, path)| [name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat());
         let mut data = Data::new(size_of::<Given>());
+        let attributes = config.attributes(&container.spec)?;
         let stream = |stream: &Option<OwnedFd>| stream.as_ref().map_or(Ok(-1), keep_without_blocking);
         let given = Given {
             init: keep_on_exec(&running.init.pidfd)?,
@@ -167,21 +163,33 @@ impl Engine {
             stdin: stream(&resident.stdin)?,
             stdout: stream(&resident.stdout)?,
             stderr: stream(&resident.stderr)?,
-            log: keep_on_exec(&log)?,
+            log: log.as_ref().map_or(Ok(-1), keep_on_exec)?,
             directory: keep_on_exec(&directory)?,
             oom: resident.oom.as_ref().map_or(Ok(-1), keep_on_exec)?,
             program: keep_on_exec(&program)?,
-            input_once: u32::from(container.spec.options.interactive),
+            input_once: u32::from(container.spec.options.interactive && !container.spec.options.keeps_input),
+            log_files: config.files().into(),
+            log_limit: config.size().unwrap_or(0),
+            log_size,
+            log_torn: log_torn.into(),
+            attributes: data.put(&attributes, 1),
+            attributes_length: attributes.len() as u64,
             arguments: data.put_list(&arguments),
             environment: data.put_list(&environment),
         };
         data.fill(0, bytes_of(&given));
-        Ok((data.into_bytes(), vec![log.into(), directory.into(), program, listener]))
+        Ok((
+            data.into_bytes(),
+            log.map(OwnedFd::from)
+                .into_iter()
+                .chain([directory.into(), program, listener])
+                .collect(),
+        ))
     }
 }
 
 /// Lets go of the terminal and the pipes of whoever started the container.
-fn detach_from_terminal() {
+pub fn detach_from_terminal() {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     if let Ok(null) = null {
         let _ = rustix::stdio::dup2_stdin(&null);
@@ -220,10 +228,33 @@ fn listener(container: &Container) -> Result<OwnedFd> {
 
 /// Does something with the address of a container's monitor. It leads through a descriptor of the directory that the socket
 /// is in, since addresses are short (unix(7)).
-fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>) -> Result<T> {
+fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>) -> io::Result<T> {
     let directory = File::open(container.run_file(""))?;
     let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/attach", directory.as_raw_fd()))?;
     Ok(act(&address)?)
+}
+
+/// Connects to the monitor of a running container.
+pub fn connect(container: &Container) -> Result<Attached> {
+    loop {
+        let (init, _) = container.open_init()?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let socket = socket.doing(|| "make a socket")?;
+        match at_socket(container, |address| rustix::net::connect(&socket, address)) {
+            Ok(()) => {
+                return Ok(Attached {
+                    socket,
+                    init,
+                    trace: Vec::new(),
+                });
+            }
+            // The monitor is not there yet, or not any more.
+            Err(error) if [Some(libc::ENOENT), Some(libc::ECONNREFUSED)].contains(&error.raw_os_error()) => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Err(error) => return Err(Error::from(error).doing(format!("connect to container `{}`", container.name()))),
+        }
+    }
 }
 
 /// Makes reads and writes return at once, and keeps the descriptor.

@@ -277,7 +277,8 @@ impl Pull<'_> {
             let checked = unpacked.and_then(|content| checked(content, layer));
             checked.doing(|| format!("layer `{}`", layer.blob.digest))
         });
-        self.sealer.seal(self.store, filled.map_err(|error| Damaged(damaged, error))?)?;
+        self.sealer
+            .seal(self.store, filled.map_err(|error| Damaged(damaged, error))?)?;
         Ok(())
     }
 }

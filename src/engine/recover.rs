@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
@@ -130,6 +130,34 @@ pub fn sweep(store: &Store) -> Result<()> {
         Volumes::new(store).sweep()?;
     }
     store.empty_trash()
+}
+
+/// How long something that is being cleaned up is waited for.
+const CLEANED_UP: Duration = Duration::from_secs(10);
+
+/// Waits until containers are gone that have ended and are removed by themselves: their users know that they have ended already.
+pub fn let_vanish(store: &Store) -> Result<()> {
+    for entry in fs::read_dir(store.run().join("container")).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
+            continue;
+        };
+        if let Some(container) = Container::load(store, &id)?
+            && container.is_vanishing(&container.state()?)
+        {
+            container.wait_until_clean();
+        }
+    }
+    Ok(())
+}
+
+impl Container {
+    /// Waits until somebody has cleaned up after the container, which has ended, but not forever.
+    pub fn wait_until_clean(&self) {
+        let deadline = Instant::now() + CLEANED_UP;
+        while Lock::is_held(&self.run_file("lock")) && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
 }
 
 /// Takes a lock that is free. A directory that has just been removed has none to take.

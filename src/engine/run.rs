@@ -1,6 +1,6 @@
 //! `run`: create, prepare and start in one go.
 
-use super::attach::{self, Streams};
+use super::attach::{self, Left, Streams};
 use super::explain::explain;
 use super::monitor::Attached;
 use super::{Container, Engine, Options, events};
@@ -71,8 +71,8 @@ impl Run {
         }
     }
 
-    /// Carries everything between the user and the container until it has ended. Returns its exit code.
-    pub fn attach(&self, streams: Streams) -> Result<i32> {
+    /// Carries everything between the user and the container until it has ended or the user leaves.
+    pub fn attach(&self, streams: &Streams) -> Result<Left> {
         attach::attach(&self.attached, streams)
     }
 }

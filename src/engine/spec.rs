@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::LogConfig;
 use super::health;
 use super::restart::Policy;
 use crate::cgroup::{DeviceRule, Limits};
@@ -36,6 +37,9 @@ pub struct Options {
     pub terminal: bool,
     /// Whether its standard input can be written to.
     pub interactive: bool,
+    /// Whether its standard input stays open when somebody leaves who has written to it.
+    #[serde(default)]
+    pub keeps_input: bool,
     /// Whether the container is removed when it ends.
     pub auto_remove: bool,
     /// Whether a process of ours is the container's first, passes on signals and reaps.
@@ -54,6 +58,8 @@ pub struct Options {
     pub health: health::Asked,
     #[serde(default)]
     pub check: Option<health::Check>,
+    #[serde(default)]
+    pub log: LogConfig,
     /// What users note about it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,

@@ -119,3 +119,8 @@ fn the_page_about_networks_is_true() {
 fn the_page_about_the_oci_runtime_is_true() {
     follow("docs/oci-runtime.md");
 }
+
+#[test]
+fn the_page_about_logs_is_true() {
+    follow("docs/logs.md");
+}

@@ -133,6 +133,13 @@ impl Host {
         self.tinydock(&[&before, flags, &[image], command].concat())
     }
 
+    /// The same for a container that stays. It must end well. Returns what it wrote.
+    #[track_caller]
+    pub fn inside_kept(&self, flags: &[&str], command: &[&str]) -> String {
+        let before = ["run", "--network", "none"];
+        self.tinydock(&[&before, flags, &["busybox"], command].concat()).ok()
+    }
+
     /// Compiles a C program, which needs nothing of the container that it runs in, into a directory of the host's own. Returns
     /// the value of the `-v` that shows the directory as `/tools`.
     #[track_caller]

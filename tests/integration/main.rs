@@ -1,6 +1,7 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod again;
+mod attach;
 mod attacks;
 mod bundle;
 mod cgroups;
@@ -14,6 +15,7 @@ mod kills;
 mod layering;
 mod lifecycle;
 mod limits;
+mod logs;
 mod networking;
 mod oci_images;
 mod program;

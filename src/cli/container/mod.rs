@@ -2,6 +2,7 @@
 
 mod image;
 mod life;
+mod logging;
 mod network;
 mod process;
 mod resources;
@@ -17,10 +18,11 @@ use crate::isolation::{Device, Sysctl, Ulimit};
 pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 7] = [
+const GROUPS: [&[Flag]; 8] = [
     image::FLAGS,
     process::FLAGS,
     life::FLAGS,
+    logging::FLAGS,
     resources::FLAGS,
     storage::FLAGS,
     network::FLAGS,
@@ -43,6 +45,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         groups: texts(parsed, "group-add"),
         terminal: parsed.is_set("tty"),
         interactive: parsed.is_set("interactive"),
+        keeps_input: parsed.is_set("detach"),
         auto_remove: parsed.is_set("rm"),
         init: parsed.is_set("init"),
         restart: life::restart(parsed)?,
@@ -50,6 +53,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         stop_timeout: life::seconds(parsed, "stop-timeout")?,
         health: life::health(parsed)?,
         check: None,
+        log: logging::log(parsed)?,
         labels: process::labels(parsed, "label", Some("label-file"))?,
         annotations: process::labels(parsed, "annotation", None)?,
         domain: parsed.text("domainname")?.unwrap_or_default().to_string(),

@@ -1,12 +1,15 @@
 //! `exec`: another command in a running container. It takes the way that init took, shortened: the cgroups and the
 //! namespaces are there and only have to be entered.
 
-use std::fs::File;
-use std::io::{self, Write};
+mod ends;
+mod keep;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::attach::{Streams, User, pass_on, read_some, show};
+use rustix::event::PollFlags;
+
+use super::attach::{Left, Streams, Typed, User};
 use super::bring_up::{adopt, spawn};
 use super::plan::{Facts, bytes, users};
 use super::wires::Wires;
@@ -14,12 +17,14 @@ use super::{Container, Engine};
 use crate::cgroup::{self, Group, Limits};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command};
-use crate::kernel::descriptor::wait_for;
+use crate::kernel::descriptor::wait_to;
 use crate::kernel::process::Child;
-use crate::kernel::{signal, terminal};
+use crate::kernel::signal;
 use crate::layer::{MountPoint, View};
 use crate::program::{Input, Program};
 use crate::store::Text;
+use ends::Ends;
+use keep::Process;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +42,8 @@ pub struct ExecOptions {
 }
 
 impl Engine {
-    /// Runs a command in a running container. Returns its exit code, or 0 at once if it is detached.
-    pub fn exec(&self, container: &Container, options: &ExecOptions) -> Result<i32> {
+    /// Runs a command in a running container, until it has ended or the user leaves. If it is detached, that is at once.
+    pub fn exec(&self, container: &Container, options: &ExecOptions, streams: &Streams) -> Result<Left> {
         let (_, started) = container.open_init()?;
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
@@ -58,10 +63,6 @@ impl Engine {
             &Path::new(&self.store.label()).join(container.id().as_str()),
         );
         let program = plan_exec(&facts, &plan, container, options)?;
-        let streams = Streams {
-            terminal: options.terminal,
-            input: options.interactive,
-        };
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         wires.give(Input::Target, init)?;
@@ -70,19 +71,36 @@ impl Engine {
         }
         // The command starts with the default action for every signal, whatever was ignored when we were started.
         signal::set_all_default();
-        let child = enter(&program, &group, &mut wires)?;
-        let carried = run(&program, &child, wires, user.as_mut());
-        drop(user);
-        match carried {
-            Ok(()) if options.detach => Ok(0),
-            Ok(()) => Ok(child.wait().doing(|| "wait for the command")?.code()),
-            Err(error) => {
-                let _ = signal::send(&child.pidfd, libc::SIGKILL);
-                let _ = child.wait();
-                Err(error)
-            }
-        }
+        let start = || start(&program, &group, wires);
+        let Some(user) = &mut user else {
+            return start().map(|_| Left::Ended(0));
+        };
+        // A command whose terminal the user may leave is another process's child, which stays with it.
+        let (mut process, ends) = if options.terminal {
+            keep::start(start)?
+        } else {
+            let (child, ends) = start()?;
+            (Process::Ours(child), ends)
+        };
+        let carried = carry(&mut process, ends, user);
+        user.leave();
+        carried.inspect_err(|_| process.kill())
     }
+}
+
+/// Starts a command, and returns when it runs.
+fn start(program: &Program, group: &Group, mut wires: Wires) -> Result<(Child, Ends)> {
+    let child = enter(program, group, &mut wires)?;
+    let mut report = || -> Result<Option<OwnedFd>> {
+        let terminal = wires.receive_terminal(program)?;
+        wires.read_report(program)?;
+        Ok(terminal)
+    };
+    let terminal = report().inspect_err(|_| {
+        let _ = signal::send(&child.pidfd, libc::SIGKILL);
+        let _ = child.wait();
+    })?;
+    Ok((child, Ends::new(terminal, wires)?))
 }
 
 /// Starts init, which enters the container's namespaces, becomes what the command is to be and has a child there: in the container,
@@ -127,23 +145,21 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     Ok(program)
 }
 
-/// Waits until the command runs, then carries everything between it and the user until it has ended.
-fn run(program: &Program, child: &Child, mut wires: Wires, user: Option<&mut User>) -> Result<()> {
-    let terminal = wires.receive_terminal(program)?;
-    wires.read_report(program)?;
-    let Some(user) = user else { return Ok(()) };
-    let mut ends = Ends::new(terminal, wires)?;
+/// Carries everything between a command and the user until it has ended or the user leaves.
+fn carry(process: &mut Process, mut ends: Ends, user: &mut User) -> Result<Left> {
     ends.resize(user);
     let mut buffer = vec![0; 16 << 10];
     while ends.is_open() {
-        let fds = [
-            ends.output(0),
-            ends.output(1),
-            ends.input.is_some().then(|| user.input()).flatten(),
-            Some(user.signals.as_fd()),
-            Some(child.pidfd.as_fd()),
-        ];
-        let [output, errors, input, signal, ended] = wait_for(fds)?;
+        let typing = user.input().filter(|_| ends.wants_input());
+        let [output, errors, pass, input, signal, ended] = wait_to([
+            ends.output(0).map(|output| (output, PollFlags::IN)),
+            ends.output(1).map(|output| (output, PollFlags::IN)),
+            ends.full().map(|input| (input, PollFlags::OUT)),
+            typing.map(|input| (input, PollFlags::IN)),
+            Some((user.signals.as_fd(), PollFlags::IN)),
+            Some((process.as_fd(), PollFlags::IN)),
+        ])?
+        .map(|ready| !ready.is_empty());
         for (n, ready) in [output, errors].into_iter().enumerate() {
             if ready {
                 ends.show(n, &mut buffer)?;
@@ -153,78 +169,26 @@ fn run(program: &Program, child: &Child, mut wires: Wires, user: Option<&mut Use
             // What else still has its streams was left in the background.
             break;
         }
+        if pass {
+            ends.type_in(&[]);
+        }
         if input {
-            ends.type_in(user.read(&mut buffer));
+            match user.read(&mut buffer) {
+                Typed::Bytes(bytes) => ends.type_in(&bytes),
+                Typed::End => ends.end_input(),
+                Typed::Leave(bytes) => {
+                    ends.type_in(&bytes);
+                    return process.leave();
+                }
+            }
         }
         while signal && let Some(number) = user.signals.take() {
             if number == libc::SIGWINCH {
                 ends.resize(user)
             } else {
-                pass_on(&child.pidfd, number)
+                process.pass_on(number)
             }
         }
     }
-    user.leave();
-    Ok(())
-}
-
-/// Our ends of a command's streams.
-struct Ends {
-    terminal: bool,
-    outputs: [Option<File>; 2],
-    input: Option<File>,
-}
-
-impl Ends {
-    fn new(terminal: Option<OwnedFd>, wires: Wires) -> Result<Ends> {
-        if let Some(terminal) = terminal {
-            let other = terminal.try_clone().doing(|| "copy the terminal's descriptor")?;
-            return Ok(Ends {
-                terminal: true,
-                outputs: [Some(terminal.into()), None],
-                input: Some(other.into()),
-            });
-        }
-        let outputs = [wires.stdout.map(File::from), wires.stderr.map(File::from)];
-        Ok(Ends {
-            terminal: false,
-            outputs,
-            input: wires.stdin.map(File::from),
-        })
-    }
-
-    fn is_open(&self) -> bool {
-        self.outputs.iter().any(Option::is_some)
-    }
-
-    fn output(&self, n: usize) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.outputs[n].as_ref().map(AsFd::as_fd)
-    }
-
-    /// Shows what the command wrote to one of its streams.
-    fn show(&mut self, n: usize, buffer: &mut [u8]) -> Result<()> {
-        let Some(file) = &mut self.outputs[n] else { return Ok(()) };
-        let bytes = read_some(file, buffer);
-        if bytes.is_empty() {
-            self.outputs[n] = None;
-            return Ok(());
-        }
-        show(n == 1, bytes)
-    }
-
-    /// Passes on what the user typed. No bytes mean the end of it.
-    fn type_in(&mut self, bytes: &[u8]) {
-        let written = self.input.as_mut().map_or(Ok(()), |input| input.write_all(bytes));
-        let gone = written.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
-        if gone || (bytes.is_empty() && !self.terminal) {
-            self.input = None;
-        }
-    }
-
-    /// Gives the command's terminal the size of the user's.
-    fn resize(&self, user: &User) {
-        if let (true, Some(file), Some(size)) = (self.terminal, &self.outputs[0], user.window()) {
-            let _ = terminal::resize(file, size);
-        }
-    }
+    process.code().map(Left::Ended)
 }
