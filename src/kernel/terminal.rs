@@ -30,13 +30,12 @@ impl<T: AsFd> Drop for Raw<T> {
 }
 
 /// A terminal that does not show what is typed, until this is dropped.
-pub struct Silent {
-    _restored: Raw,
+pub struct Silent<T: AsFd> {
+    _restored: Raw<T>,
 }
 
-impl Silent {
-    pub fn enter(terminal: impl AsFd) -> io::Result<Silent> {
-        let terminal = terminal.as_fd().try_clone_to_owned()?;
+impl<T: AsFd> Silent<T> {
+    pub fn enter(terminal: T) -> io::Result<Silent<T>> {
         let before = tcgetattr(&terminal)?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
