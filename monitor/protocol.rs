@@ -56,12 +56,15 @@ pub struct Given {
     /// The container's directory, where the exit record is written, and where the log is: `log`, and what was written before
     /// in `log.1`, `log.2` and so on.
     pub directory: i32,
+    /// The record of the end, `.exit.new` in that directory, empty so far.
+    pub exit: i32,
     /// The file that counts kills for want of memory, in a line `oom_kill N`.
     pub oom: i32,
     /// The executable that cleans up.
     pub program: i32,
     /// Whether the container's input ends when that of a client does, or when a client leaves that writes to it.
     pub input_once: u32,
+    pub reserved: u32,
     /// How many files the log has at most.
     pub log_files: u64,
     /// How long each may become, or 0 if that does not matter, and how long the current one is.

@@ -114,13 +114,6 @@ pub fn reap(pidfd: i32) {
     call(arch::WAITID, [P_PIDFD, pidfd as u64, 0, WEXITED, 0, 0]);
 }
 
-const O_WRONLY_CREAT_TRUNC_CLOEXEC: u64 = 0o2001101;
-
-/// Makes a file, or empties it.
-pub fn create(directory: i32, name: &core::ffi::CStr) -> i32 {
-    call(arch::OPENAT, [directory as u64, name.as_ptr() as u64, O_WRONLY_CREAT_TRUNC_CLOEXEC, 0o600, 0, 0]) as i32
-}
-
 const O_WRONLY_CREAT_TRUNC_APPEND_CLOEXEC: u64 = 0o2003101;
 
 /// Makes an empty file to append to, or empties the one that is there.

@@ -19,6 +19,7 @@ mod login;
 mod logs;
 mod ls;
 mod network;
+mod pause;
 mod progress;
 mod pull;
 mod push;
@@ -26,9 +27,13 @@ mod rename;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod table;
+mod template;
+mod top;
+mod update;
 mod volume;
 mod wait;
 mod why;
@@ -88,6 +93,11 @@ const COMMANDS: &[&Command] = &[
     &stop::RESTART,
     &kill::COMMAND,
     &wait::COMMAND,
+    &pause::COMMAND,
+    &pause::UNPAUSE,
+    &update::COMMAND,
+    &stats::COMMAND,
+    &top::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -136,13 +146,18 @@ const ALIASES: &[(&str, &str)] = &[
     ("container logs", "logs"),
     ("container ls", "ls"),
     ("container list", "ls"),
+    ("container pause", "pause"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container rm", "rm"),
     ("container remove", "rm"),
     ("container run", "run"),
     ("container start", "start"),
+    ("container stats", "stats"),
     ("container stop", "stop"),
+    ("container top", "top"),
+    ("container unpause", "unpause"),
+    ("container update", "update"),
     ("image ls", "images"),
     ("image list", "images"),
     ("image rm", "rmi"),

@@ -79,6 +79,8 @@ impl Exit {
 pub enum State {
     Created,
     Running(Started),
+    /// It runs, but somebody has made its processes stand still.
+    Paused(Started),
     /// It has ended and will be started again by itself.
     Restarting(Exit),
     Exited(Exit),
@@ -87,7 +89,15 @@ pub enum State {
 impl State {
     /// Whether the container runs, or will again by itself.
     pub fn is_live(&self) -> bool {
-        matches!(self, State::Running(_) | State::Restarting(_))
+        matches!(self, State::Running(_) | State::Paused(_) | State::Restarting(_))
+    }
+
+    /// The record of the start of a container that runs, also if it is paused.
+    pub fn started(&self) -> Option<&Started> {
+        match self {
+            State::Running(started) | State::Paused(started) => Some(started),
+            _ => None,
+        }
     }
 }
 
@@ -195,6 +205,7 @@ impl Container {
         }
         Ok(match started {
             None => State::Created,
+            Some(started) if is_held && self.file("started").exists() && self.is_paused()? => State::Paused(started),
             Some(started) if is_held && self.file("started").exists() => State::Running(started),
             // It was removed between the looks.
             Some(_) if is_held => State::Created,
@@ -301,7 +312,7 @@ impl Container {
     /// it is the right one, even if process ids are used again quickly.
     pub fn open_init(&self) -> Result<(OwnedFd, Started)> {
         let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
-        let State::Running(started) = self.state()? else {
+        let Some(started) = self.state()?.started().cloned() else {
             return Err(not_running());
         };
         let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;
@@ -309,16 +320,17 @@ impl Container {
             Err(rustix::io::Errno::SRCH) => return Err(not_running()),
             init => init.doing(|| format!("open process {}", started.pid))?,
         };
-        match self.state()? {
-            State::Running(now) if now == started => Ok((init, started)),
-            _ => Err(not_running()),
+        if self.state()?.started() == Some(&started) {
+            Ok((init, started))
+        } else {
+            Err(not_running())
         }
     }
 
     /// Whether the container is gone, or only there until somebody has cleaned up after it.
     pub fn is_vanishing(&self, state: &State) -> bool {
         match state {
-            State::Running(_) | State::Restarting(_) => false,
+            State::Running(_) | State::Paused(_) | State::Restarting(_) => false,
             State::Exited(_) => self.spec.options.auto_remove,
             State::Created => !self.file("spec").exists(),
         }

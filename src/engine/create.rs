@@ -161,7 +161,7 @@ fn write_down(container: &Container) -> Result<()> {
     };
     make(&container.file(""), 0o700)?;
     // The root directory of a container is what its upper directory is: everybody may enter it.
-    for (name, mode) in [("upper", 0o755), ("work", 0o700), ("merged", 0o700)] {
+    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
         make(&container.file(name), mode)?;
     }
     fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

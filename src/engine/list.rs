@@ -41,7 +41,7 @@ impl Engine {
 
 fn look(container: Container) -> Result<Listed> {
     let state = container.state()?;
-    let endpoint = if matches!(state, State::Running(_)) {
+    let endpoint = if state.started().is_some() {
         container.endpoint()?
     } else {
         None

@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
 use super::prepare::Prepared;
-use super::{Container, Engine, logs, recover};
+use super::{Container, Engine, cgroups, logs, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
@@ -24,7 +24,7 @@ use crate::kernel::memory::bytes_of;
 use crate::kernel::process::{Fork, become_image, exit_now, fork};
 use crate::kernel::signal;
 use crate::program::{Data, Image};
-use crate::store::Lock;
+use crate::store::{Lock, remove_if_present};
 use protocol::{Given, MESSAGE};
 
 /// What the monitor keeps of a container.
@@ -44,7 +44,13 @@ pub struct Attached {
     /// The container's init.
     pub init: OwnedFd,
     pub trace: Trace,
+    /// Which limits are not kept.
+    pub warnings: Vec<String>,
 }
+
+/// Where clients find the monitor, and where it writes how the container ended, before that becomes the record.
+const SOCKET: &str = "attach";
+const NEW_EXIT: &str = ".exit.new";
 
 /// The first message of the monitor: the container runs, with init and how long its steps took; or it does not, and why.
 const STARTED: u8 = b's';
@@ -55,10 +61,15 @@ impl Engine {
     pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.doing(|| "make a socket")?;
+        let may_warn = prepared.plan.cgroup.may_warn();
         match fork().doing(|| "start a monitor")? {
             Fork::Parent(_) => {
                 drop((lock, prepared, theirs));
-                wait_for_start(ours)
+                let mut attached = wait_for_start(ours)?;
+                if may_warn {
+                    attached.warnings = cgroups::warnings(container);
+                }
+                Ok(attached)
             }
             Fork::Child => {
                 drop(ours);
@@ -87,6 +98,9 @@ impl Engine {
         let undone = recover::clean(&self.store, container.id());
         let error = undone.err().map_or_else(|| error.clone(), |worse| error.clone().hint(worse));
         container.record_failure(&error, prepared.again);
+        for ready in [container.file(NEW_EXIT), container.run_file(SOCKET)] {
+            let _ = remove_if_present(&ready);
+        }
         let mut message = vec![FAILED];
         message.extend(serde_json::to_vec(&error).unwrap_or_default());
         if let Some(client) = &client {
@@ -95,35 +109,39 @@ impl Engine {
         exit_now(1)
     }
 
-    /// Tells the command that the container runs and becomes the monitor. Returns if that fails.
+    /// Waits until the container runs, tells the command, and becomes the monitor. Returns if one of that fails.
     fn become_monitor(
         &self,
         container: &Container,
         lock: &Lock,
         prepared: &Prepared,
         client: Option<&OwnedFd>,
-        running: Running,
+        mut running: Running,
     ) -> Error {
+        // There is time for this while init takes its steps.
+        let ready = self
+            .given(container, lock, prepared, client, &running)
+            .and_then(|(given, kept)| {
+                let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given));
+                Ok((image.doing(|| "make the monitor")?, kept))
+            });
         let become_it = || -> Result<Error> {
+            let (image, _kept) = ready.doing(|| "become the monitor")?;
+            let trace = running.wait(&prepared.plan.program)?;
             self.begin_watch(container)?;
-            let (given, _kept) = self.given(container, lock, prepared, client, &running)?;
-            let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given)).doing(|| "make the monitor")?;
             let mut message = vec![STARTED];
-            message.extend(
-                running
-                    .trace
-                    .iter()
-                    .flat_map(|(step, time)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat()),
-            );
+            let word = |(step, time): &(usize, u32)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat();
+            message.extend(trace.iter().flat_map(word));
             if let Some(client) = client {
                 descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
             }
-            Ok(become_image(&image).into())
+            let failed: Error = become_image(&image).into();
+            Err(failed.doing("become the monitor"))
         };
         let error = become_it().unwrap_or_else(|error| error);
         let _ = rustix::process::pidfd_send_signal(&running.init.pidfd, rustix::process::Signal::KILL);
         let _ = running.init.wait();
-        error.doing("become the monitor")
+        error
     }
 
     /// What the monitor is given, and what must stay open until it has it.
@@ -139,6 +157,7 @@ impl Engine {
         let config = &container.spec.options.log;
         let (log, log_size, log_torn) = logs::open_to_append(container)?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
+        let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
@@ -165,9 +184,11 @@ impl Engine {
             stderr: stream(&resident.stderr)?,
             log: log.as_ref().map_or(Ok(-1), keep_on_exec)?,
             directory: keep_on_exec(&directory)?,
+            exit: keep_on_exec(&exit)?,
             oom: resident.oom.as_ref().map_or(Ok(-1), keep_on_exec)?,
             program: keep_on_exec(&program)?,
             input_once: u32::from(container.spec.options.interactive && !container.spec.options.keeps_input),
+            reserved: 0,
             log_files: config.files().into(),
             log_limit: config.size().unwrap_or(0),
             log_size,
@@ -182,7 +203,7 @@ impl Engine {
             data.into_bytes(),
             log.map(OwnedFd::from)
                 .into_iter()
-                .chain([directory.into(), program, listener])
+                .chain([directory.into(), exit.into(), program, listener])
                 .collect(),
         ))
     }
@@ -209,7 +230,12 @@ fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
                 .chunks_exact(8)
                 .map(|record| (word(record, 0) as usize, word(record, 4)))
                 .collect();
-            Ok(Attached { socket, init, trace })
+            Ok(Attached {
+                socket,
+                init,
+                trace,
+                warnings: Vec::new(),
+            })
         }
         (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),
         _ => Err(Error::system("the monitor ended before the container was started")),
@@ -221,6 +247,8 @@ fn listener(container: &Container) -> Result<OwnedFd> {
     let doing = || "make the monitor's socket";
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).doing(doing)?;
+    // A start that was killed may have left one.
+    remove_if_present(&container.run_file(SOCKET))?;
     at_socket(container, |address| bind(&socket, address)).doing(doing)?;
     listen(&socket, 16).doing(doing)?;
     Ok(socket)
@@ -230,7 +258,7 @@ fn listener(container: &Container) -> Result<OwnedFd> {
 /// is in, since addresses are short (unix(7)).
 fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>) -> io::Result<T> {
     let directory = File::open(container.run_file(""))?;
-    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/attach", directory.as_raw_fd()))?;
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))?;
     Ok(act(&address)?)
 }
 
@@ -246,6 +274,7 @@ pub fn connect(container: &Container) -> Result<Attached> {
                     socket,
                     init,
                     trace: Vec::new(),
+                    warnings: Vec::new(),
                 });
             }
             // The monitor is not there yet, or not any more.

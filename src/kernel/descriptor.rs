@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -13,8 +13,8 @@ use rustix::net::{
 
 /// Lets a descriptor stay open when this process or a child executes another program. Returns its number.
 pub fn keep_on_exec(fd: impl AsFd) -> io::Result<i32> {
-    let flags = fcntl_getfd(&fd)?;
-    fcntl_setfd(&fd, flags - FdFlags::CLOEXEC)?;
+    // It is the only flag that there is.
+    fcntl_setfd(&fd, FdFlags::empty())?;
     Ok(fd.as_fd().as_raw_fd())
 }
 

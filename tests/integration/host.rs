@@ -189,6 +189,14 @@ impl Host {
         pid.parse().expect("a number")
     }
 
+    /// The process that a running container began with, by the container's full ID.
+    #[track_caller]
+    pub fn init_of(&self, id: &str) -> i32 {
+        let record = fs::read(self.root().join("container").join(id).join("started")).expect("read its start");
+        let record: serde_json::Value = serde_json::from_slice(&record).expect("a record");
+        record["pid"].as_i64().expect("a pid") as i32
+    }
+
     /// The name under which this host's cgroups and nothing else are found.
     pub fn label(&self) -> String {
         let store = tinydock::store::Store::find(Some(self.root())).expect("open the store");

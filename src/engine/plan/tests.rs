@@ -75,7 +75,7 @@ fn planned(options: Options) -> Result<Plan> {
         lower: vec!["/layer".into()],
         upper: "/container/upper".into(),
         work: "/container/work".into(),
-        attach: "/container/merged".into(),
+        attach: "/container/work".into(),
         volatile: true,
         layer_by_layer: true,
         root: None,
