@@ -15,10 +15,14 @@ mod history;
 mod image;
 mod images;
 mod kill;
+mod login;
 mod logs;
 mod ls;
 mod network;
 mod pause;
+mod progress;
+mod pull;
+mod push;
 mod rename;
 mod rm;
 mod run;
@@ -100,6 +104,10 @@ const COMMANDS: &[&Command] = &[
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &pull::COMMAND,
+    &push::COMMAND,
+    &login::COMMAND,
+    &login::LOGOUT,
     &image::TAG,
     &image::RMI,
     &history::COMMAND,

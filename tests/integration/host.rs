@@ -85,6 +85,8 @@ impl Host {
             .args(arguments)
             .env("TINYDOCK_ROOT", self.root())
             .env_remove("TINYDOCK_RUN")
+            .env("DOCKER_CONFIG", self.path("docker"))
+            .env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"))
             .current_dir(&self.directory)
             .stdin(Stdio::null());
         command

@@ -21,6 +21,7 @@ mod oci_images;
 mod pause;
 mod program;
 mod redis;
+mod registry;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;

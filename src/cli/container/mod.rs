@@ -1,6 +1,7 @@
 //! The flags that say what a container is to be: those of `run`, `create`, and of whatever else takes them.
 
 mod block_io;
+mod image;
 mod life;
 mod logging;
 mod network;
@@ -18,7 +19,8 @@ use crate::isolation::{Device, Sysctl, Ulimit};
 pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 11] = [
+const GROUPS: [&[Flag]; 12] = [
+    image::FLAGS,
     process::FLAGS,
     life::RESTART,
     life::FLAGS,
