@@ -3,7 +3,7 @@
 //! A command describes its rows once, by the names of their fields, their headings, and which of them a table has that nobody asked for.
 //! What a format does not mention need not be found out: [`Format::mentions`].
 
-use super::table::columns;
+use super::table::tabbed;
 use super::template::{Template, Value};
 use crate::error::Result;
 use crate::flags::{Flag, Parsed, option, switch};
@@ -93,7 +93,7 @@ impl Format {
             text += &self.template.execute(&row)?;
             text.push('\n');
         }
-        Ok(if self.headings.is_some() { columns(&text) } else { text })
+        Ok(if self.headings.is_some() { tabbed(&text) } else { text })
     }
 }
 

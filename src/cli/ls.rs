@@ -40,6 +40,7 @@ fn row(listed: &Listed, full: bool) -> Result<[String; 9]> {
     let (status, pid) = match &listed.state {
         State::Created => ("created".to_string(), String::new()),
         State::Running(started) => ("running".to_string(), started.pid.to_string()),
+        State::Paused(started) => ("paused".to_string(), started.pid.to_string()),
         State::Restarting(exit) => (format!("restarting ({})", exit.code), String::new()),
         State::Exited(exit) if exit.oom_killed => (format!("exited ({}, out of memory)", exit.code), String::new()),
         State::Exited(exit) => (format!("exited ({})", exit.code), String::new()),

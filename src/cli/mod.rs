@@ -3,8 +3,10 @@
 mod archives;
 mod attach;
 mod commit;
+mod confirm;
 mod container;
 mod create;
+mod disk;
 mod events;
 mod exec;
 mod explain;
@@ -15,22 +17,35 @@ mod help;
 mod history;
 mod image;
 mod images;
+mod info;
+mod inspect;
 mod kill;
 mod listing;
+mod login;
 mod logs;
 mod ls;
 mod network;
 mod pattern;
+mod pause;
+mod port;
+mod progress;
+mod prune;
 mod ps;
+mod pull;
+mod push;
 mod rename;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod table;
 mod template;
+mod top;
 mod units;
+mod update;
+mod version;
 mod volume;
 mod wait;
 mod why;
@@ -84,6 +99,8 @@ const COMMANDS: &[&Command] = &[
     &start::COMMAND,
     &ls::COMMAND,
     &ps::COMMAND,
+    &inspect::COMMAND,
+    &port::COMMAND,
     &exec::COMMAND,
     &attach::COMMAND,
     &logs::COMMAND,
@@ -91,16 +108,25 @@ const COMMANDS: &[&Command] = &[
     &stop::RESTART,
     &kill::COMMAND,
     &wait::COMMAND,
+    &pause::COMMAND,
+    &pause::UNPAUSE,
+    &update::COMMAND,
+    &stats::COMMAND,
+    &top::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &pull::COMMAND,
+    &push::COMMAND,
+    &login::COMMAND,
+    &login::LOGOUT,
     &image::TAG,
     &image::RMI,
     &history::COMMAND,
-    &image::INSPECT,
+    &inspect::IMAGE,
     &image::PRUNE,
     &archives::LOAD,
     &archives::SAVE,
@@ -108,17 +134,25 @@ const COMMANDS: &[&Command] = &[
     &fsck::COMMAND,
     &network::CREATE,
     &network::LS,
+    &inspect::NETWORK,
     &network::RM,
+    &network::PRUNE,
     &volume::CREATE,
     &volume::LS,
-    &volume::INSPECT,
+    &inspect::VOLUME,
     &volume::RM,
     &volume::PRUNE,
+    &inspect::CONTAINER,
+    &prune::CONTAINER,
+    &disk::COMMAND,
+    &prune::SYSTEM,
     &system::ENABLE,
     &system::DISABLE,
     &system::START,
     &system::STOP,
     &explain::COMMAND,
+    &info::COMMAND,
+    &version::COMMAND,
     &RUNTIME,
     &generate::COMPLETION,
     &generate::MANUAL,
@@ -136,13 +170,19 @@ const ALIASES: &[(&str, &str)] = &[
     ("container ls", "ps"),
     ("container list", "ps"),
     ("container ps", "ps"),
+    ("container pause", "pause"),
+    ("container port", "port"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container rm", "rm"),
     ("container remove", "rm"),
     ("container run", "run"),
     ("container start", "start"),
+    ("container stats", "stats"),
     ("container stop", "stop"),
+    ("container top", "top"),
+    ("container unpause", "unpause"),
+    ("container update", "update"),
     ("image ls", "images"),
     ("image list", "images"),
     ("image rm", "rmi"),
@@ -154,6 +194,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("system info", "info"),
+    ("system events", "events"),
     ("volume list", "volume ls"),
     ("volume remove", "volume rm"),
 ];

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Command, MANY, attach, container, print, warn};
+use super::{Command, MANY, attach, container, print, pull, warn};
 use crate::engine::{Engine, Options};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed};
@@ -37,7 +37,8 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         streams.check()?;
     }
     let file = IdFile::make(&parsed)?;
-    let run = engine.run(options, parsed.text("name")?, parsed.text("hostname")?, trace, warn)?;
+    let (name, hostname) = (parsed.text("name")?, parsed.text("hostname")?);
+    let run = pull::with_image(engine, &parsed, || engine.run(options.clone(), name, hostname, trace, warn))?;
     file.write(&run.id)?;
     if trace {
         // That nobody reads it must not end a run.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::monitor::Resident;
 use super::prepare::Prepared;
 use super::wires::Wires;
-use super::{Container, Engine, Started, users};
+use super::{Container, Engine, Started, cgroups, users};
 use crate::cgroup::Group;
 use crate::error::Result;
 use crate::kernel::process::Child;
@@ -35,6 +35,7 @@ impl Engine {
     /// Brings a prepared container up. This runs in the process that becomes its monitor; nothing else is done there.
     pub fn bring_up(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
         let group = Group::create(&prepared.plan.cgroup)?;
+        cgroups::record_warnings(container, &group)?;
         let options = &container.spec.options;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         if trace {

@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::Spec;
+use super::pause::is_paused;
 use super::restart::{Policy, Restarts};
 use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
@@ -86,6 +87,8 @@ impl Exit {
 pub enum State {
     Created,
     Running(Started),
+    /// It runs, but somebody has made its processes stand still.
+    Paused(Started),
     /// It has ended and will be started again by itself.
     Restarting(Exit),
     Exited(Exit),
@@ -107,6 +110,7 @@ impl State {
         }
         Ok(match started {
             None => State::Created,
+            Some(started) if is_held && directory.join("started").exists() && is_paused(run)? => State::Paused(started),
             Some(started) if is_held && directory.join("started").exists() => State::Running(started),
             // It was removed between the looks.
             Some(_) if is_held => State::Created,
@@ -117,7 +121,15 @@ impl State {
 
     /// Whether the container runs, or will again by itself.
     pub fn is_live(&self) -> bool {
-        matches!(self, State::Running(_) | State::Restarting(_))
+        matches!(self, State::Running(_) | State::Paused(_) | State::Restarting(_))
+    }
+
+    /// The record of the start of a container that runs, also if it is paused.
+    pub fn started(&self) -> Option<&Started> {
+        match self {
+            State::Running(started) | State::Paused(started) => Some(started),
+            _ => None,
+        }
     }
 }
 
@@ -263,8 +275,7 @@ impl Container {
 
     /// How long the container ran before it ended like this.
     pub fn ran(&self, exit: &Exit) -> Result<Duration> {
-        let started: Option<Started> = read_if_present(&self.file("started"))?;
-        let from = started.and_then(|started| clock::parse(&started.at));
+        let from = self.started()?.and_then(|started| clock::parse(&started.at));
         let to = clock::parse(&exit.finished);
         Ok(from.zip(to).and_then(|(from, to)| to.checked_sub(from)).unwrap_or_default())
     }
@@ -272,6 +283,11 @@ impl Container {
     /// Who wanted the container to end, if somebody did.
     pub fn stopped(&self) -> Result<Option<Stopped>> {
         read_if_present(&self.file("stopped"))
+    }
+
+    /// The record of its last start, if there was one.
+    pub fn started(&self) -> Result<Option<Started>> {
+        read_if_present(&self.file("started"))
     }
 
     /// How often the container was started again by itself.
@@ -313,7 +329,7 @@ impl Container {
     /// it is the right one, even if process ids are used again quickly.
     pub fn open_init(&self) -> Result<(OwnedFd, Started)> {
         let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
-        let State::Running(started) = self.state()? else {
+        let Some(started) = self.state()?.started().cloned() else {
             return Err(not_running());
         };
         let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;
@@ -321,16 +337,17 @@ impl Container {
             Err(rustix::io::Errno::SRCH) => return Err(not_running()),
             init => init.doing(|| format!("open process {}", started.pid))?,
         };
-        match self.state()? {
-            State::Running(now) if now == started => Ok((init, started)),
-            _ => Err(not_running()),
+        if self.state()?.started() == Some(&started) {
+            Ok((init, started))
+        } else {
+            Err(not_running())
         }
     }
 
     /// Whether the container is gone, or only there until somebody has cleaned up after it.
     pub fn is_vanishing(&self, state: &State) -> bool {
         match state {
-            State::Running(_) | State::Restarting(_) => false,
+            State::Running(_) | State::Paused(_) | State::Restarting(_) => false,
             State::Exited(_) => self.spec.options.auto_remove,
             State::Created => !self.file("spec").exists(),
         }

@@ -63,7 +63,7 @@ impl Engine {
             },
         );
         let endpoint = self.endpoint_to_be(&container)?;
-        let facts = Facts::gather(view);
+        let facts = Facts::gather(view, &container.spec.options.limits);
         let users = self.users_to_be(&container)?;
         let places = Places::of(&self.store, &container, lower, facts.host.release >= (6, 5), users)?;
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;

@@ -21,6 +21,7 @@ mod archives;
 mod attach;
 mod boot;
 mod bring_up;
+mod cgroups;
 mod collect;
 mod commit;
 mod container;
@@ -34,16 +35,22 @@ pub mod health;
 mod image_config;
 mod image_list;
 mod images;
+mod inspect;
 mod kill;
+mod layers;
 mod list;
+mod login;
 mod logs;
 mod materialize;
 mod monitor;
 mod mounts;
 mod names;
 mod networks;
+mod pause;
 mod plan;
 mod prepare;
+mod pull;
+mod push;
 mod recover;
 mod remove;
 mod rename;
@@ -51,7 +58,10 @@ pub mod restart;
 mod run;
 mod spec;
 mod start;
+mod stats;
 mod stop;
+mod top;
+mod update;
 mod users;
 mod volumes;
 mod wait;
@@ -73,12 +83,19 @@ pub use exec::ExecOptions;
 pub use finish::{FINISH, finish};
 pub use fsck::Report;
 pub use image_list::{ImageFilter, ListedImage};
+pub use inspect::Inspected;
 pub use list::{Brief, Listed};
+pub use login::Kept as LoginKept;
 pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
+pub use pull::{Progress, Pulled, Step};
+pub use push::Pushed;
 pub use run::Run;
 use spec::check_name;
 pub use spec::{Options, Spec};
+pub use stats::Usage;
 pub use stop::Asking;
+pub use top::Processes;
+pub use update::Change;
 pub use volumes::Pruned;
 pub use why::Why;
 
@@ -90,6 +107,11 @@ pub struct Engine {
 impl Engine {
     pub fn new(store: Store) -> Engine {
         Engine { store }
+    }
+
+    /// The directory that everything is kept below.
+    pub fn root(&self) -> &std::path::Path {
+        self.store.root()
     }
 
     /// The container that `text` means.

@@ -16,7 +16,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
 use super::prepare::Prepared;
-use super::{Container, Engine, logs, recover};
+use super::{Container, Engine, cgroups, logs, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
@@ -44,6 +44,8 @@ pub struct Attached {
     /// The container's init.
     pub init: OwnedFd,
     pub trace: Trace,
+    /// Which limits are not kept.
+    pub warnings: Vec<String>,
 }
 
 /// Where clients find the monitor, and where it writes how the container ended, before that becomes the record.
@@ -59,10 +61,15 @@ impl Engine {
     pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.doing(|| "make a socket")?;
+        let may_warn = prepared.plan.cgroup.may_warn();
         match fork().doing(|| "start a monitor")? {
             Fork::Parent(_) => {
                 drop((lock, prepared, theirs));
-                wait_for_start(ours)
+                let mut attached = wait_for_start(ours)?;
+                if may_warn {
+                    attached.warnings = cgroups::warnings(container);
+                }
+                Ok(attached)
             }
             Fork::Child => {
                 drop(ours);
@@ -223,7 +230,12 @@ fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
                 .chunks_exact(8)
                 .map(|record| (word(record, 0) as usize, word(record, 4)))
                 .collect();
-            Ok(Attached { socket, init, trace })
+            Ok(Attached {
+                socket,
+                init,
+                trace,
+                warnings: Vec::new(),
+            })
         }
         (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),
         _ => Err(Error::system("the monitor ended before the container was started")),
@@ -262,6 +274,7 @@ pub fn connect(container: &Container) -> Result<Attached> {
                     socket,
                     init,
                     trace: Vec::new(),
+                    warnings: Vec::new(),
                 });
             }
             // The monitor is not there yet, or not any more.

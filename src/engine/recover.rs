@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
 use super::volumes::{self, Note};
-use super::{Container, Engine, events, users};
-use crate::cgroup::{Group, Hierarchies};
+use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
@@ -30,7 +29,7 @@ pub fn is_alive(store: &Store, id: &Id) -> bool {
 
 /// Undoes what starting and running a container has made outside its directories. The container's lock is held.
 pub fn clean(store: &Store, id: &Id) -> Result<()> {
-    Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(id.as_str())).remove()?;
+    cgroups::possible(store, id)?.remove()?;
     users::release(store, id)?;
     if store.container_run(id).join("endpoint").exists() {
         let _lock = store.lock()?;
@@ -200,7 +199,7 @@ impl Engine {
         while Lock::is_held(&lock) {
             match container.state()? {
                 // Somebody has started it again, or will.
-                State::Running(started) if started != *ended => return Ok(()),
+                State::Running(started) | State::Paused(started) if started != *ended => return Ok(()),
                 State::Restarting(_) => return Ok(()),
                 _ => {}
             }

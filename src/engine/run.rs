@@ -45,6 +45,7 @@ impl Engine {
             )
         });
         let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
+        attached.warnings.iter().for_each(|warning| warn(warning));
         // While the command runs, there is time to tell of it, and for what others have left.
         for action in ["create", "start"] {
             events::tell_of(&self.store, &container, action, &[]);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::LogConfig;
 use super::health;
 use super::restart::Policy;
-use crate::cgroup::{DeviceRule, Limits};
+use crate::cgroup::{self, DeviceRule, Resources};
 use crate::error::{Error, Result};
 use crate::isolation::{Device, Namespaces, Processes, Security, Sysctl, Ulimit};
 use crate::layer::Mount;
@@ -68,7 +68,15 @@ pub struct Options {
     /// The NIS domain, empty for none.
     #[serde(default)]
     pub domain: String,
-    pub limits: Limits,
+    /// What it may use at most. What is not said is as [`Resources::with_usual`] has it.
+    #[serde(deserialize_with = "cgroup::recorded")]
+    pub limits: Resources,
+    /// The directory that its cgroups are made in, below each tree's mount; empty means the store's own.
+    #[serde(default)]
+    pub cgroup_parent: String,
+    /// How soon the kernel kills its processes when memory is short, from -1000 to 1000.
+    #[serde(default)]
+    pub oom_score: Option<i32>,
     #[serde(default)]
     pub security: Security,
     #[serde(default)]
@@ -122,6 +130,13 @@ pub struct Spec {
 impl Options {
     /// Checks what can be checked without looking at the system.
     pub fn check(&self) -> Result<()> {
+        cgroup::check_limits(&self.limits)?;
+        if let Some(score) = self.oom_score.filter(|score| !(-1000..=1000).contains(score)) {
+            return Err(
+                Error::invalid(format!("invalid value {score}, range for oom score adj is [-1000, 1000]"))
+                    .doing("`--oom-score-adj`"),
+            );
+        }
         let has_nul = |text: &Text| text.as_bytes().contains(&0);
         if self
             .command

@@ -41,6 +41,10 @@ impl Engine {
                 "it runs since {}, as process {} of this host",
                 started.at, started.pid
             )),
+            State::Paused(started) => sentences.push(format!(
+                "it runs since {}, as process {} of this host, and is paused",
+                started.at, started.pid
+            )),
             State::Restarting(exit) => {
                 sentences.push("it is about to be started again".to_string());
                 sentences.extend(ended(container, &exit)?);

@@ -85,6 +85,8 @@ impl Host {
             .args(arguments)
             .env("TINYDOCK_ROOT", self.root())
             .env_remove("TINYDOCK_RUN")
+            .env("DOCKER_CONFIG", self.path("docker"))
+            .env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"))
             .current_dir(&self.directory)
             .stdin(Stdio::null());
         command
@@ -185,6 +187,14 @@ impl Host {
             .expect("the container");
         let pid = line[at..].split_whitespace().next().expect("a pid");
         pid.parse().expect("a number")
+    }
+
+    /// The process that a running container began with, by the container's full ID.
+    #[track_caller]
+    pub fn init_of(&self, id: &str) -> i32 {
+        let record = fs::read(self.root().join("container").join(id).join("started")).expect("read its start");
+        let record: serde_json::Value = serde_json::from_slice(&record).expect("a record");
+        record["pid"].as_i64().expect("a pid") as i32
     }
 
     /// The name under which this host's cgroups and nothing else are found.

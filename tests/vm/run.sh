@@ -112,6 +112,6 @@ make_root
 make_programs
 copy_programs "$work/systemd" lib/systemd/systemd
 pack systemd
-boot tests=engine,runtime,apparmor,checkpoint root.gz programs.gz
+boot tests=engine,limits,runtime,apparmor,checkpoint root.gz programs.gz
 boot "systemd.unit=tests.service systemd.show_status=0 tests=systemd" root.gz systemd.gz
 boot "cgroup_disable=memory tests=memory" root.gz

@@ -113,7 +113,8 @@ pub fn number(text: &str) -> Read {
 
 /// How many bytes belong to a number: letters and digits, points, and a sign after an exponent's letter.
 fn length(text: &str) -> usize {
-    let is_hexadecimal = text.trim_start_matches(['+', '-']).to_ascii_lowercase().starts_with("0x");
+    let digits = text.trim_start_matches(['+', '-']);
+    let is_hexadecimal = digits.get(..2).is_some_and(|prefix| prefix.eq_ignore_ascii_case("0x"));
     let mut before = ' ';
     for (at, letter) in text.char_indices() {
         let is_sign = matches!(letter, '+' | '-') && (at == 0 || matches!(before, 'e' | 'E') && !is_hexadecimal);

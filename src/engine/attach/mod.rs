@@ -34,7 +34,15 @@ impl Engine {
     /// Connects to a running container. The second time, its terminal has nothing new to show; so it is given another size and
     /// then the user's own, which makes programs draw.
     pub fn attach(&self, container: &Container, streams: &Streams) -> Result<Left> {
-        if !matches!(container.state()?, State::Running(_)) {
+        let state = container.state()?;
+        if matches!(state, State::Paused(_)) {
+            return Err(Error::conflict(format!(
+                "container `{}` is paused, unpause the container before attach",
+                container.name()
+            ))
+            .hint(format!("`tinydock unpause {}` lets it go on", container.name())));
+        }
+        if !matches!(state, State::Running(_)) {
             return Err(Error::conflict(format!("container `{}` is not running", container.name()))
                 .hint(format!("start it with `tinydock start -a {}`", container.name())));
         }

@@ -5,7 +5,7 @@ mod ends;
 mod keep;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::event::PollFlags;
 
@@ -13,9 +13,9 @@ use super::attach::{Left, Streams, Typed, User};
 use super::bring_up::{adopt, spawn};
 use super::plan::{Facts, bytes, users};
 use super::wires::Wires;
-use super::{Container, Engine};
-use crate::cgroup::{self, Group, Limits};
-use crate::error::{Doing, Result};
+use super::{Container, Engine, State, cgroups};
+use crate::cgroup::{Group, Resources};
+use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Command, Host};
 use crate::kernel::descriptor::wait_to;
 use crate::kernel::process::Child;
@@ -44,25 +44,21 @@ pub struct ExecOptions {
 impl Engine {
     /// Runs a command in a running container, until it has ended or the user leaves. If it is detached, that is at once.
     pub fn exec(&self, container: &Container, options: &ExecOptions, streams: &Streams) -> Result<Left> {
+        if matches!(container.state()?, State::Paused(_)) {
+            let name = container.name();
+            let paused = Error::conflict(format!("container `{name}` is paused, unpause the container before exec"));
+            return Err(paused.hint(format!("`tinydock unpause {name}` lets it go on")));
+        }
         let (_, started) = container.open_init()?;
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // Now that its root is open, it is certain whose root that is.
         let (init, _) = container.open_init()?;
-        let mut facts = Facts::of(Host::bare(), Some(view));
+        let mut facts = Facts::of(Host::bare(), Some(view), &Resources::default());
         if container.spec.options.namespaces.has_users() {
             facts.host = facts.host.for_own_users();
         }
-        let plan = cgroup::Plan::of(
-            &facts.hierarchies,
-            &self.store.label(),
-            container.id().as_str(),
-            &Limits::default(),
-        )?;
-        let group = Group::find(
-            &facts.hierarchies,
-            &Path::new(&self.store.label()).join(container.id().as_str()),
-        );
-        let program = plan_exec(&facts, &plan, container, options)?;
+        let group = cgroups::existing(&self.store, container.id())?;
+        let program = plan_exec(&facts, &group, container, options)?;
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         wires.give(Input::Target, init)?;
@@ -110,7 +106,7 @@ fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     adopt(&init, program, wires)
 }
 
-fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options: &ExecOptions) -> Result<Program> {
+fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &ExecOptions) -> Result<Program> {
     let spec = &container.spec;
     let user = options.user.as_ref().unwrap_or(&spec.options.user);
     let users = users(facts.view.as_ref())?;
@@ -119,7 +115,10 @@ fn plan_exec(facts: &Facts, plan: &cgroup::Plan, container: &Container, options:
     let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
     let tied = !options.detach;
     let mut program = Program::default();
-    cgroup::enter(&mut program, plan);
+    group.enter(&mut program);
+    if let Some(score) = spec.options.oom_score {
+        isolation::prefer_to_kill(&mut program, score);
+    }
     let labels = process.labels.open(&mut program);
     let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
