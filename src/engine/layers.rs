@@ -56,7 +56,7 @@ mod tests {
             at_once(&items, |n| Ok(n * 2), || ()).unwrap(),
             (0..100).step_by(2).collect::<Vec<_>>()
         );
-        assert_eq!(at_once(&[0; 0], |n: &u8| Ok(*n), || ()).unwrap(), []);
+        assert!(at_once(&[0; 0], |n: &u8| Ok(*n), || ()).unwrap().is_empty());
     }
 
     #[test]
