@@ -3,6 +3,7 @@
 mod archives;
 mod attach;
 mod commit;
+mod completion;
 mod confirm;
 mod container;
 mod create;
@@ -12,7 +13,6 @@ mod exec;
 mod explain;
 mod filter;
 mod fsck;
-mod generate;
 mod help;
 mod history;
 mod image;
@@ -24,6 +24,7 @@ mod listing;
 mod login;
 mod logs;
 mod ls;
+mod manual;
 mod network;
 mod pattern;
 mod pause;
@@ -154,8 +155,8 @@ const COMMANDS: &[&Command] = &[
     &info::COMMAND,
     &version::COMMAND,
     &RUNTIME,
-    &generate::COMPLETION,
-    &generate::MANUAL,
+    &completion::COMMAND,
+    &manual::COMMAND,
 ];
 
 /// Other names of commands: Docker's groups, and its shorter or longer words.
@@ -296,11 +297,14 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
             words.remove(0);
             return Ok((command, words));
         }
-        return Err(Error::invalid(format!("`{second}` is not a command of `tinydock {first}`"))
-            .hint(format!("`tinydock help {first}` lists them")));
+        let unknown = Error::invalid(format!("`{second}` is not a command of `tinydock {first}`"));
+        return Err(match help::nearest(&second, &format!("{first} ")) {
+            Some(near) => unknown.hint(format!("did you mean `{first} {near}`?")),
+            None => unknown.hint(format!("`tinydock help {first}` lists them")),
+        });
     }
     let known = Error::invalid(format!("`{first}` is not a tinydock command"));
-    Err(match help::nearest(first) {
+    Err(match help::nearest(first, "") {
         Some(near) => known.hint(format!("did you mean `{near}`?")),
         None => known.hint("`tinydock help` lists them"),
     })
@@ -344,7 +348,7 @@ fn check_count(command: &Command, count: usize) -> Result<()> {
 }
 
 fn see_help(error: Error, command: &Command) -> Error {
-    error.hint(format!("see `tinydock {} --help`", command.name))
+    error.or_hint(format!("see `tinydock {} --help`", command.name))
 }
 
 /// Does something with each of several containers or networks. All are tried; the errors are reported as they come, and the
