@@ -8,19 +8,24 @@ mod create;
 mod events;
 mod exec;
 mod explain;
+mod filter;
 mod fsck;
 mod generate;
 mod help;
 mod history;
 mod image;
 mod images;
+mod inspect;
 mod kill;
+mod listing;
 mod login;
 mod logs;
 mod ls;
 mod network;
+mod pattern;
 mod pause;
 mod progress;
+mod ps;
 mod pull;
 mod push;
 mod rename;
@@ -33,6 +38,7 @@ mod system;
 mod table;
 mod template;
 mod top;
+mod units;
 mod update;
 mod volume;
 mod wait;
@@ -86,6 +92,7 @@ const COMMANDS: &[&Command] = &[
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
+    &ps::COMMAND,
     &exec::COMMAND,
     &attach::COMMAND,
     &logs::COMMAND,
@@ -98,6 +105,7 @@ const COMMANDS: &[&Command] = &[
     &update::COMMAND,
     &stats::COMMAND,
     &top::COMMAND,
+    &inspect::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -142,10 +150,12 @@ const ALIASES: &[(&str, &str)] = &[
     ("container attach", "attach"),
     ("container exec", "exec"),
     ("container wait", "wait"),
+    ("container inspect", "inspect"),
     ("container kill", "kill"),
     ("container logs", "logs"),
-    ("container ls", "ls"),
-    ("container list", "ls"),
+    ("container ls", "ps"),
+    ("container list", "ps"),
+    ("container ps", "ps"),
     ("container pause", "pause"),
     ("container rename", "rename"),
     ("container restart", "restart"),

@@ -134,10 +134,9 @@ impl Shown {
     fn containers(&self, engine: &Engine) -> Result<Vec<(String, Container)>> {
         if self.names.is_empty() {
             let listed = engine.list(self.all, |error| report(&error))?;
-            return Ok(listed
-                .into_iter()
-                .map(|one| (one.container.id().to_string(), one.container))
-                .collect());
+            let found = listed.iter().map(|one| engine.find(one.brief.id.as_str()));
+            // One that is gone by now is not shown.
+            return Ok(found.flatten().map(|one| (one.id().to_string(), one)).collect());
         }
         self.names.iter().map(|name| Ok((name.clone(), engine.find(name)?))).collect()
     }

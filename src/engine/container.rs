@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -61,6 +61,13 @@ pub enum Lost {
     Host,
 }
 
+impl Lost {
+    /// With whom a container ended that has this run directory.
+    fn at(run: &Path) -> Lost {
+        if run.exists() { Lost::Monitor } else { Lost::Host }
+    }
+}
+
 impl Exit {
     /// An end that nobody has seen.
     pub fn lost(with: Lost) -> Exit {
@@ -87,6 +94,35 @@ pub enum State {
 }
 
 impl State {
+    /// What is true of the container with this directory and run directory. Whether it `returns` after an end is only asked if it may.
+    pub fn find(directory: &Path, run: &Path, returns: impl FnOnce(&Exit) -> Result<bool>) -> Result<State> {
+        // In this order: the monitor writes the record of the end before it lets go of the lock.
+        let started: Option<Started> = read_if_present(&directory.join("started"))?;
+        let is_held = Lock::is_held(&run.join("lock"));
+        if let Some(exit) = read_if_present(&directory.join("exit"))? {
+            let returns = is_held && returns(&exit)?;
+            return Ok(if returns {
+                State::Restarting(exit)
+            } else {
+                State::Exited(exit)
+            });
+        }
+        Ok(match started {
+            None => State::Created,
+            Some(started) if is_held && directory.join("started").exists() => {
+                if super::pause::is_paused(run)? {
+                    State::Paused(started)
+                } else {
+                    State::Running(started)
+                }
+            }
+            // It was removed between the looks.
+            Some(_) if is_held => State::Created,
+            // Its monitor was killed, or the host was restarted.
+            Some(_) => State::Exited(Exit::lost(Lost::at(run))),
+        })
+    }
+
     /// Whether the container runs, or will again by itself.
     pub fn is_live(&self) -> bool {
         matches!(self, State::Running(_) | State::Paused(_) | State::Restarting(_))
@@ -192,26 +228,7 @@ impl Container {
 
     /// What is true of the container now.
     pub fn state(&self) -> Result<State> {
-        // In this order: the monitor writes the record of the end before it lets go of the lock.
-        let started: Option<Started> = read_if_present(&self.file("started"))?;
-        let is_held = Lock::is_held(&self.run_file("lock"));
-        if let Some(exit) = read_if_present(&self.file("exit"))? {
-            let returns = is_held && self.returns_after(&exit)?;
-            return Ok(if returns {
-                State::Restarting(exit)
-            } else {
-                State::Exited(exit)
-            });
-        }
-        Ok(match started {
-            None => State::Created,
-            Some(started) if is_held && self.file("started").exists() && self.is_paused()? => State::Paused(started),
-            Some(started) if is_held && self.file("started").exists() => State::Running(started),
-            // It was removed between the looks.
-            Some(_) if is_held => State::Created,
-            // Its monitor was killed, or the host was restarted.
-            Some(_) => State::Exited(Exit::lost(self.lost_with())),
-        })
+        State::find(&self.directory, &self.run, |exit| self.returns_after(exit))
     }
 
     /// Records that the container runs now. Until the record of its last end is gone, it counts as ended: its command waits.
@@ -219,6 +236,11 @@ impl Container {
         write(&self.file("started"), started)?;
         remove_if_present(&self.file("exit"))?;
         remove_if_present(&self.run_file("starting"))
+    }
+
+    /// When the container was started last, if it ever was.
+    pub fn started(&self) -> Result<Option<Started>> {
+        read_if_present(&self.file("started"))
     }
 
     /// Records why the container could not be started, `again` or for the first time: then it is as it was created. That this
@@ -284,7 +306,7 @@ impl Container {
     }
 
     /// Whether whoever cleans up after a container that has ended like this starts it again, or waits to.
-    fn returns_after(&self, exit: &Exit) -> Result<bool> {
+    pub fn returns_after(&self, exit: &Exit) -> Result<bool> {
         let policy = self.spec.options.restart;
         if policy == Policy::No {
             return Ok(false);
@@ -298,7 +320,7 @@ impl Container {
 
     /// With whom a container ended that runs no more. A run directory does not survive the host.
     pub fn lost_with(&self) -> Lost {
-        if self.run.exists() { Lost::Monitor } else { Lost::Host }
+        Lost::at(&self.run)
     }
 
     /// The container's place in a network, if it has one now.

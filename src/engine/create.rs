@@ -43,12 +43,14 @@ impl Engine {
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
         self.make_volumes(&id, &mut options, kept.image.layers())
             .inspect_err(|_| self.forget(&id))?;
+        let now = clock::since_1970();
         let spec = Spec {
             hostname,
             name,
             layers: kept.image.layers().to_vec(),
             image_id: Some(kept.image.id.clone()),
-            created: clock::seconds(),
+            created: now.as_secs(),
+            created_nanos: now.subsec_nanos(),
             options,
             id,
         };

@@ -58,6 +58,7 @@ impl Engine {
                 layers,
                 image_id: None,
                 created: clock::seconds(),
+                created_nanos: 0,
                 options,
             },
         );

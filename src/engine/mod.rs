@@ -82,7 +82,7 @@ pub use exec::ExecOptions;
 pub use finish::{FINISH, finish};
 pub use fsck::Report;
 pub use image_list::{ImageFilter, ListedImage};
-pub use list::Listed;
+pub use list::{Brief, Listed};
 pub use login::Kept as LoginKept;
 pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
 pub use pull::{Progress, Pulled, Step};

@@ -3,7 +3,7 @@
 //! That somebody has paused a container is a record in its run directory; that it stands still is what the kernel says. Both must
 //! hold for it to be paused, so it is not if whoever was about to pause it was killed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -81,10 +81,8 @@ fn check_running(container: &Container, paused: &str) -> Result<()> {
     Err(Error::conflict(format!("container `{}` is {what}", container.name())))
 }
 
-impl Container {
-    /// Whether somebody has paused the container, and it stands still.
-    pub fn is_paused(&self) -> Result<bool> {
-        let record: Option<Paused> = read_if_present(&self.run_file(PAUSED))?;
-        Ok(record.is_some_and(|paused| cgroup::is_frozen(&paused.freezer)))
-    }
+/// Whether somebody has paused the container with this run directory, and it stands still.
+pub fn is_paused(run: &Path) -> Result<bool> {
+    let record: Option<Paused> = read_if_present(&run.join(PAUSED))?;
+    Ok(record.is_some_and(|paused| cgroup::is_frozen(&paused.freezer)))
 }

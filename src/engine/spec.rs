@@ -120,6 +120,9 @@ pub struct Spec {
     pub image_id: Option<Digest>,
     /// In seconds since 1970.
     pub created: u64,
+    /// And in nanoseconds after that.
+    #[serde(default)]
+    pub created_nanos: u32,
     #[serde(flatten)]
     pub options: Options,
 }

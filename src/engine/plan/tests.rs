@@ -45,6 +45,7 @@ fn spec(options: Options) -> Spec {
         layers: Vec::new(),
         image_id: None,
         created: 0,
+        created_nanos: 0,
         options,
     }
 }
