@@ -40,7 +40,7 @@ impl Listing {
         self.format_or(parsed, self.table)
     }
 
-    /// The same, with another usual table.
+    /// The format that `--quiet` and `--format` ask for, or this usual table.
     pub fn format_or(&self, parsed: &Parsed, table: &str) -> Result<Format> {
         if parsed.is_set("quiet") {
             return self.lines(self.quiet);
@@ -111,7 +111,9 @@ mod tests {
     fn shown(words: &[&str]) -> Result<String> {
         let parsed = parse(&[FORMAT, QUIET], Order::Mixed, words.iter().map(Into::into))?;
         let row = |id: &str, name: &str| Value::Object(vec![("ID", id.into()), ("Name", name.into()), ("Size", 3i64.into())]);
-        LISTING.format(&parsed)?.show([row("1", "one"), row("23", "a longer name")])
+        LISTING
+            .format_or(&parsed, LISTING.table)?
+            .show([row("1", "one"), row("23", "a longer name")])
     }
 
     #[test]

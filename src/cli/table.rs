@@ -45,7 +45,7 @@ pub fn tabbed(text: &str) -> String {
 }
 
 /// Lays out rows whose number of columns is only known when they are there.
-pub fn columns(rows: &[Vec<String>]) -> String {
+pub fn ragged(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let cell = |row: &'_ Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
     let width = |column| rows.iter().map(|row| cell(row, column)).max().unwrap_or(0) + PADDING;
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn rows_may_have_any_number_of_columns() {
         let row = |cells: &[&str]| cells.iter().map(|cell| cell.to_string()).collect();
-        assert_eq!(columns(&[row(&["PID", "CMD"]), row(&["1", "a b"])]), "PID   CMD\n1     a b\n");
+        assert_eq!(ragged(&[row(&["PID", "CMD"]), row(&["1", "a b"])]), "PID   CMD\n1     a b\n");
     }
 
     #[test]

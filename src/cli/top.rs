@@ -1,6 +1,6 @@
 //! `tinydock top`
 
-use super::table::columns;
+use super::table::ragged;
 use super::{Command, MANY, print};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -21,5 +21,5 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let name = parsed.arguments[0].display().to_string();
     let processes = engine.top(&engine.find(&name)?, &parsed.arguments[1..])?;
     let rows: Vec<Vec<String>> = std::iter::once(processes.titles).chain(processes.rows).collect();
-    print(columns(&rows)).map(|()| 0)
+    print(ragged(&rows)).map(|()| 0)
 }

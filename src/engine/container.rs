@@ -234,6 +234,11 @@ impl Container {
         remove_if_present(&self.run_file("starting"))
     }
 
+    /// When the container was started last, if it ever was.
+    pub fn started(&self) -> Result<Option<Started>> {
+        read_if_present(&self.file("started"))
+    }
+
     /// Records why the container could not be started, `again` or for the first time: then it is as it was created. That this
     /// fails is no reason not to tell why.
     pub fn record_failure(&self, error: &Error, again: bool) {
@@ -283,11 +288,6 @@ impl Container {
     /// Who wanted the container to end, if somebody did.
     pub fn stopped(&self) -> Result<Option<Stopped>> {
         read_if_present(&self.file("stopped"))
-    }
-
-    /// The record of its last start, if there was one.
-    pub fn started(&self) -> Result<Option<Started>> {
-        read_if_present(&self.file("started"))
     }
 
     /// How often the container was started again by itself.

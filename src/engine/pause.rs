@@ -81,13 +81,6 @@ fn check_running(container: &Container, paused: &str) -> Result<()> {
     Err(Error::conflict(format!("container `{}` is {what}", container.name())))
 }
 
-impl Container {
-    /// Whether somebody has paused the container, and it stands still.
-    pub fn is_paused(&self) -> Result<bool> {
-        is_paused(&self.run_file(""))
-    }
-}
-
 /// Whether somebody has paused the container with this run directory, and it stands still.
 pub fn is_paused(run: &Path) -> Result<bool> {
     let record: Option<Paused> = read_if_present(&run.join(PAUSED))?;

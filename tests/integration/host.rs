@@ -321,7 +321,7 @@ fn eventually_empty(look: impl Fn() -> Vec<String>) -> Vec<String> {
 
 /// Waits until something is so.
 #[track_caller]
-pub fn until(what: &str, is_so: impl Fn() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "{what} did not happen");

@@ -26,7 +26,6 @@ mod registry;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
-mod same_tree;
 mod security;
 mod sharing;
 mod stats;

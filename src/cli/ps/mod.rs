@@ -15,7 +15,7 @@ pub const FLAGS: [Flag; 8] = [
         "filter",
         Some(b'f'),
         "KEY=VALUE",
-        "Only containers with this name, status, label, ancestor, network …",
+        "Only containers with this name, status, label, ancestor, network or others",
     ),
     FORMAT,
     option(
