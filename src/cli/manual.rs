@@ -74,8 +74,8 @@ fn overview() -> String {
     for command in COMMANDS {
         let _ = writeln!(
             text,
-            ".SS tinydock {} {}\n{}.",
-            escape(command.name),
+            ".SS tinydock\\ {} {}\n{}.",
+            escape(command.name).replace(' ', "\\ "),
             escape(command.usage),
             escape(command.summary)
         );

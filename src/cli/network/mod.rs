@@ -45,7 +45,7 @@ const LS_FLAGS: [Flag; 4] = [
         "filter",
         Some(b'f'),
         "KEY=VALUE",
-        "Only networks with this `name`, `id`, `driver`, `type` …",
+        "Only networks with this `name`, `id`, `driver`, `type`, `dangling`",
     ),
     FORMAT,
     NO_TRUNC,

@@ -126,7 +126,7 @@ impl Rows<'_> {
             .images
             .borrow_mut()
             .entry(listed.brief.image.clone())
-            .or_insert_with(|| self.engine.ancestor(&listed.brief.image).map_or(0, |image| image.size()));
+            .or_insert_with(|| self.engine.layers_size(&listed.brief.layers));
         let shown = decimal_bytes(own);
         Ok(match image {
             0 => shown,

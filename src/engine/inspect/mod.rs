@@ -187,11 +187,6 @@ impl Engine {
             .map(|id| layer::path(&self.store, id).display().to_string());
         let created = std::time::Duration::new(spec.created, spec.created_nanos);
         let own = sizes.then(|| layer::size_of_tree(&container.file("upper"))).transpose()?;
-        let image = if sizes {
-            self.ancestor(&options.image).map_or(0, |image| image.size())
-        } else {
-            0
-        };
         Ok(Inspected {
             id: spec.id.to_string(),
             created: clock::spell(created),
@@ -221,7 +216,7 @@ impl Engine {
                 name: "overlay",
             },
             size_rw: own,
-            size_root_fs: own.map(|own| own + image),
+            size_root_fs: own.map(|own| own + self.layers_size(&spec.layers)),
             mounts: self.mounted(options)?,
             config: Config::of(spec),
             network_settings: self.network_settings(options, endpoint.as_ref(), &state),
