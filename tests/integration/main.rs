@@ -8,6 +8,7 @@ mod bundle;
 mod cgroups;
 mod documents;
 mod events;
+mod formats;
 mod health;
 mod host;
 mod images;

@@ -200,7 +200,7 @@ fn volumes_are_made_listed_shown_and_removed() {
         "{events}"
     );
     let list = host.run("volume ls").ok();
-    assert!(list.starts_with("DRIVER   VOLUME NAME\nlocal    "), "{list}");
+    assert!(list.starts_with("DRIVER    VOLUME NAME\nlocal    "), "{list}");
     for (filter, count) in [
         ("name=dat", 1),
         ("label=tier", 1),
