@@ -3,6 +3,7 @@
 mod again;
 mod attach;
 mod attacks;
+mod budget;
 mod bundle;
 mod cgroups;
 mod documents;
