@@ -46,6 +46,7 @@ mod monitor;
 mod mounts;
 mod names;
 mod networks;
+mod patience;
 mod pause;
 mod plan;
 mod prepare;

@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
+use super::patience::Patience;
 use super::prepare::Prepared;
 use super::{Container, Engine, cgroups, logs, recover};
 use crate::error::{Doing, Error, Result};
@@ -156,7 +157,6 @@ impl Engine {
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
         let mounts = File::open(format!("/proc/{}/ns/mnt", running.init.pid.as_raw_nonzero())).ok();
-        mounts.as_ref().map(keep_on_exec).transpose()?;
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
@@ -164,6 +164,7 @@ impl Engine {
             FINISH.to_string(),
             container.id().to_string(),
             keep_on_exec(lock)?.to_string(),
+            mounts.as_ref().map_or(Ok(-1), keep_on_exec)?.to_string(),
         ]
         .map(String::into_bytes);
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
@@ -262,6 +263,7 @@ fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rust
 
 /// Connects to the monitor of a running container.
 pub fn connect(container: &Container) -> Result<Attached> {
+    let mut patience = Patience::endless();
     loop {
         let (init, _) = container.open_init()?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
@@ -277,7 +279,7 @@ pub fn connect(container: &Container) -> Result<Attached> {
             }
             // The monitor is not there yet, or not any more.
             Err(error) if [Some(libc::ENOENT), Some(libc::ECONNREFUSED)].contains(&error.raw_os_error()) => {
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                patience.pause();
             }
             Err(error) => return Err(Error::from(error).doing(format!("connect to container `{}`", container.name()))),
         }
