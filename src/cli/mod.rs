@@ -4,10 +4,13 @@ mod archives;
 mod attach;
 mod commit;
 mod container;
+mod cp;
 mod create;
+mod diff;
 mod events;
 mod exec;
 mod explain;
+mod export;
 mod filter;
 mod fsck;
 mod generate;
@@ -109,6 +112,9 @@ const COMMANDS: &[&Command] = &[
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &cp::COMMAND,
+    &diff::COMMAND,
+    &export::COMMAND,
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
@@ -146,7 +152,10 @@ const COMMANDS: &[&Command] = &[
 /// Other names of commands: Docker's groups, and its shorter or longer words.
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
+    ("container cp", "cp"),
     ("container create", "create"),
+    ("container diff", "diff"),
+    ("container export", "export"),
     ("container attach", "attach"),
     ("container exec", "exec"),
     ("container wait", "wait"),

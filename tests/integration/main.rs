@@ -7,6 +7,7 @@ mod bundle;
 mod cgroups;
 mod documents;
 mod events;
+mod files;
 mod health;
 mod host;
 mod images;
