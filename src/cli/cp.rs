@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::{Command, tidy, units};
+use super::{Command, table, tidy};
 use crate::engine::{Copying, Engine};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Order, Parsed, switch};
@@ -89,7 +89,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         _ => return Err(Error::invalid("must specify at least one container source")),
     };
     if !quiet {
-        eprintln!("Successfully copied {} to {to}", units::size(copied, 3));
+        eprintln!("Successfully copied {} to {to}", table::decimal(copied, 3));
     }
     Ok(0)
 }

@@ -3,11 +3,13 @@
 mod again;
 mod attach;
 mod attacks;
+mod budget;
 mod bundle;
 mod cgroups;
 mod documents;
 mod events;
 mod files;
+mod formats;
 mod health;
 mod host;
 mod images;
