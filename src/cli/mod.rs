@@ -8,6 +8,7 @@ mod confirm;
 mod container;
 mod cp;
 mod create;
+mod debug;
 mod diff;
 mod disk;
 mod events;
@@ -106,6 +107,7 @@ const COMMANDS: &[&Command] = &[
     &inspect::COMMAND,
     &port::COMMAND,
     &exec::COMMAND,
+    &debug::COMMAND,
     &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
@@ -170,6 +172,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container cp", "cp"),
     ("container create", "create"),
+    ("container debug", "debug"),
     ("container diff", "diff"),
     ("container export", "export"),
     ("container attach", "attach"),

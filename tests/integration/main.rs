@@ -6,6 +6,7 @@ mod attacks;
 mod budget;
 mod bundle;
 mod cgroups;
+mod debug;
 mod documents;
 mod events;
 mod files;
