@@ -94,7 +94,7 @@ impl Engine {
             match self.prepare(&container, false) {
                 Ok(prepared) => {
                     events::tell_of(&self.store, &container, "start", &[]);
-                    self.monitor(&container, lock, &prepared, None, false)
+                    self.monitor(&container, &lock, &prepared, None, false)
                 }
                 Err(error) => container.record_failure(&error, true),
             }
