@@ -44,7 +44,7 @@ impl Engine {
     }
 
     /// Locks a container that does not run, with nothing left of when it ran. Returns nothing if it runs.
-    fn lock_to_start(&self, container: &Container) -> Result<Option<(Container, Lock)>> {
+    pub fn lock_to_start(&self, container: &Container) -> Result<Option<(Container, Lock)>> {
         let id = container.id();
         let mut patience = Patience::of(BUSY);
         loop {

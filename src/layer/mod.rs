@@ -13,12 +13,18 @@
 //! A layer is a directory named by the digest of the tarball that it was unpacked from (its diff id). It is made beside
 //! ([`Draft`]) and renamed when it is complete and on disk, so a layer that is there is whole.
 
+mod changes;
+mod copy;
 mod diff;
 mod draft;
+mod export;
 mod fill;
 mod mount;
 mod mountpoint;
 mod overlay;
+mod owners;
+mod place;
+mod tarball;
 mod unpack;
 mod view;
 mod volumes;
@@ -27,8 +33,11 @@ use std::path::PathBuf;
 
 use crate::store::{Digest, Store};
 
+pub use changes::{Change as FileChange, changes};
+pub use copy::{Manner, receive, send};
 pub use diff::pack;
 pub use draft::{Draft, Filled, seal, sweep_drafts};
+pub use export::export;
 pub use fill::{copy_tree, size as size_of_tree};
 pub use mount::{
     Access, Bind, HostPath, ImageUse, Mount, Origin, Propagation, Source, Tmpfs, VolumeUse, bind, locate, open_bind, parse_size,
@@ -36,6 +45,8 @@ pub use mount::{
 };
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
+pub use owners::{Owners, Span};
+pub use place::{Found, Place, base as base_of_path, parent as parent_of_path, says_directory};
 pub use unpack::{Limits, inflated, too_long, unpack};
 pub use view::View;
 pub use volumes::{Volume, Volumes, check_driver, check_name as check_volume_name};

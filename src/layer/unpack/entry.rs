@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use rustix::fs::{FileType, Timespec};
 use tar::{Entry, EntryType};
 
+use super::attributes::Attributes;
 use super::sparse::{LARGEST_SPARSE, Sparse, copy_sparse, too_large};
-use super::tree::{Attributes, Tree};
+use super::tree::Tree;
 use super::whiteout::Whiteout;
 use crate::error::{Error, Result};
 
@@ -35,7 +36,9 @@ pub fn write<R: Read>(entry: &mut Entry<R>, tree: &mut Tree) -> Result<()> {
             Err(Error::invalid("has no name"))
         };
     };
-    if let Some(whiteout) = Whiteout::of(&last)? {
+    if tree.has_whiteouts()
+        && let Some(whiteout) = Whiteout::of(&last)?
+    {
         return whiteout.apply(tree, &path);
     }
     match kind {

@@ -8,6 +8,7 @@
 //!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree
 //! ```
 
+mod attributes;
 mod entry;
 mod limits;
 mod sparse;
@@ -24,10 +25,11 @@ use tar::Archive;
 use super::Content;
 use crate::error::{Doing, Error, Result};
 
+pub use attributes::{Attributes, Manner};
 pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
-pub use tree::{Attributes, Tree};
+pub use tree::Tree;
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
 pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
@@ -45,15 +47,20 @@ pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<
 }
 
 fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
-    let mut archive = Archive::new(reader);
     let mut tree = Tree::new(into)?;
+    write_entries(Archive::new(reader), &mut tree, |count| limits.check_entries(count))?;
+    tree.finish()
+}
+
+/// Writes all entries of a tarball, as long as their number is no reason not to.
+pub fn write_entries(mut archive: Archive<impl Read>, tree: &mut Tree, check: impl Fn(u64) -> Result<()>) -> Result<()> {
     for (n, entry) in archive.entries().map_err(malformed)?.enumerate() {
-        limits.check_entries(n as u64 + 1)?;
+        check(n as u64 + 1)?;
         let mut entry = entry.map_err(malformed)?;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        entry::write(&mut entry, &mut tree).doing(|| format!("entry `{}`", name.escape_debug()))?;
+        entry::write(&mut entry, tree).doing(|| format!("entry `{}`", name.escape_debug()))?;
     }
-    tree.finish()
+    Ok(())
 }
 
 /// Reads what follows the last entry, so that all of the tarball is hashed, and checks that it ends as tarballs do.
@@ -66,7 +73,7 @@ fn finish(mut reader: Tail<Chunks>) -> Result<()> {
     }
 }
 
-fn malformed(error: std::io::Error) -> Error {
+pub fn malformed(error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
         _ => Error::invalid(format!("not a valid tarball: {error}")),

@@ -5,27 +5,18 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
-    fsetxattr, futimens, linkat, lsetxattr, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, Timespec, XattrFlags, fchmod, fsetxattr,
+    futimens, linkat, mkdirat, mknodat, openat, openat2, statat, statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
+use super::attributes::{Attributes, Manner, times};
 use crate::error::{Doing, Error, Result};
 use crate::layer::view::{OPAQUE, is_whiteout};
-
-/// What a file has beside its content.
-pub struct Attributes {
-    pub mode: u32,
-    pub user: u32,
-    pub group: u32,
-    pub modified: Timespec,
-    /// Names and values.
-    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
-}
 
 pub struct Tree {
     root: OwnedFd,
@@ -33,6 +24,7 @@ pub struct Tree {
     parent: Option<(Vec<Vec<u8>>, OwnedFd)>,
     /// Directories and their times, which writing into them would change again.
     times: Vec<(Vec<Vec<u8>>, Timespec)>,
+    manner: Manner,
 }
 
 const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -42,25 +34,40 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
         let root = openat(CWD, root, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", root.display()))?;
-        Ok(Tree {
+        let mut tree = Tree::of(root, Manner::default());
+        tree.times.push((Vec::new(), EPOCH));
+        Ok(tree)
+    }
+
+    /// The tree below an open directory, which has its own time.
+    pub fn of(root: OwnedFd, manner: Manner) -> Tree {
+        Tree {
             root,
             parent: None,
-            times: vec![(Vec::new(), EPOCH)],
-        })
+            times: Vec::new(),
+            manner,
+        }
+    }
+
+    /// Whether names say that something is gone.
+    pub fn has_whiteouts(&self) -> bool {
+        !self.manner.is_copy
     }
 
     /// Sets the attributes of the root directory itself.
     pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
-        set_attributes(&self.root, attributes)?;
+        attributes.set(&self.root, &self.manner, true)?;
         self.times.push((Vec::new(), attributes.modified));
         Ok(())
     }
 
     pub fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
         let mut hides = false;
         match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
             Err(Errno::EXIST) if is_directory(parent, name)? => {}
+            Err(Errno::EXIST) if manner.is_copy => return Err(no_directory(name)),
             Err(Errno::EXIST) => {
                 hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
                 remove(parent, name)?;
@@ -69,7 +76,7 @@ impl Tree {
             result => result?,
         }
         let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-        set_attributes(&directory, attributes)?;
+        attributes.set(&directory, &manner, true)?;
         if hides {
             make_opaque(&directory)?;
         }
@@ -86,32 +93,32 @@ impl Tree {
         attributes: &Attributes,
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || openat(parent, name, flags, Mode::from_raw_mode(0o600));
-        let mut file = File::from(replacing(parent, name, make)?);
+        let mut file = File::from(manner.replacing(parent, name, make)?);
         fill(&mut file).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
             _ if error.raw_os_error().is_some() => Error::from(error),
             _ => Error::invalid(error),
         })?;
-        set_attributes(&file, attributes)?;
+        attributes.set(&file, &manner, false)?;
         Ok(futimens(&file, &times(attributes.modified))?)
     }
 
     pub fn symlink(&mut self, path: &[Vec<u8>], name: &[u8], target: &[u8], attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
-        replacing(parent, name, || symlinkat(target, parent, name))?;
-        set_attributes_at(parent, name, attributes)
+        manner.replacing(parent, name, || symlinkat(target, parent, name))?;
+        attributes.set_at(parent, name, FileType::Symlink, &manner)
     }
 
     pub fn node(&mut self, path: &[Vec<u8>], name: &[u8], kind: FileType, device: u64, attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
-        let mode = Mode::from_raw_mode(attributes.mode);
-        replacing(parent, name, || mknodat(parent, name, kind, mode, device))?;
-        set_attributes_at(parent, name, attributes)?;
-        // mknod applies our umask.
-        Ok(rustix::fs::chmodat(parent, name, mode, AtFlags::empty())?)
+        manner.replacing(parent, name, || mknodat(parent, name, kind, Mode::empty(), device))?;
+        attributes.set_at(parent, name, kind, &manner)
     }
 
     /// Hides what the layers below have under a name, if this layer brings nothing of that name itself.
@@ -140,14 +147,16 @@ impl Tree {
         let shown = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
         let doing = || format!("hard link to `{}`", shown.escape_debug());
         let source = open_path(&self.root, target_path).doing(doing)?;
+        let manner = self.manner;
         let parent = self.parent(path)?;
         if (target_path, target_name.as_slice()) == (path, name) {
             return Err(Error::invalid("is a hard link to itself"));
         }
-        replacing(parent, name, || {
-            linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
-        })
-        .doing(doing)
+        manner
+            .replacing(parent, name, || {
+                linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
+            })
+            .doing(doing)
     }
 
     /// Sets the times of directories, the deepest last made first. Of two entries with one name, the later one counts.
@@ -168,13 +177,83 @@ impl Tree {
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
-                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, &mut self.times)?,
+                Err(Errno::NOENT | Errno::NOTDIR) => self.make_path(path)?,
                 result => result?,
             };
             self.parent = Some((path.to_vec(), directory));
         }
         Ok(&self.parent.as_ref().expect("just opened").1)
     }
+
+    /// Makes the directories of a path one by one. What is in the way and no directory is replaced. In a layer they get the time of
+    /// the epoch: the same tarball makes the same tree, whenever it is unpacked.
+    fn make_path(&mut self, path: &[Vec<u8>]) -> Result<OwnedFd> {
+        let mut directory = open_path(&self.root, &[])?;
+        for depth in 0..path.len() {
+            directory = match open_path(&self.root, &path[..=depth]) {
+                Err(Errno::NOTDIR) if self.manner.is_copy => return Err(no_directory(&path[depth])),
+                Err(Errno::NOENT | Errno::NOTDIR) => {
+                    let name = path[depth].as_slice();
+                    match mkdirat(&directory, name, Mode::from_raw_mode(0o755)) {
+                        Err(Errno::EXIST) if self.manner.is_copy => return Err(no_directory(name)),
+                        Err(Errno::EXIST) => {
+                            remove(&directory, name)?;
+                            mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
+                        }
+                        result => result?,
+                    }
+                    if !self.manner.is_copy {
+                        self.times.push((path[..=depth].to_vec(), EPOCH));
+                    }
+                    let made = open_path(&self.root, &path[..=depth])?;
+                    // mkdir applies our umask.
+                    fchmod(&made, Mode::from_raw_mode(0o755))?;
+                    made
+                }
+                result => result?,
+            };
+        }
+        Ok(directory)
+    }
+}
+
+impl Manner {
+    /// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
+    fn replacing<T>(&self, parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> Result<T> {
+        match make() {
+            Err(Errno::EXIST) if self.is_copy => {
+                give_way(parent, name)?;
+                Ok(make()?)
+            }
+            Err(Errno::EXIST) => {
+                remove(parent, name)?;
+                Ok(make()?)
+            }
+            result => Ok(result?),
+        }
+    }
+}
+
+/// Removes what a copied file takes the place of. What is mounted stays: the kernel would only care if it were mounted in our own
+/// namespace, and take it away from the container.
+fn give_way(parent: &OwnedFd, name: &[u8]) -> Result<()> {
+    let look = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let there = statx(parent, name, look, StatxFlags::TYPE)?;
+    if FileType::from_raw_mode(there.stx_mode.into()) == FileType::Directory {
+        let name = String::from_utf8_lossy(name);
+        return Err(Error::conflict(format!(
+            "cannot overwrite directory `{name}` with non-directory"
+        )));
+    }
+    if there.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Err(Errno::BUSY).doing(|| format!("replace `{}`", String::from_utf8_lossy(name)));
+    }
+    Ok(unlinkat(parent, name, AtFlags::empty())?)
+}
+
+fn no_directory(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::conflict(format!("cannot overwrite non-directory `{name}` with directory"))
 }
 
 /// Opens a directory below the root, following links as a process with that root would.
@@ -195,38 +274,6 @@ fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
             Err(Errno::AGAIN) => {}
             result => return result,
         }
-    }
-}
-
-/// Makes the directories of a path one by one. What is in the way and no directory is replaced. They get the time of the epoch:
-/// the same tarball makes the same tree, whenever it is unpacked.
-fn make_path(root: &OwnedFd, path: &[Vec<u8>], times: &mut Vec<(Vec<Vec<u8>>, Timespec)>) -> rustix::io::Result<OwnedFd> {
-    let mut directory = open_path(root, &[])?;
-    for depth in 0..path.len() {
-        directory = match open_path(root, &path[..=depth]) {
-            Err(Errno::NOENT | Errno::NOTDIR) => {
-                let name = path[depth].as_slice();
-                replacing(&directory, name, || mkdirat(&directory, name, Mode::from_raw_mode(0o755)))?;
-                times.push((path[..=depth].to_vec(), EPOCH));
-                let made = open_path(root, &path[..=depth])?;
-                // mkdir applies our umask.
-                fchmod(&made, Mode::from_raw_mode(0o755))?;
-                made
-            }
-            result => result?,
-        };
-    }
-    Ok(directory)
-}
-
-/// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
-fn replacing<T>(parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-    match make() {
-        Err(Errno::EXIST) => {
-            remove(parent, name)?;
-            make()
-        }
-        result => result,
     }
 }
 
@@ -254,49 +301,4 @@ fn make_opaque(directory: &OwnedFd) -> Result<()> {
 fn is_directory(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
     let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-}
-
-/// Sets owner, mode and extended attributes. The order matters: a change of owner clears the set-user-ID bit and file
-/// capabilities.
-fn set_attributes(file: impl AsFd, attributes: &Attributes) -> Result<()> {
-    fchown(
-        &file,
-        Some(Uid::from_raw(attributes.user)),
-        Some(Gid::from_raw(attributes.group)),
-    )?;
-    fchmod(&file, Mode::from_raw_mode(attributes.mode))?;
-    for (name, value) in &attributes.extended {
-        fsetxattr(&file, name.as_slice(), value, XattrFlags::empty()).doing(|| attribute(name))?;
-    }
-    Ok(())
-}
-
-/// The same for what cannot be opened: links and nodes. Links have no mode.
-fn set_attributes_at(parent: &OwnedFd, name: &[u8], attributes: &Attributes) -> Result<()> {
-    let (user, group) = (Uid::from_raw(attributes.user), Gid::from_raw(attributes.group));
-    chownat(parent, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
-    if !attributes.extended.is_empty() {
-        use std::os::fd::AsRawFd;
-        let path = [format!("/proc/self/fd/{}/", parent.as_raw_fd()).as_bytes(), name].concat();
-        for (key, value) in &attributes.extended {
-            lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty()).doing(|| attribute(key))?;
-        }
-    }
-    Ok(utimensat(
-        parent,
-        name,
-        &times(attributes.modified),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
-}
-
-fn attribute(name: &[u8]) -> String {
-    format!("set extended attribute `{}`", name.escape_ascii())
-}
-
-fn times(modified: Timespec) -> Timestamps {
-    Timestamps {
-        last_access: modified,
-        last_modification: modified,
-    }
 }
