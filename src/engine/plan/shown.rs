@@ -5,7 +5,7 @@ use super::super::Options;
 use super::{Facts, Places, binds};
 use crate::error::Result;
 use crate::isolation;
-use crate::layer::{self, Access, Bind, MountPoint, Origin};
+use crate::layer::{self, Bind, MountPoint, Origin};
 use crate::program::{Concept, Input, Program, Register};
 
 /// Plans it. Files in memory and what the kernel shows are only there while a container runs, and so are its users: owners are those
@@ -37,7 +37,7 @@ fn is_kept(bind: &Bind) -> bool {
     let is_missing = match &bind.origin {
         Origin::New { kind, .. } => kind == "tmpfs",
         // What tells a container about names is written when it starts.
-        Origin::Path { path, .. } if bind.access != Access::ReadOnlyTop => !exists(path),
+        Origin::Path { path, .. } => !exists(path),
         _ => false,
     };
     let kernels = ["proc", "sys", "dev"].map(|name| MountPoint::existing(name.as_bytes()));
