@@ -1,15 +1,29 @@
 //! Which role this process has: a command, the OCI runtime, or one of those that stay with a container.
+//!
+//! It is called by the C library and not by Rust's own start, which reads the table of the process's memory and installs handlers
+//! to tell when a stack overflows: twenty system calls for each command, of which two are needed.
+
+#![no_main]
 
 use std::env;
-use std::ffi::OsString;
-use std::process::ExitCode;
+use std::ffi::{OsString, c_char, c_int};
 
 use tinydock::engine::watch::{WATCH, watch};
 use tinydock::engine::{FINISH, finish};
 use tinydock::error::Result;
+use tinydock::kernel::{descriptor, signal};
 use tinydock::store::Store;
 
-fn main() -> ExitCode {
+#[unsafe(no_mangle)]
+extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
+    descriptor::open_standard();
+    signal::ignore(signal::PIPE);
+    // This also writes what is left in the buffer of the standard output.
+    std::process::exit(act().into())
+}
+
+/// Does what the process is for. Returns its exit code.
+fn act() -> u8 {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
@@ -17,21 +31,21 @@ fn main() -> ExitCode {
     if let Some((_, act)) = own.into_iter().find(|(own, _)| name == *own) {
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.display().to_string()).collect();
         let done = Store::find(None).and_then(|store| act(&store, &arguments));
-        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return u8::from(done.is_err());
     }
     if std::path::Path::new(&name)
         .file_name()
         .is_some_and(|name| name == tinydock::oci::NAME)
     {
-        return ExitCode::from(tinydock::oci::main(arguments));
+        return tinydock::oci::main(arguments);
     }
     match &arguments[..] {
-        [first, rest @ ..] if first == "runtime" => return ExitCode::from(tinydock::oci::main(rest.to_vec())),
+        [first, rest @ ..] if first == "runtime" => return tinydock::oci::main(rest.to_vec()),
         [help, second, rest @ ..] if help == "help" && second == "runtime" => {
             let words = [help].into_iter().chain(rest).cloned().collect();
-            return ExitCode::from(tinydock::oci::main(words));
+            return tinydock::oci::main(words);
         }
         _ => {}
     }
-    ExitCode::from(tinydock::cli::main(arguments))
+    tinydock::cli::main(arguments)
 }

@@ -45,7 +45,10 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         let _ = io::stderr().write_all(explain::text(&run.explained).as_bytes());
     }
     if detach {
-        return print(format!("{}\n", run.id)).map(|()| 0);
+        print(format!("{}\n", run.id))?;
+        // What others have left; where somebody waits for the end, that is when it is cleaned up.
+        engine.recover_some().unwrap_or_else(|error| warn(&error.to_string()));
+        return Ok(0);
     }
     if !streams.output && !streams.errors {
         print(format!("{}\n", run.id))?;

@@ -37,7 +37,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
         return engine.start_again(&container, lock, &exit);
     }
     recover::bury(store, &id)?;
-    recover::sweep_some(store)
+    engine.recover_some()
 }
 
 /// Tells that a container has ended, and how.
@@ -99,15 +99,12 @@ impl Engine {
                 remove_if_present(&container.run_file(left))?;
             }
             match self.prepare(&container, false) {
-                Ok(prepared) => {
-                    events::tell_of(&self.store, &container, "start", &[]);
-                    self.monitor(&container, &lock, &prepared, None, false)
-                }
+                Ok(prepared) => self.monitor(&container, &lock, &prepared, None, false, &["start"]),
                 Err(error) => container.record_failure(&error, true),
             }
         }
         recover::bury(&self.store, id)?;
-        recover::sweep_some(&self.store)
+        self.recover_some()
     }
 
     /// Waits before a restart. Returns false if somebody wants the container to stay as it is.

@@ -17,7 +17,7 @@ use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
 use super::patience::Patience;
 use super::prepare::Prepared;
-use super::{Container, Engine, cgroups, logs, recover};
+use super::{Container, Engine, cgroups, events, logs, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
@@ -58,15 +58,18 @@ const STARTED: u8 = b's';
 const FAILED: u8 = b'f';
 
 impl Engine {
-    /// Starts a prepared container under a monitor of its own. The lock passes to the monitor.
-    pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
+    /// Starts a prepared container under a monitor of its own, and tells what is done with it. The lock passes to the monitor.
+    pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool, told: &[&str]) -> Result<Attached> {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.doing(|| "make a socket")?;
         let may_warn = prepared.plan.cgroup.may_warn();
         // The monitor closes what it does not need, among it our end.
-        beside(|| self.monitor(container, &lock, &prepared, Some(&theirs), trace)).doing(|| "start a monitor")?;
+        beside(|| self.monitor(container, &lock, &prepared, Some(&theirs), trace, told)).doing(|| "start a monitor")?;
         drop((lock, prepared, theirs));
-        let mut attached = wait_for_start(ours)?;
+        let mut attached = match wait_for_start(ours) {
+            Ok(attached) => attached,
+            Err(error) => return Err(self.clean_up_after_failure(container, error)),
+        };
         if may_warn {
             attached.warnings = cgroups::warnings(container);
         }
@@ -74,7 +77,15 @@ impl Engine {
     }
 
     /// Everything the child does. Nobody waits for a container that is started again by itself: then there is no client.
-    pub fn monitor(&self, container: &Container, lock: &Lock, prepared: &Prepared, client: Option<&OwnedFd>, trace: bool) -> ! {
+    pub fn monitor(
+        &self,
+        container: &Container,
+        lock: &Lock,
+        prepared: &Prepared,
+        client: Option<&OwnedFd>,
+        trace: bool,
+        told: &[&str],
+    ) -> ! {
         let _ = rustix::process::setsid();
         signal::set_all_default();
         detach_from_terminal();
@@ -86,13 +97,16 @@ impl Engine {
             .collect();
         descriptor::close_all_but(&keep);
         let error = match self.bring_up(container, prepared, trace) {
-            Ok(running) => self.become_monitor(container, lock, prepared, client, running),
+            Ok(running) => self.become_monitor(container, lock, prepared, client, running, told),
             Err(error) => error,
         };
         // What is left of the failed start is told, too: nobody else would.
         let undone = recover::clean(&self.store, container.id());
         let error = undone.err().map_or_else(|| error.clone(), |worse| error.clone().hint(worse));
         container.record_failure(&error, prepared.again);
+        for action in told.iter().filter(|action| **action != "start") {
+            events::tell_of(&self.store, container, action, &[]);
+        }
         for ready in [container.file(NEW_EXIT), container.run_file(SOCKET)] {
             let _ = remove_if_present(&ready);
         }
@@ -112,6 +126,7 @@ impl Engine {
         prepared: &Prepared,
         client: Option<&OwnedFd>,
         mut running: Running,
+        told: &[&str],
     ) -> Error {
         // There is time for this while init takes its steps.
         let ready = self
@@ -129,6 +144,10 @@ impl Engine {
             message.extend(trace.iter().flat_map(word));
             if let Some(client) = client {
                 descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
+            }
+            // Here, so that it is told before the end is.
+            for action in told {
+                events::tell_of(&self.store, container, action, &[]);
             }
             let failed: Error = become_image(&image).into();
             Err(failed.doing("become the monitor"))

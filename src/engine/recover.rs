@@ -14,7 +14,7 @@ use super::container::{Exit, Lost, Started, State};
 use super::patience::Patience;
 use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
@@ -219,6 +219,15 @@ impl Engine {
     pub fn recover_some(&self) -> Result<()> {
         sweep_some(&self.store)?;
         self.recover_networks()
+    }
+
+    /// Undoes what is left of a container whose start has failed, so that whoever is told so finds it undone.
+    pub fn clean_up_after_failure(&self, container: &Container, error: Error) -> Error {
+        container.wait_until_clean();
+        match sweep_one(&self.store, container.id()) {
+            Ok(()) => error,
+            Err(worse) => error.hint(worse),
+        }
     }
 
     fn recover_networks(&self) -> Result<()> {

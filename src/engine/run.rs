@@ -3,7 +3,7 @@
 use super::attach::{self, Left, Streams};
 use super::explain::explain;
 use super::monitor::Attached;
-use super::{Container, Engine, Options, events};
+use super::{Container, Engine, Options};
 use crate::error::{Doing, Result};
 use crate::program::explain::Explained;
 use crate::store::Id;
@@ -44,15 +44,10 @@ impl Engine {
                 prepared.place.as_ref().map(|place| place.endpoint.clone()),
             )
         });
-        let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
+        let attached = self
+            .launch(&container, lock, prepared, trace, &["create", "start"])
+            .doing(doing)?;
         attached.warnings.iter().for_each(|warning| warn(warning));
-        // While the command runs, there is time to tell of it, and for what others have left.
-        for action in ["create", "start"] {
-            events::tell_of(&self.store, &container, action, &[]);
-        }
-        if let Err(error) = self.recover_some() {
-            warn(&error.to_string());
-        }
         let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));
         Ok(Run {
             id: container.id().clone(),

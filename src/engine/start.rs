@@ -7,7 +7,7 @@ use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
 use super::patience::Patience;
 use super::stop::wait;
-use super::{Container, Engine, events, recover};
+use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::signal;
 use crate::store::{Lock, clock, read_if_present, remove_if_present, write};
@@ -37,9 +37,8 @@ impl Engine {
             }
         };
         prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
-        let attached = self.launch(&container, lock, prepared, false).doing(doing)?;
+        let attached = self.launch(&container, lock, prepared, false, &["start"]).doing(doing)?;
         attached.warnings.iter().for_each(|warning| warn(warning));
-        events::tell_of(&self.store, &container, "start", &[]);
         Ok(Some(attached))
     }
 

@@ -26,6 +26,18 @@ pub fn inherited(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Opens `/dev/null` for each of the standard streams that is closed, so that nothing else gets its number.
+pub fn open_standard() {
+    let closed = |fd| {
+        // SAFETY: only asks about a number.
+        unsafe { libc::fcntl(fd, libc::F_GETFD) == -1 }
+    };
+    for _ in (0..=2).filter(|fd| closed(*fd)) {
+        // SAFETY: the path is a string. The lowest number that is free is given, which is the one that was closed.
+        unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+    }
+}
+
 /// Closes all descriptors from 3 on but those in `keep`. Nobody may use any other from then on.
 pub fn close_all_but(keep: &[i32]) {
     let mut keep: Vec<u32> = keep

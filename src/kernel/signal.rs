@@ -114,6 +114,9 @@ fn ignored() -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
+/// What a process gets that writes to a pipe that nobody reads.
+pub const PIPE: i32 = libc::SIGPIPE;
+
 /// Ignores a signal.
 pub fn ignore(signal: i32) {
     // SAFETY: no handler is installed.

@@ -76,7 +76,7 @@ fn names_change_and_the_old_ones_are_free() {
     let host = Host::new();
     host.start(&[&["--network", "none", "--name", "old"][..], &SLEEP].concat());
     create(&host, &["--name", "other", "busybox"]);
-    assert!(host.run("rename old other").fails(1).contains("`other` is in use"));
+    assert!(host.run("rename old other").fails(1).contains("`other` is already in use"));
     assert!(host.run("rename old o/ld").fails(1).contains("o/ld"));
     assert!(host.run("rename old old").fails(1).contains("already"));
     host.run("rename old new").ok();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Host, TINYDOCK, until};
+use crate::host::{Host, TINYDOCK};
 
 const SHELLS: usize = 64;
 
@@ -69,7 +69,7 @@ fn containers_of_sixty_four_shells_share_nothing() {
             assert_eq!(distinct(&retries.lines().collect::<Vec<_>>()), SHELLS, "{retries}");
         }
     }
-    until("nothing is left", || host.traces().is_empty());
+    host.until_nothing_is_left();
 }
 
 #[test]

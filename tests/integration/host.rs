@@ -234,6 +234,16 @@ impl Host {
         traces
     }
 
+    /// Waits until containers have left nothing: cleaning up goes on after a command has ended.
+    #[track_caller]
+    pub fn until_nothing_is_left(&self) {
+        let start = Instant::now();
+        while !self.traces().is_empty() {
+            assert!(start.elapsed() < PATIENCE, "this is left: {:#?}", self.traces());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Processes that share our mount namespace, and those of containers, whose command lines we know by their root.
     fn processes(&self) -> Vec<String> {
         let ours = fs::read_link("/proc/thread-self/ns/mnt").expect("our mount namespace");

@@ -199,5 +199,5 @@ fn the_next_run_cleans_up_after_a_killed_monitor() {
         !Path::new(&format!("/proc/{init}/ns/pid")).exists()
     });
     host.run("run --rm --network none busybox true").ok();
-    until("nothing is left", || host.traces().is_empty());
+    host.until_nothing_is_left();
 }

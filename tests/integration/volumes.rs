@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::Stdio;
 
-use crate::host::{Done, Host, until};
+use crate::host::{Done, Host};
 
 /// Runs a script in a new container that is removed at its end.
 fn script(host: &Host, flags: &[&str], script: &str) -> Done {
@@ -676,5 +676,5 @@ fn everything_mounted_is_explained() {
         assert!(done.contains(part), "{part}: {done}");
     }
     assert!(!host.root().join("volume").exists(), "explaining makes nothing");
-    until("nothing is left", || host.traces().is_empty());
+    host.until_nothing_is_left();
 }

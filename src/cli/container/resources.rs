@@ -110,7 +110,6 @@ pub fn limits(parsed: &Parsed) -> Result<Resources> {
 }
 
 fn processors(parsed: &Parsed, limits: &mut Resources) -> Result<()> {
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = &mut limits.cpu;
     cpu.shares = number(parsed, "cpu-shares")?;
     cpu.quota = number(parsed, "cpu-quota")?;
@@ -120,6 +119,7 @@ fn processors(parsed: &Parsed, limits: &mut Resources) -> Result<()> {
     cpu.cpus = parsed.text("cpuset-cpus")?.unwrap_or_default().into();
     cpu.mems = parsed.text("cpuset-mems")?.unwrap_or_default().into();
     if let Some(text) = parsed.text("cpus")? {
+        let available = std::thread::available_parallelism().map_or(1, usize::from);
         let cpus = parse_cpus(text, available)?;
         for (flag, is_said) in [
             ("cpu-period", cpu.period.is_some_and(|period| period != 0)),
