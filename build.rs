@@ -121,6 +121,10 @@ fn busybox_image(out: &Path) {
         0o644,
         b"root:x:0:\nnogroup:x:65534:\n",
     );
+    // Each container's own are mounted here. Where an image does not have them, each container has to make them.
+    for file in ["etc/hostname", "etc/hosts", "etc/resolv.conf"] {
+        append(&mut tar, file, EntryType::Regular, 0o644, &[]);
+    }
     append(&mut tar, "bin/busybox", EntryType::Regular, 0o755, &binary);
     for applet in applets.lines().filter(|applet| *applet != "bin/busybox") {
         let mut header = header(EntryType::Link, 0o755);

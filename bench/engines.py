@@ -62,6 +62,13 @@ class Engine:
     def load(self, tarball, image):
         return self.command("import", tarball, image)
 
+    def pull(self, image):
+        return self.command("pull", "-q", image)
+
+    def forget(self, image):
+        """Removes an image, so that it can be pulled anew."""
+        subprocess.run(self.command("rmi", "-f", image), **NOWHERE)
+
     flags = []
 
 
@@ -90,6 +97,10 @@ class Tinydock(Engine):
     def wait(self, name):
         return self.command("logs", "-f", name)
 
+    def forget(self, image):
+        super().forget(image)
+        quietly(self.command("image", "prune", "-f"))
+
 
 class Podman(Engine):
     name = "podman"
@@ -107,6 +118,9 @@ class Podman(Engine):
 
     def remove(self, name):
         return self.command("rm", "-f", "-t", "0", name)
+
+    def pull(self, image):
+        return self.command("pull", "-q", "--tls-verify=false", image)
 
 
 class Docker(Engine):
@@ -175,6 +189,9 @@ class Runtime(Engine):
     def commit(self, name, image):
         return None
 
+    def pull(self, image):
+        return None
+
 
 class Crun(Runtime):
     name = "crun"
@@ -201,6 +218,23 @@ class Bubblewrap(Runtime):
 
     def start(self, name, *command):
         return None
+
+
+class SkopeoAndUmoci:
+    """No engine, but two tools that together do what a pull does: one fetches an image, the other unpacks it."""
+
+    name = "skopeo+umoci"
+
+    def __init__(self, directory):
+        self.directory = os.path.join(directory, self.name)
+
+    def pull(self, image):
+        return ["sh", "-ec", 'skopeo copy -q --src-tls-verify=false "docker://$0" "oci:$1/layout:it"; '
+                'umoci unpack --image "$1/layout:it" "$1/bundle"', image, self.directory]
+
+    def forget(self, _):
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
 
 
 def installed(directory, rootfs_tar):

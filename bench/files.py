@@ -1,8 +1,14 @@
 """The root file systems that the benchmark runs."""
 
+import hashlib
+import io
+import json
 import os
+import random
 import shutil
 import subprocess
+import tarfile
+import time
 
 
 class Files:
@@ -48,6 +54,57 @@ class Files:
                            check=True, stdout=subprocess.DEVNULL)
             subprocess.run(["tar", "-C", root, "-czf", tarball + ".new", "."], check=True)
             os.rename(tarball + ".new", tarball)
+
+    def ten_layers(self):
+        """An OCI layout with an image of ten layers, each of a hundred files that compress to a half, 100 MB in all."""
+        layout = self.path("ten")
+        os.makedirs(os.path.join(layout, "blobs/sha256"))
+
+        def blob(media_type, data):
+            digest = hashlib.sha256(data).hexdigest()
+            with open(os.path.join(layout, "blobs/sha256", digest), "wb") as file:
+                file.write(data)
+            return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": f"sha256:{digest}", "size": len(data)}
+
+        layers, diff_ids = [], []
+        chance = random.Random(1)
+        for layer in range(10):
+            packed = io.BytesIO()
+            with tarfile.open(fileobj=packed, mode="w") as tar:
+                for n in range(100):
+                    data = chance.randbytes(51_000) + b"x" * 51_000
+                    entry = tarfile.TarInfo(f"layer{layer}/file{n}")
+                    entry.size = len(data)
+                    tar.addfile(entry, io.BytesIO(data))
+            diff_ids.append("sha256:" + hashlib.sha256(packed.getvalue()).hexdigest())
+            gzip = subprocess.run(["gzip", "-n"], input=packed.getvalue(), stdout=subprocess.PIPE, check=True)
+            layers.append(blob("layer.v1.tar+gzip", gzip.stdout))
+        config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/true"]}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+        config = blob("config.v1+json", json.dumps(config).encode())
+        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers}
+        manifest = blob("manifest.v1+json", json.dumps(manifest).encode())
+        manifest["annotations"] = {"org.opencontainers.image.ref.name": "it"}
+        for name, content in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", {"schemaVersion": 2, "manifests": [manifest]})):
+            with open(os.path.join(layout, name), "w") as file:
+                json.dump(content, file)
+        return layout
+
+    def registry(self, image):
+        """Starts a registry on this host and gives it the image of ten layers."""
+        folder = self.path("registry")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "config.yml"), "w") as file:
+            file.write(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\n"
+                       f"http: {{addr: {image.split('/')[0]}}}\n")
+        process = subprocess.Popen(["docker-registry", "serve", os.path.join(folder, "config.yml")],
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{self.ten_layers()}:it", f"docker://{image}"]
+        for _ in range(100):
+            if subprocess.run(copy, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+                return process
+            time.sleep(0.1)
+        process.terminate()
+        raise RuntimeError("the registry does not answer")
 
     def prepare(self, methods):
         """Makes what rows need that cannot be made without a mirror."""

@@ -23,6 +23,7 @@ ROWS = [
     ("memory per container", "KiB", "resident"),
     ("first run of a 350 MB tarball", "s", "first_run"),
     ("commit of 100 MB", "s", "commit"),
+    ("pull of 10 layers, 100 MB", "ms", "pull"),
     ("system calls of a run", "", "system_calls"),
 ]
 # The same, and the methods of RuntimeRows.

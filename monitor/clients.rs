@@ -1,10 +1,10 @@
 //! Whoever is attached to the container.
 
-use crate::protocol::{Given, tell};
+use crate::protocol::{Given, ask, tell, want};
 use crate::sys::{self, Moved, POLLOUT, Poll};
 
 /// How many may be attached at once.
-pub const CLIENTS: usize = 16;
+pub const CLIENTS: usize = 64;
 
 #[derive(Clone, Copy)]
 pub struct Client {
@@ -12,46 +12,89 @@ pub struct Client {
     pub fd: i32,
     /// Whether it has not taken the message that is being carried.
     behind: bool,
+    /// Whether it has not said yet what it wants.
+    new: bool,
+    /// What it wants, as `want` has it.
+    wants: u8,
 }
+
+const NOBODY: Client = Client { fd: -1, behind: false, new: false, wants: 0 };
 
 impl Client {
     pub fn is_behind(&self) -> bool {
         self.behind
     }
+
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// Whether it wants messages of a kind.
+    fn wants(&self, kind: Option<&u8>) -> bool {
+        match kind {
+            Some(&tell::STDOUT) => self.wants & want::STDOUT != 0,
+            Some(&tell::STDERR) => self.wants & want::STDERR != 0,
+            _ => true,
+        }
+    }
 }
 
 pub struct Clients {
     pub all: [Client; CLIENTS],
-    /// Whether the first client's leaving ends the container's input.
+    /// Whether the leaving of one that writes to the container's input ends it, and whether that is so now.
     input_once: bool,
+    ended: bool,
 }
 
 impl Clients {
     pub const fn new() -> Clients {
-        Clients { all: [Client { fd: 0, behind: false }; CLIENTS], input_once: false }
+        Clients { all: [Client { fd: 0, ..NOBODY }; CLIENTS], input_once: false, ended: false }
     }
 
+    /// The first client is there from the start, and what the container writes before it has said what it wants is kept for it.
     pub fn open(&mut self, given: &Given) {
-        self.all.iter_mut().for_each(|client| client.fd = -1);
-        self.all[0].fd = given.client;
+        self.all = [NOBODY; CLIENTS];
+        self.all[0] = Client { fd: given.client, behind: false, new: true, wants: want::STDOUT | want::STDERR };
         self.input_once = given.input_once != 0;
     }
 
-    pub fn accept(&mut self, listener: i32) {
-        let Some(fd) = sys::accept(listener) else { return };
-        match self.all.iter_mut().skip(1).find(|client| client.fd < 0) {
-            Some(place) => *place = Client { fd, behind: false },
+    /// Accepts a connection. Returns whether there was one.
+    pub fn accept(&mut self, listener: i32) -> bool {
+        let Some(fd) = sys::accept(listener) else { return false };
+        match self.all.iter_mut().find(|client| client.fd < 0) {
+            Some(place) => *place = Client { fd, new: true, ..NOBODY },
             None => sys::close(fd),
+        }
+        true
+    }
+
+    pub fn is_new(&self, n: usize) -> bool {
+        self.all.get(n).is_some_and(Client::is_new)
+    }
+
+    /// Takes the first message of a client.
+    pub fn meet(&mut self, n: usize) {
+        let Some(client) = self.all.get_mut(n).filter(|client| client.fd >= 0) else { return };
+        let mut message = [0; 2];
+        match sys::receive(client.fd, &mut message) {
+            Moved::Bytes(_) if message[0] == ask::ATTACH => (client.new, client.wants) = (false, message[1]),
+            Moved::Later => {}
+            Moved::Bytes(_) | Moved::Ended => self.leave(n),
         }
     }
 
-    /// Forgets a client that is gone. Returns whether the container's input ends with that.
-    pub fn leave(&mut self, n: usize) -> bool {
+    /// Forgets a client that is gone.
+    pub fn leave(&mut self, n: usize) {
         if let Some(client) = self.all.get_mut(n).filter(|client| client.fd >= 0) {
             sys::close(client.fd);
-            *client = Client { fd: -1, behind: false };
+            self.ended |= self.input_once && client.wants & want::INPUT != 0;
+            *client = NOBODY;
         }
-        n == 0 && self.input_once
+    }
+
+    /// Whether the container's input ends, since a client has left.
+    pub fn end_input(&mut self) -> bool {
+        core::mem::take(&mut self.ended)
     }
 
     pub fn any_behind(&self) -> bool {
@@ -65,13 +108,17 @@ impl Clients {
         }
     }
 
-    /// Sends a message to one client.
+    /// Sends a message to one client, if it wants it.
     pub fn send_again(&mut self, n: usize, message: &[u8]) {
         let Some(client) = self.all.get_mut(n).filter(|client| client.fd >= 0) else { return };
+        if !client.wants(message.first()) {
+            client.behind = false;
+            return;
+        }
         match sys::send(client.fd, message) {
             Moved::Bytes(_) => client.behind = false,
             Moved::Later => client.behind = true,
-            Moved::Ended => drop(self.leave(n)),
+            Moved::Ended => self.leave(n),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {"log":"text\n","stream":"stdout","time":"2026-11-24T04:04:30.123456789Z"}
+//! {"log":"text\n","stream":"stdout","attrs":{"tag":"web"},"time":"2026-11-24T04:04:30.123456789Z"}
 //! ```
 
 use super::clock;
@@ -11,7 +12,7 @@ const FRAME: usize = 80;
 /// What one byte of text becomes at most: `\u001b`.
 const ESCAPED: usize = 6;
 
-/// How many bytes a line with `text` bytes takes at most.
+/// How many bytes a line with `text` bytes and no attributes takes at most.
 pub const fn longest(text: usize) -> usize {
     text * ESCAPED + FRAME
 }
@@ -40,13 +41,15 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Appends a line. Bytes that are not UTF-8 become U+FFFD, since JSON cannot carry them.
-pub fn write(writer: &mut Writer, text: &[u8], stream: &[u8], time: &[u8; clock::LENGTH]) {
+/// Appends a line; its attributes are spelled already. Bytes that are not UTF-8 become U+FFFD, since JSON cannot carry them.
+pub fn write(writer: &mut Writer, text: &[u8], stream: &[u8], attributes: &[u8], time: &[u8; clock::LENGTH]) {
     writer.put(b"{\"log\":\"");
     escape(writer, text);
     writer.put(b"\",\"stream\":\"");
     writer.put(stream);
-    writer.put(b"\",\"time\":\"");
+    writer.put(b"\",");
+    writer.put(attributes);
+    writer.put(b"\"time\":\"");
     writer.put(time);
     writer.put(b"\"}\n");
 }

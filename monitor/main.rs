@@ -8,7 +8,7 @@
 //!                      ┌─────────┐  log (json lines)
 //!   init ──stdout────▶ │         │ ──────────────────▶ container/<id>/log
 //!        ──stderr────▶ │ monitor │
-//!        ◀──stdin───── │         │ ◀─── messages ───▶ clients (run, attach, stop)
+//!        ◀──stdin───── │         │ ◀─── messages ───▶ clients (run, attach, wait)
 //!        ──pidfd─────▶ └─────────┘
 //! ```
 //!
@@ -60,6 +60,9 @@ extern "C" fn enter() -> ! {
     while !monitor.turn(given) {}
     monitor.output.drain(&mut monitor.clients);
     let code = exit::record(given);
+    // Whoever has connected is told the end. Whoever comes later finds the record of it.
+    sys::refuse(given.listener);
+    while monitor.clients.accept(given.listener) {}
     monitor.output.deliver(&mut monitor.clients);
     monitor.clients.tell_exit(code);
     sys::become_program(given.program, given.arguments, given.environment);
@@ -89,7 +92,7 @@ impl Monitor {
             set[OUTPUT + 1].fd = self.output.sources[1].fd;
         }
         for (place, client) in set[CLIENT..].iter_mut().zip(&self.clients.all) {
-            let (read, write) = (!self.input.is_waiting(), client.is_behind());
+            let (read, write) = (client.is_new() || !self.input.is_waiting(), client.is_behind());
             place.fd = if read || write { client.fd } else { -1 };
             place.events = if read { POLLIN } else { 0 } | if write { POLLOUT } else { 0 };
         }
@@ -103,9 +106,15 @@ impl Monitor {
             if place.ready & POLLOUT != 0 {
                 self.clients.send_again(n, self.output.message());
             }
-            if place.ready & !POLLOUT != 0 && !self.input.is_waiting() {
+            if place.ready & !POLLOUT == 0 {
+            } else if self.clients.is_new(n) {
+                self.clients.meet(n);
+            } else {
                 self.input.take(given, &mut self.clients, n);
             }
+        }
+        if self.clients.end_input() {
+            self.input.end();
         }
         if set[STDIN].ready != 0 {
             self.input.pass_on();

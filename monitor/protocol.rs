@@ -2,7 +2,7 @@
 //! both include this file.
 //!
 //! A client is whoever is attached to a container: a connection of sequenced packets, each one message. The first byte says
-//! what it is, the rest is its content.
+//! what it is, the rest is its content. The first message of a client is [`ask::ATTACH`]. All clients are told the end.
 
 /// Messages of the monitor: bytes that the container wrote, or the end.
 pub mod tell {
@@ -14,12 +14,22 @@ pub mod tell {
 
 /// Messages of a client.
 pub mod ask {
+    /// What the client wants: one byte of [`super::want`]. Somebody who only waits for the end wants nothing.
+    pub const ATTACH: u8 = b'a';
     /// Bytes for the container's standard input.
     pub const INPUT: u8 = b'i';
-    /// There will be no more input.
+    /// There will be no more input of this client.
     pub const END: u8 = b'd';
     /// The terminal's size changed; rows and columns follow, 2 bytes each in native order.
     pub const RESIZE: u8 = b'r';
+}
+
+/// What a client wants.
+pub mod want {
+    /// To write to the container's standard input.
+    pub const INPUT: u8 = 1;
+    pub const STDOUT: u8 = 2;
+    pub const STDERR: u8 = 4;
 }
 
 /// The longest message, with its first byte.
@@ -43,14 +53,28 @@ pub struct Given {
     pub stderr: i32,
     /// The log, open for appending.
     pub log: i32,
-    /// The container's directory, where the exit record is written.
+    /// The container's directory, where the exit record is written, and where the log is: `log`, and what was written before
+    /// in `log.1`, `log.2` and so on.
     pub directory: i32,
+    /// The record of the end, `.exit.new` in that directory, empty so far.
+    pub exit: i32,
     /// The file that counts kills for want of memory, in a line `oom_kill N`.
     pub oom: i32,
     /// The executable that cleans up.
     pub program: i32,
-    /// Whether the container's input ends when the first client leaves.
+    /// Whether the container's input ends when that of a client does, or when a client leaves that writes to it.
     pub input_once: u32,
+    pub reserved: u32,
+    /// How many files the log has at most.
+    pub log_files: u64,
+    /// How long each may become, or 0 if that does not matter, and how long the current one is.
+    pub log_limit: u64,
+    pub log_size: u64,
+    /// Whether it ends within a line.
+    pub log_torn: u64,
+    /// What each line has besides: `"attrs":{…},`, or nothing. Its address and its length.
+    pub attributes: u64,
+    pub attributes_length: u64,
     /// The addresses of that executable's arguments and environment.
     pub arguments: u64,
     pub environment: u64,

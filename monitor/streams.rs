@@ -35,7 +35,7 @@ impl Output {
     pub fn open(&mut self, given: &Given) {
         let first = if given.terminal >= 0 { given.terminal } else { given.stdout };
         self.sources = [Source { fd: first, kind: tell::STDOUT }, Source { fd: given.stderr, kind: tell::STDERR }];
-        self.log.open(given.log);
+        self.log.open(given);
     }
 
     /// The message that is being carried.
@@ -130,17 +130,13 @@ impl Input {
         self.from < self.to
     }
 
-    /// Takes a message of a client.
+    /// Takes a message of a client. That needs the room for what is waiting.
     pub fn take(&mut self, given: &Given, clients: &mut Clients, n: usize) {
-        let Some(client) = clients.all.get(n).filter(|client| client.fd >= 0) else { return };
+        let Some(client) = clients.all.get(n).filter(|client| client.fd >= 0 && !self.is_waiting()) else { return };
         match sys::receive(client.fd, &mut self.waiting) {
             Moved::Bytes(length) => self.understand(given, length),
             Moved::Later => {}
-            Moved::Ended => {
-                if clients.leave(n) {
-                    self.end();
-                }
-            }
+            Moved::Ended => clients.leave(n),
         }
     }
 
@@ -151,7 +147,7 @@ impl Input {
                 (self.from, self.to) = (1, length);
                 self.pass_on();
             }
-            [ask::END, ..] => self.end(),
+            [ask::END, ..] if given.input_once != 0 => self.end(),
             &[ask::RESIZE, a, b, c, d] if given.terminal >= 0 => {
                 sys::resize(given.terminal, u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
             }
@@ -178,7 +174,7 @@ impl Input {
     }
 
     /// Ends the container's input. A terminal has no end.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         self.ending = true;
         if !self.is_terminal && self.fd >= 0 && !self.is_waiting() {
             sys::close(self.fd);

@@ -63,6 +63,11 @@ pub fn accept(listener: i32) -> Option<i32> {
     (fd >= 0).then_some(fd as i32)
 }
 
+/// Lets nobody connect any more. Those who have and were not accepted yet can still be.
+pub fn refuse(listener: i32) {
+    call(arch::SHUTDOWN, [listener as u64, 0, 0, 0, 0, 0]);
+}
+
 pub fn close(fd: i32) {
     call(arch::CLOSE, [fd as u64, 0, 0, 0, 0, 0]);
 }
@@ -109,11 +114,13 @@ pub fn reap(pidfd: i32) {
     call(arch::WAITID, [P_PIDFD, pidfd as u64, 0, WEXITED, 0, 0]);
 }
 
-const O_WRONLY_CREAT_TRUNC_CLOEXEC: u64 = 0o2001101;
+const O_WRONLY_CREAT_TRUNC_APPEND_CLOEXEC: u64 = 0o2003101;
 
-/// Makes a file, or empties it.
-pub fn create(directory: i32, name: &core::ffi::CStr) -> i32 {
-    call(arch::OPENAT, [directory as u64, name.as_ptr() as u64, O_WRONLY_CREAT_TRUNC_CLOEXEC, 0o600, 0, 0]) as i32
+/// Makes an empty file to append to, or empties the one that is there.
+pub fn create_log(directory: i32, name: &core::ffi::CStr) -> Option<i32> {
+    let arguments = [directory as u64, name.as_ptr() as u64, O_WRONLY_CREAT_TRUNC_APPEND_CLOEXEC, 0o640, 0, 0];
+    let fd = call(arch::OPENAT, arguments);
+    (fd >= 0).then_some(fd as i32)
 }
 
 pub fn rename(directory: i32, from: &core::ffi::CStr, to: &core::ffi::CStr) {

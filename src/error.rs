@@ -79,6 +79,15 @@ impl Error {
         self
     }
 
+    /// Says the same in other words.
+    #[must_use]
+    pub fn map(mut self, words: impl Fn(&str) -> String) -> Error {
+        for clause in &mut self.clauses {
+            *clause = words(clause);
+        }
+        self
+    }
+
     /// The clauses in one line, without the hint.
     pub fn message(&self) -> String {
         self.clauses.join(": ")

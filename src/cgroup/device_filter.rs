@@ -6,7 +6,8 @@
 //! container with rules of its own has another program, which decides instead. In version 1 a cgroup never has more than the
 //! one above, so there each has a list.
 
-use std::fs::{self, File};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::path::Path;
 
 use super::DeviceRule;
@@ -43,13 +44,20 @@ pub fn set_separate(directory: &Path, rules: &[DeviceRule]) -> Result<()> {
     } else {
         ("devices.deny", "devices.allow")
     };
-    let write = |file: &str, value: &str| {
-        let file = directory.join(file);
-        fs::write(&file, value).doing(|| format!("write `{value}` to `{}`", file.display()))
-    };
-    write(first, "a")?;
-    list.exceptions
-        .iter()
-        .map(Entry::to_string)
-        .try_for_each(|entry| write(second, &entry))
+    write(directory, first, ["a".to_string()])?;
+    write(directory, second, list.exceptions.iter().map(Entry::to_string))
+}
+
+/// Writes entries to a file of a cgroup, which takes one at a time.
+fn write(directory: &Path, file: &str, entries: impl IntoIterator<Item = String>) -> Result<()> {
+    let path = directory.join(file);
+    let open = OpenOptions::new().write(true).open(&path);
+    let mut file = open.doing(|| format!("open `{}`", path.display()))?;
+    let mut entries = entries.into_iter();
+    entries.try_for_each(|entry| {
+        let written = file.write(entry.as_bytes());
+        written
+            .map(|_| ())
+            .doing(|| format!("write `{entry}` to `{}`", path.display()))
+    })
 }

@@ -10,7 +10,7 @@ use super::device_filter::{set_separate, set_unified, set_usual};
 use super::devices::default_devices;
 use super::plan::{Devices, Write, clean};
 use super::write::{enable, write_all, write_file};
-use super::{DeviceRule, Hierarchies, Plan, Resources, Tree};
+use super::{DeviceRule, Hierarchies, Plan, Tree};
 use crate::error::{Doing, Error, Result};
 
 /// The directories of one container.
@@ -51,7 +51,7 @@ impl Group {
             if !is_new && !plan.populated {
                 check_unused(directory)?;
             }
-            if Some(directory) != self.unified.as_ref() && directory.join("cpuset.cpus").exists() {
+            if Some(directory) == plan.processors.as_ref() {
                 levels.iter().try_for_each(|level| inherit_cpuset(level))?;
             }
         }
@@ -63,12 +63,12 @@ impl Group {
     }
 
     /// Whether a file belongs to the directories above a container's.
-    fn is_above(&self, write: &Write) -> bool {
+    pub(super) fn is_above(&self, write: &Write) -> bool {
         write.file.ends_with("cgroup.subtree_control") && write.file.parent() != self.unified.as_deref()
     }
 
     /// Enables controllers from the top. It matters only for those that something is written for.
-    fn enable(&self, above: &[&Write], own: &[&Write]) -> Result<()> {
+    pub(super) fn enable(&self, above: &[&Write], own: &[&Write]) -> Result<()> {
         for write in above {
             for (name, error) in enable(&write.file, &write.value)? {
                 let prefix = format!("{}.", &name[1..]);
@@ -85,21 +85,14 @@ impl Group {
         Ok(())
     }
 
-    fn filter_devices(&self, plan: &Plan) -> Result<()> {
+    pub(super) fn filter_devices(&self, plan: &Plan) -> Result<()> {
         match (&plan.devices, &self.unified) {
             (Devices::Inherited, _) => Ok(()),
             (Devices::Usual, Some(directory)) => set_usual(directory.parent().expect("a container's directory is below another")),
-            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules).and_then(|()| self.list_devices(rules)),
-            (Devices::Listed(rules), None) => self.list_devices(rules),
-            (Devices::Usual, None) => self.list_devices(&default_devices()),
+            (Devices::Listed(rules), Some(directory)) => set_unified(directory, rules).and_then(|()| list_devices(plan, rules)),
+            (Devices::Listed(rules), None) => list_devices(plan, rules),
+            (Devices::Usual, None) => list_devices(plan, &default_devices()),
         }
-    }
-
-    /// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.
-    fn list_devices(&self, rules: &[DeviceRule]) -> Result<()> {
-        let mut directories = self.separate.iter();
-        let with_list = directories.find(|directory| directory.join("devices.list").exists());
-        with_list.map_or(Ok(()), |directory| set_separate(directory, rules))
     }
 
     /// The cgroups at a path below each tree's mount, whether they exist or not.
@@ -138,30 +131,11 @@ impl Group {
         }
     }
 
-    /// Gives a running container other limits. Returns what cannot be kept of them.
-    pub fn update(hierarchies: &Hierarchies, path: &Path, resources: &Resources) -> Result<Vec<String>> {
-        let plan = Plan::new(hierarchies, path, resources)?;
-        let group = Group::find(hierarchies, path);
-        if resources.memory.check_before_update == Some(true) {
-            group.check_memory(resources.memory.limit.unwrap_or(-1))?;
-        }
-        if let Devices::Listed(_) = plan.devices {
-            group.filter_devices(&plan)?;
-        }
-        let own = plan.writes.iter().filter(|write| !group.is_above(write));
-        let mut warnings = write_all(own)?;
-        warnings.splice(0..0, plan.warnings);
-        Ok(warnings)
-    }
-
-    fn check_memory(&self, limit: i64) -> Result<()> {
-        let usage = self.stats()?.memory.usage.usage;
-        if limit > 0 && usage > limit as u64 {
-            return Err(
-                Error::conflict(format!("{limit} is below the {usage} bytes in use")).doing("`linux.resources.memory.limit`")
-            );
-        }
-        Ok(())
+    /// Only those of the directories that exist.
+    pub fn existing(mut self) -> Group {
+        self.unified = self.unified.filter(|directory| directory.exists());
+        self.separate.retain(|directory| directory.exists());
+        self
     }
 
     /// The directory that init is born into, if the host has a version 2 tree.
@@ -201,17 +175,25 @@ impl Group {
     }
 }
 
-/// Makes directories from the top. Returns whether the last one is new.
-fn make_levels(levels: &[&Path], made: &mut Vec<PathBuf>) -> Result<bool> {
+/// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.
+fn list_devices(plan: &Plan, rules: &[DeviceRule]) -> Result<()> {
+    let list = plan.device_list.as_ref();
+    list.map_or(Ok(()), |directory| set_separate(directory, rules))
+}
+
+/// Makes a directory and those above it, which are mostly there. Returns whether the last one is new.
+pub(super) fn make_levels(levels: &[&Path], made: &mut Vec<PathBuf>) -> Result<bool> {
     let mut attempts = 0;
+    let mut first = levels.len().saturating_sub(1);
     'again: loop {
         let mut is_new = false;
-        for level in levels {
+        for level in &levels[first..] {
             is_new = match fs::create_dir(level) {
                 Ok(()) => true,
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
                 Err(error) if error.kind() == ErrorKind::NotFound && attempts < ATTEMPTS => {
                     attempts += 1;
+                    first = 0;
                     continue 'again;
                 }
                 Err(error) => return Err(Error::from(error).doing(format!("make cgroup `{}`", level.display()))),
@@ -240,7 +222,7 @@ fn check_unused(directory: &Path) -> Result<()> {
 
 /// In version 1 a new cgroup has no processors and no memory nodes, and nobody can enter it before it has: it gets those of
 /// the one above.
-fn inherit_cpuset(directory: &Path) -> Result<()> {
+pub(super) fn inherit_cpuset(directory: &Path) -> Result<()> {
     let above = directory.parent().expect("a container's directory is below another");
     for name in ["cpuset.cpus", "cpuset.mems"] {
         let read = |directory: &Path| {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::statfs;
 
+use super::Resources;
+use super::resources::BlockIo;
 use crate::error::{Doing, Result};
 
 /// A tree of cgroups.
@@ -31,6 +33,8 @@ const ROOT: &str = "/sys/fs/cgroup";
 const SEPARATE: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
 /// Those it needs only where there is no version 2 tree to freeze it and to decide about its devices.
 const WITHOUT_UNIFIED: [&str; 2] = ["devices", "freezer"];
+/// Those it needs only if it is limited by them.
+const IF_LIMITED: [&str; 2] = ["cpuset", "blkio"];
 
 /// Mount options of version 1 that are no controllers.
 const NO_CONTROLLERS: [&str; 8] = [
@@ -45,9 +49,31 @@ const NO_CONTROLLERS: [&str; 8] = [
 ];
 
 impl Hierarchies {
-    /// The few trees that the limits of the engine's containers need, where systemd and every distribution mount them
-    /// (cgroups(7)). Each tree costs each container a directory and two system calls.
+    /// The few trees that all of the engine's containers need, where systemd and every distribution mount them (cgroups(7)).
+    /// Each tree costs each container a directory and two system calls.
     pub fn find() -> Hierarchies {
+        Hierarchies::with(&[])
+    }
+
+    /// The trees that a container of the engine's with these limits needs.
+    pub fn of(resources: &Resources) -> Hierarchies {
+        let cpuset = !resources.cpu.cpus.is_empty() || !resources.cpu.mems.is_empty();
+        let blkio = resources.block_io != BlockIo::default();
+        let further: Vec<&str> = [cpuset, blkio]
+            .into_iter()
+            .zip(IF_LIMITED)
+            .filter_map(|(is_limited, name)| is_limited.then_some(name))
+            .collect();
+        Hierarchies::with(&further)
+    }
+
+    /// The trees in which a container of the engine's may be.
+    pub fn possible() -> Hierarchies {
+        Hierarchies::with(&IF_LIMITED)
+    }
+
+    /// The trees of all containers and these, as far as they are mounted.
+    fn with(further: &[&str]) -> Hierarchies {
         if magic(Path::new(ROOT)) == Some(libc::CGROUP2_SUPER_MAGIC) {
             return Hierarchies {
                 unified: Some(unified(Path::new(ROOT))),
@@ -58,11 +84,10 @@ impl Hierarchies {
         let unified = (magic(&hybrid) == Some(libc::CGROUP2_SUPER_MAGIC)).then(|| unified(&hybrid));
         let fallback: &[&str] = if unified.is_none() { &WITHOUT_UNIFIED } else { &[] };
         let mut separate: Vec<Tree> = Vec::new();
-        for name in SEPARATE.iter().chain(fallback) {
+        for name in SEPARATE.iter().chain(fallback).chain(further) {
             // Trees with two controllers are reached by either name: `cpu` is a link to `cpu,cpuacct`.
-            let Ok(mount) = fs::canonicalize(Path::new(ROOT).join(name)) else {
-                continue;
-            };
+            let named = Path::new(ROOT).join(name);
+            let mount = fs::read_link(&named).map_or(named, |target| Path::new(ROOT).join(target));
             if magic(&mount) == Some(libc::CGROUP_SUPER_MAGIC) && !separate.iter().any(|tree| tree.mount == mount) {
                 let options = mount.file_name().unwrap_or_default().to_string_lossy();
                 let controllers = options.split(',').map(str::to_string).collect();

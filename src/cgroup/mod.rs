@@ -12,6 +12,7 @@
 //! [`Resources`] is what is asked for, in the specification's words. A [`Plan`] is what that means on this host, as data. A
 //! [`Group`] is what has been made.
 
+mod change;
 mod check;
 mod device_filter;
 mod device_rule;
@@ -24,6 +25,7 @@ mod oom;
 mod plan;
 mod processes;
 mod resources;
+mod rules;
 mod settings;
 mod settings_devices;
 mod stats;
@@ -31,17 +33,21 @@ mod stats_separate;
 mod stats_unified;
 mod steps;
 pub mod systemd;
+mod words;
 mod write;
 
 pub use devices::default_devices;
 pub use group::Group;
 pub use hierarchy::{Hierarchies, Tree};
-pub use limits::{Limits, parse_cpus, parse_memory};
+pub use limits::{parse_bytes, parse_cpus, parse_memory, recorded};
 pub use oom::{OomEvent, OomWatch};
 pub use plan::{Devices, Missing, Plan, Write};
+pub use processes::is_frozen;
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugepageLimit, Memory, Network, Pids, Priority, Rdma, Resources, Throttle, WeightDevice,
 };
+pub use rules::{check_available, check_limits};
 pub use stats::Stats;
 pub use steps::{enter, mount, mount_at};
 pub use systemd::Scope;
+pub use words::{error_in_flags, in_flags};

@@ -3,10 +3,10 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::devices::default_devices;
-use super::limits::USUAL_PIDS;
-use super::resources::{Cpu, DeviceRule, Memory, Pids};
+use super::resources::{BlockIo, DeviceRule};
 use super::settings::Settings;
-use super::{Hierarchies, Limits, Resources, Tree};
+use super::words::{error_in_flags, in_flags};
+use super::{Hierarchies, Resources, Tree};
 use crate::error::{Error, Result};
 
 /// A file of a cgroup to write.
@@ -41,6 +41,10 @@ pub struct Plan {
     pub unified: Option<PathBuf>,
     /// The directories that init enters by itself: the version 1 ones.
     pub separate: Vec<PathBuf>,
+    /// Which of them has the version 1 list of devices.
+    pub device_list: Option<PathBuf>,
+    /// Which of them nobody can enter before it has processors and memory nodes.
+    pub processors: Option<PathBuf>,
     /// How many directories are below each tree's mount, down to the container's own.
     pub depth: usize,
     /// The files to write before init is started, in this order. Controllers are enabled first.
@@ -66,8 +70,6 @@ pub enum Devices {
 
 /// The controllers that the engine's limits and statistics come from.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
-/// The length of the period of which a quota is a part, in microseconds.
-const PERIOD: u64 = 100_000;
 
 impl Plan {
     /// Plans the cgroups at a path below each tree's mount, such as `kubepods/burstable/pod1/0123`.
@@ -84,32 +86,29 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Plans the cgroups of the engine's container `id` below directories named `parent`.
-    pub fn of(hierarchies: &Hierarchies, parent: &str, id: &str, limits: &Limits) -> Result<Plan> {
-        let path = Path::new(parent).join(id);
+    /// Plans the cgroups of the engine's container `id` below directories named `parent`. What cannot be kept is said in the words
+    /// of flags.
+    pub fn of(hierarchies: &Hierarchies, parent: &str, id: &str, limits: &Resources) -> Result<Plan> {
+        limits.check().map_err(error_in_flags)?;
+        let path = clean(&Path::new(parent).join(id))?;
         let mut plan = Plan::directories(hierarchies, &path);
         plan.devices = Devices::Usual;
-        plan.enable(hierarchies, &path, CONTROLLERS.to_vec());
-        let is_missing = |name: &&str| hierarchies.tree(name).is_none();
-        let missing: Vec<&str> = CONTROLLERS.into_iter().filter(is_missing).collect();
-        for (controller, asked) in [
-            ("cpu", limits.cpus.is_some()),
-            ("memory", limits.memory.is_some()),
-            ("pids", limits.pids.is_some_and(|pids| pids > 0)),
-        ] {
-            if asked && missing.contains(&controller) {
-                return Err(Error::invalid(format!(
-                    "a {controller} limit cannot be kept: this host has no cgroup controller for it"
-                )));
-            }
-        }
+        plan.enable(hierarchies, &path, controllers(limits));
+        let missing: Vec<&str> = CONTROLLERS
+            .into_iter()
+            .filter(|name| hierarchies.tree(name).is_none())
+            .collect();
         if !missing.is_empty() {
             plan.warnings.push(format!(
                 "this host has no cgroup controller for {}: it cannot be limited",
                 missing.join(" and ")
             ));
         }
-        plan.write(hierarchies, &path, &limits.resources(missing.contains(&"pids")))?;
+        plan.write(hierarchies, &path, &limits.with_usual(hierarchies))
+            .map_err(error_in_flags)?;
+        for warning in &mut plan.warnings {
+            *warning = in_flags(warning);
+        }
         Ok(plan)
     }
 
@@ -120,14 +119,23 @@ impl Plan {
         self.devices = Devices::Listed(all);
     }
 
+    /// Whether some of it may turn out not to be kept when it is done, since kernels lack files.
+    pub fn may_warn(&self) -> bool {
+        let may = |write: &Write| matches!(write.missing, Missing::Warn(_) | Missing::Instead(_));
+        self.writes.iter().any(may)
+    }
+
     fn directories(hierarchies: &Hierarchies, path: &Path) -> Plan {
         let directory = |tree: &Tree| tree.mount.join(path);
         let unified = hierarchies.unified.as_ref().map(directory);
         let separate: Vec<PathBuf> = hierarchies.separate.iter().map(directory).collect();
+        let separate_of = |name: &str| hierarchies.tree(name).filter(|(_, is_unified)| !is_unified);
         Plan {
             directories: unified.iter().chain(&separate).cloned().collect(),
             unified,
             separate,
+            device_list: separate_of("devices").map(|(tree, _)| directory(tree)),
+            processors: separate_of("cpuset").map(|(tree, _)| directory(tree)),
             depth: path.components().count(),
             writes: Vec::new(),
             devices: Devices::Inherited,
@@ -179,29 +187,16 @@ impl Plan {
     }
 }
 
-impl Limits {
-    /// What the limits are in the specification's words: as much swap as memory, and a usual number of processes where they
-    /// can be counted.
-    fn resources(&self, pids_are_uncounted: bool) -> Resources {
-        let usual = if pids_are_uncounted { 0 } else { USUAL_PIDS };
-        let memory = self.memory.map(|bytes| bytes as i64);
-        Resources {
-            cpu: Cpu {
-                quota: self.cpus.map(|cpus| (cpus * PERIOD as f64).round() as i64),
-                period: self.cpus.map(|_| PERIOD),
-                ..Cpu::default()
-            },
-            memory: Memory {
-                limit: memory,
-                swap: memory.map(|bytes| bytes.saturating_mul(2)),
-                ..Memory::default()
-            },
-            pids: Pids {
-                limit: Some(self.pids.unwrap_or(usual) as i64),
-            },
-            ..Resources::default()
-        }
+/// The version 2 controllers that the engine's limits need.
+fn controllers(limits: &Resources) -> Vec<&'static str> {
+    let mut names = CONTROLLERS.to_vec();
+    if !limits.cpu.cpus.is_empty() || !limits.cpu.mems.is_empty() {
+        names.push("cpuset");
     }
+    if limits.block_io != BlockIo::default() {
+        names.push("io");
+    }
+    names
 }
 
 /// A path without a root, and without `..`, which would lead out of the tree.

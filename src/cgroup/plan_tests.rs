@@ -44,8 +44,9 @@ fn spell(plan: &Plan) -> Vec<String> {
     lines
 }
 
-fn of_limits(hierarchies: &Hierarchies, limits: &Limits) -> Vec<String> {
-    spell(&Plan::of(hierarchies, "tinydock", "id", limits).unwrap())
+fn of_limits(hierarchies: &Hierarchies, text: &str) -> Vec<String> {
+    let limits: Resources = serde_json::from_str(text).unwrap();
+    spell(&Plan::of(hierarchies, "tinydock", "id", &limits).unwrap())
 }
 
 fn planned(hierarchies: &Hierarchies, text: &str) -> Result<Plan> {
@@ -63,13 +64,9 @@ fn own(hierarchies: &Hierarchies, text: &str) -> Vec<String> {
 
 #[test]
 fn each_limit_is_written_where_its_controller_is() {
-    let limits = Limits {
-        cpus: Some(0.5),
-        memory: Some(1 << 20),
-        pids: Some(10),
-    };
+    let limits = r#"{"cpu":{"quota":50000,"period":100000},"memory":{"limit":1048576},"pids":{"limit":10}}"#;
     assert_eq!(
-        of_limits(&hybrid(), &limits),
+        of_limits(&hybrid(), limits),
         [
             "/c/cpu/tinydock/id/cpu.cfs_period_us 100000",
             "/c/cpu/tinydock/id/cpu.cfs_quota_us 50000",
@@ -79,7 +76,7 @@ fn each_limit_is_written_where_its_controller_is() {
         ]
     );
     assert_eq!(
-        of_limits(&pure(), &limits),
+        of_limits(&pure(), limits),
         [
             "/c/cgroup.subtree_control +cpu +memory +pids",
             "/c/tinydock/cgroup.subtree_control +cpu +memory +pids",
@@ -93,38 +90,42 @@ fn each_limit_is_written_where_its_controller_is() {
 
 #[test]
 fn processes_are_limited_unless_the_user_says_otherwise() {
-    let limit = |pids| {
-        of_limits(
-            &hybrid(),
-            &Limits {
-                pids,
-                ..Limits::default()
-            },
-        )
-    };
-    assert_eq!(limit(None), ["/c/pids/tinydock/id/pids.max 4096"]);
-    assert_eq!(limit(Some(7)), ["/c/pids/tinydock/id/pids.max 7"]);
-    assert_eq!(limit(Some(0)), [""; 0]);
+    let limit = |text| of_limits(&hybrid(), text);
+    assert_eq!(limit("{}"), ["/c/pids/tinydock/id/pids.max 4096"]);
+    assert_eq!(limit(r#"{"pids":{"limit":7}}"#), ["/c/pids/tinydock/id/pids.max 7"]);
+    assert_eq!(limit(r#"{"pids":{"limit":-1}}"#), ["/c/pids/tinydock/id/pids.max max"]);
+}
+
+#[test]
+fn swap_is_as_much_as_memory_unless_the_user_says_otherwise() {
+    let limit = |swap: &str| of_limits(&pure(), &format!(r#"{{"memory":{{"limit":100{swap}}}}}"#))[3].clone();
+    assert_eq!(limit(""), "/c/tinydock/id/memory.swap.max 100");
+    assert_eq!(limit(r#","swap":150"#), "/c/tinydock/id/memory.swap.max 50");
+    assert_eq!(limit(r#","swap":-1"#), "/c/tinydock/id/memory.swap.max max");
+}
+
+#[test]
+fn further_controllers_are_enabled_where_a_limit_needs_them() {
+    let enabled = |text| of_limits(&pure(), text)[0].clone();
+    assert_eq!(enabled("{}"), "/c/cgroup.subtree_control +cpu +memory +pids");
+    assert_eq!(
+        enabled(r#"{"cpu":{"cpus":"0"},"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":0,"rate":5}]}}"#),
+        "/c/cgroup.subtree_control +cpu +memory +pids +cpuset +io"
+    );
 }
 
 #[test]
 fn a_missing_controller_is_a_warning_until_a_limit_needs_it() {
     let mut hierarchies = hybrid();
     hierarchies.separate.remove(1);
-    let plan = Plan::of(&hierarchies, "tinydock", "id", &Limits::default()).unwrap();
+    let plan = Plan::of(&hierarchies, "tinydock", "id", &Resources::default()).unwrap();
     assert_eq!(
         plan.warnings,
         ["this host has no cgroup controller for memory: it cannot be limited"]
     );
-    let limits = Limits {
-        memory: Some(1),
-        ..Limits::default()
-    };
+    let limits: Resources = serde_json::from_str(r#"{"memory":{"limit":1}}"#).unwrap();
     let error = Plan::of(&hierarchies, "tinydock", "id", &limits).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "a memory limit cannot be kept: this host has no cgroup controller for it"
-    );
+    assert_eq!(error.to_string(), "`--memory`: this host has no cgroup controller `memory`");
 }
 
 #[test]

@@ -85,11 +85,11 @@ impl Group {
 
     /// Whether the container is frozen.
     pub fn is_frozen(&self) -> bool {
-        self.freezer().is_some_and(|file| is_frozen(&file).unwrap_or(false))
+        self.freezer().is_some_and(|file| is_frozen(&file))
     }
 
     /// The file that freezes processes.
-    fn freezer(&self) -> Option<PathBuf> {
+    pub fn freezer(&self) -> Option<PathBuf> {
         let v2 = self.unified.iter().map(|directory| directory.join("cgroup.freeze"));
         let v1 = self.separate.iter().map(|directory| directory.join("freezer.state"));
         v2.chain(v1).find(|file| file.exists())
@@ -108,7 +108,7 @@ impl Group {
         let doing = || format!("write `{value}` to `{}`", file.display());
         write_file(&file, value).doing(doing)?;
         let deadline = Instant::now() + GONE;
-        while frozen && !is_frozen(&file).doing(doing)? {
+        while frozen && !read_frozen(&file).doing(doing)? {
             if Instant::now() > deadline {
                 // Nothing waits for what is half frozen.
                 let thawed = if file.ends_with("cgroup.freeze") { "0" } else { "THAWED" };
@@ -121,8 +121,13 @@ impl Group {
     }
 }
 
-/// Whether all processes have stopped, as the file that was written or the one beside it tells.
-fn is_frozen(file: &Path) -> io::Result<bool> {
+/// Whether all processes have stopped that a [freezer](Group::freezer) is for. Of those that are gone none has.
+pub fn is_frozen(freezer: &Path) -> bool {
+    read_frozen(freezer).unwrap_or(false)
+}
+
+/// What the file that was written tells, or the one beside it.
+fn read_frozen(file: &Path) -> io::Result<bool> {
     if file.ends_with("cgroup.freeze") {
         return Ok(fs::read_to_string(file.with_file_name("cgroup.events"))?.contains("frozen 1"));
     }

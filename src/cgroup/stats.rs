@@ -199,6 +199,13 @@ impl Group {
         }
         Ok(stats)
     }
+
+    /// Whether the kernel counts what the container reads from block devices and writes to them.
+    pub fn counts_block_io(&self) -> bool {
+        let counters = ["io.stat", "blkio.throttle.io_service_bytes"];
+        self.directories()
+            .any(|directory| counters.iter().any(|file| directory.join(file).exists()))
+    }
 }
 
 /// The files of one cgroup. One that is not there has nothing in it.

@@ -1,6 +1,6 @@
 //! `tinydock create`
 
-use super::{Command, MANY, container, print, run, tidy};
+use super::{Command, MANY, container, print, pull, run, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::flags::{Order, Parsed};
@@ -20,7 +20,9 @@ fn create(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let options = run::options(&parsed)?;
     let file = run::IdFile::make(&parsed)?;
-    let (container, _) = engine.create(options, parsed.text("name")?, parsed.text("hostname")?, false)?;
+    let (name, hostname) = (parsed.text("name")?, parsed.text("hostname")?);
+    let create = || engine.create(options.clone(), name, hostname, false);
+    let (container, _) = pull::with_image(engine, &parsed, create)?;
     file.write(container.id())?;
     engine.tell(&container, "create");
     print(format!("{}\n", container.id())).map(|()| 0)

@@ -1,14 +1,15 @@
 //! `tinydock exec`
 
-use super::{Command, MANY, container, tidy};
-use crate::engine::{Engine, ExecOptions, Streams};
+use super::{Command, MANY, attach, container, tidy};
+use crate::engine::{Engine, ExecOptions};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 
-const FLAGS: [Flag; 7] = [
+const FLAGS: [Flag; 8] = [
     switch("interactive", Some(b'i'), "Keep the command's standard input open"),
     switch("tty", Some(b't'), "Give the command a terminal"),
     switch("detach", Some(b'd'), "Leave the command running"),
+    attach::DETACH_KEYS,
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
     option("env-file", None, "FILE", "The same, from the lines of a file"),
     option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
@@ -46,13 +47,10 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     {
         return Err(Error::invalid("the working directory must be an absolute path"));
     }
+    let streams = attach::streams(&parsed, options.terminal, options.interactive)?;
     if !options.detach {
-        Streams {
-            terminal: options.terminal,
-            input: options.interactive,
-        }
-        .check()?;
+        streams.check()?;
     }
     let container = engine.find(&name.display().to_string())?;
-    Ok(engine.exec(&container, &options)? as u8)
+    attach::status(engine.exec(&container, &options, &streams)?)
 }

@@ -69,8 +69,23 @@ pub fn nearest(word: &str) -> Option<&'static str> {
     (near.0 <= 2 && near.0 < word.len()).then_some(near.2)
 }
 
-/// How many letters must be added, removed or replaced to make one word of another.
+/// How many letters must be added, removed, replaced or exchanged with the next one to make one word of another.
 fn distance(one: &str, other: &str) -> usize {
+    let exchanged = exchanges(one, other);
+    replacements(one, other) - exchanged
+}
+
+/// How many pairs of neighbours are only in the wrong order: each counts as two replacements.
+fn exchanges(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return 0;
+    }
+    let pairs = one.windows(2).zip(other.windows(2));
+    pairs.filter(|(a, b)| a[0] != a[1] && a[0] == b[1] && a[1] == b[0]).count()
+}
+
+fn replacements(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (n, letter) in one.chars().enumerate() {

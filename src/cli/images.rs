@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::table::{bytes, table};
-use super::{Command, print, report, tidy};
+use super::{Command, print, report, tidy, units};
 use crate::engine::{Engine, ImageFilter, ListedImage};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
@@ -92,22 +92,7 @@ fn id(image: &ListedImage, full: bool) -> Option<String> {
 
 /// How long ago a time was, in one unit.
 pub fn ago(seconds: u64) -> String {
-    let passed = clock::seconds().saturating_sub(seconds);
-    let one = |text: &str| text.to_string();
-    let (minutes, hours) = (passed / 60, passed / 3600);
-    match (passed, minutes, hours) {
-        (0, ..) => one("Less than a second"),
-        (1, ..) => one("1 second"),
-        (..60, ..) => format!("{passed} seconds"),
-        (_, 1, _) => one("About a minute"),
-        (_, ..60, _) => format!("{minutes} minutes"),
-        (_, _, 1) => one("About an hour"),
-        (_, _, ..48) => format!("{hours} hours"),
-        (_, _, ..336) => format!("{} days", hours / 24),
-        (_, _, ..1440) => format!("{} weeks", hours / 24 / 7),
-        (_, _, ..17520) => format!("{} months", hours / 24 / 30),
-        _ => format!("{} years", hours / 24 / 365),
-    }
+    units::duration(clock::seconds().saturating_sub(seconds))
 }
 
 /// The filters of a command line.
@@ -141,23 +126,4 @@ pub fn filter(engine: &Engine, parsed: &Parsed) -> Result<ImageFilter> {
 
 fn until(text: &str) -> Result<u64> {
     parse_moment(text, Duration::from_secs(clock::seconds())).map(|moment| moment.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ages_have_one_unit() {
-        for (passed, shown) in [
-            (0, "Less than a second"),
-            (45, "45 seconds"),
-            (90, "About a minute"),
-            (3600 * 47, "47 hours"),
-            (3600 * 24 * 3, "3 days"),
-            (3600 * 24 * 400, "13 months"),
-        ] {
-            assert_eq!(ago(clock::seconds() - passed), shown);
-        }
-    }
 }

@@ -1,22 +1,18 @@
 //! `tinydock ls`
 
+use super::ps;
 use super::table::table;
-use super::{Command, print, report, tidy};
+use super::{Command, print};
 use crate::engine::{Engine, Listed, State};
 use crate::error::Result;
-use crate::flags::{Flag, Order, Parsed, switch};
-
-const FLAGS: [Flag; 3] = [
-    switch("all", Some(b'a'), "Show all containers (default shows running)"),
-    switch("quiet", Some(b'q'), "Only print ids"),
-    switch("no-trunc", None, "Print ids and commands in full"),
-];
+use crate::flags::{Order, Parsed};
+use crate::store::clock;
 
 pub const COMMAND: Command = Command {
     name: "ls",
-    usage: "[-a] [-q] [--no-trunc]",
+    usage: "[FLAGS]",
     summary: "List containers",
-    flags: &FLAGS,
+    flags: &ps::FLAGS,
     order: Order::Mixed,
     arguments: (0, 0),
     failure: 1,
@@ -27,67 +23,52 @@ const HEADING: [&str; 9] = ["ID", "STATUS", "IMAGE", "IP", "PORTS", "PID", "CREA
 const LONGEST_COMMAND: usize = 30;
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    tidy(engine);
-    let mut status = 0;
-    let listed = engine.list(parsed.is_set("all"), |error| {
-        report(&error);
-        status = 1;
-    })?;
-    let full = parsed.is_set("no-trunc");
-    let id = |listed: &Listed| {
-        if full {
-            listed.container.id().to_string()
-        } else {
-            listed.container.id().short().to_string()
-        }
-    };
-    if parsed.is_set("quiet") {
-        print(listed.iter().map(|listed| id(listed) + "\n").collect::<String>())?;
-        return Ok(status);
+    let (listed, status) = ps::select(engine, &parsed)?;
+    let is_usual = parsed
+        .text("format")?
+        .is_none_or(|format| format.is_empty() || format == "table");
+    if !is_usual || parsed.is_set("quiet") || parsed.is_set("size") {
+        return ps::show(engine, &parsed, &listed).map(|()| status);
     }
-    print(table(HEADING, listed.iter().map(|listed| row(listed, id(listed), full))))?;
-    Ok(status)
+    let full = parsed.is_set("no-trunc");
+    let rows = listed.iter().map(|listed| row(listed, full)).collect::<Result<Vec<_>>>()?;
+    print(table(HEADING, rows)).map(|()| status)
 }
 
-fn row(listed: &Listed, id: String, full: bool) -> [String; 9] {
-    let spec = &listed.container.spec;
+fn row(listed: &Listed, full: bool) -> Result<[String; 9]> {
+    let brief = &listed.brief;
     let (status, pid) = match &listed.state {
         State::Created => ("created".to_string(), String::new()),
         State::Running(started) => ("running".to_string(), started.pid.to_string()),
+        State::Paused(started) => ("paused".to_string(), started.pid.to_string()),
         State::Restarting(exit) => (format!("restarting ({})", exit.code), String::new()),
         State::Exited(exit) if exit.oom_killed => (format!("exited ({}, out of memory)", exit.code), String::new()),
         State::Exited(exit) => (format!("exited ({})", exit.code), String::new()),
     };
-    let address = listed
-        .endpoint
+    let endpoint = listed.endpoint()?;
+    let address = endpoint
         .as_ref()
-        .map(|endpoint| endpoint.address.to_string())
-        .unwrap_or_default();
-    let ports = listed
-        .endpoint
-        .iter()
-        .flat_map(|endpoint| &endpoint.ports)
-        .map(ToString::to_string);
-    let mut command = spec
-        .options
-        .command
-        .iter()
-        .map(|word| word.to_string().escape_debug().to_string())
-        .collect::<Vec<_>>()
-        .join(" ");
+        .map_or_else(String::new, |endpoint| endpoint.address.to_string());
+    let ports = endpoint.iter().flat_map(|endpoint| &endpoint.ports).map(ToString::to_string);
+    let words = brief.arguments().map(|word| word.to_string().escape_debug().to_string());
+    let mut command = words.collect::<Vec<_>>().join(" ");
     if !full && command.chars().count() > LONGEST_COMMAND {
         command = command.chars().take(LONGEST_COMMAND - 3).chain("...".chars()).collect();
     }
-    let ports = ports.collect::<Vec<_>>().join(",");
-    [
+    let id = if full {
+        brief.id.to_string()
+    } else {
+        brief.id.short().to_string()
+    };
+    Ok([
         id,
         status,
-        spec.options.image.clone(),
+        brief.image.clone(),
         address,
-        ports,
+        ports.collect::<Vec<_>>().join(","),
         pid,
-        listed.created.clone(),
+        clock::show(brief.created),
         command,
-        spec.name.clone(),
-    ]
+        brief.name.clone(),
+    ])
 }

@@ -1,30 +1,47 @@
 //! The command line: what Docker's users type, one file per command. Only this floor writes to the terminal.
 
 mod archives;
+mod attach;
 mod commit;
 mod container;
 mod create;
 mod events;
 mod exec;
 mod explain;
+mod filter;
 mod fsck;
 mod generate;
 mod help;
 mod history;
 mod image;
 mod images;
+mod inspect;
 mod kill;
+mod listing;
+mod login;
 mod logs;
 mod ls;
 mod network;
+mod pattern;
+mod pause;
+mod progress;
+mod ps;
+mod pull;
+mod push;
 mod rename;
 mod rm;
 mod run;
 mod start;
+mod stats;
 mod stop;
 mod system;
 mod table;
+mod template;
+mod top;
+mod units;
+mod update;
 mod volume;
+mod wait;
 mod why;
 
 use std::ffi::OsString;
@@ -70,22 +87,35 @@ const RUNTIME: Command = Command {
 };
 
 /// All commands, in the order in which help lists them.
-const COMMANDS: [&Command; 40] = [
+const COMMANDS: &[&Command] = &[
     &run::COMMAND,
     &create::COMMAND,
     &start::COMMAND,
     &ls::COMMAND,
+    &ps::COMMAND,
     &exec::COMMAND,
+    &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
     &stop::RESTART,
     &kill::COMMAND,
+    &wait::COMMAND,
+    &pause::COMMAND,
+    &pause::UNPAUSE,
+    &update::COMMAND,
+    &stats::COMMAND,
+    &top::COMMAND,
+    &inspect::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
+    &pull::COMMAND,
+    &push::COMMAND,
+    &login::COMMAND,
+    &login::LOGOUT,
     &image::TAG,
     &image::RMI,
     &history::COMMAND,
@@ -117,18 +147,27 @@ const COMMANDS: [&Command; 40] = [
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
     ("container create", "create"),
+    ("container attach", "attach"),
     ("container exec", "exec"),
+    ("container wait", "wait"),
+    ("container inspect", "inspect"),
     ("container kill", "kill"),
     ("container logs", "logs"),
-    ("container ls", "ls"),
-    ("container list", "ls"),
+    ("container ls", "ps"),
+    ("container list", "ps"),
+    ("container ps", "ps"),
+    ("container pause", "pause"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container rm", "rm"),
     ("container remove", "rm"),
     ("container run", "run"),
     ("container start", "start"),
+    ("container stats", "stats"),
     ("container stop", "stop"),
+    ("container top", "top"),
+    ("container unpause", "unpause"),
+    ("container update", "update"),
     ("image ls", "images"),
     ("image list", "images"),
     ("image rm", "rmi"),
@@ -254,7 +293,7 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
 fn named(name: &str) -> Option<&'static Command> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    COMMANDS.into_iter().find(|command| command.name == name)
+    COMMANDS.iter().copied().find(|command| command.name == name)
 }
 
 /// Whether a word is what several commands begin with.

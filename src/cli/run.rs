@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::{Command, MANY, container, print, warn};
-use crate::engine::{Engine, Options, Streams};
-use crate::error::{Doing, Result};
+use super::{Command, MANY, attach, container, print, pull, warn};
+use crate::engine::{Engine, Options};
+use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed};
 use crate::network::Mode;
 use crate::program::explain;
@@ -26,15 +26,19 @@ pub const COMMAND: Command = Command {
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let options = options(&parsed)?;
     let (detach, trace) = (parsed.is_set("detach"), parsed.is_set("trace"));
-    let streams = Streams {
-        terminal: options.terminal,
-        input: options.interactive,
-    };
+    let streams = attach::streams(&parsed, options.terminal, options.interactive)?;
+    let streams = attach::only_named(&parsed, streams)?;
+    if detach && parsed.last("attach").is_some() {
+        return Err(Error::invalid(
+            "conflicting options: cannot specify both --attach and --detach",
+        ));
+    }
     if !detach {
         streams.check()?;
     }
     let file = IdFile::make(&parsed)?;
-    let run = engine.run(options, parsed.text("name")?, parsed.text("hostname")?, trace, warn)?;
+    let (name, hostname) = (parsed.text("name")?, parsed.text("hostname")?);
+    let run = pull::with_image(engine, &parsed, || engine.run(options.clone(), name, hostname, trace, warn))?;
     file.write(&run.id)?;
     if trace {
         // That nobody reads it must not end a run.
@@ -43,7 +47,10 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if detach {
         return print(format!("{}\n", run.id)).map(|()| 0);
     }
-    Ok(run.attach(streams)? as u8)
+    if !streams.output && !streams.errors {
+        print(format!("{}\n", run.id))?;
+    }
+    attach::status(run.attach(&streams)?)
 }
 
 /// What the flags ask for, as far as this host can do it. What it cannot do is told.

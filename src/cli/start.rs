@@ -1,18 +1,20 @@
 //! `tinydock start`
 
-use super::{Command, MANY, for_each, tidy, warn};
-use crate::engine::{Engine, Run, Streams};
+use super::{Command, MANY, attach, for_each, tidy, warn};
+use crate::engine::{Engine, Run};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, switch};
 
-const FLAGS: [Flag; 2] = [
+const FLAGS: [Flag; 4] = [
     switch("attach", Some(b'a'), "Show what the container writes until it ends"),
     switch("interactive", Some(b'i'), "The same, and pass on what is typed"),
+    attach::DETACH_KEYS,
+    attach::SIG_PROXY,
 ];
 
 pub const COMMAND: Command = Command {
     name: "start",
-    usage: "[-a] [-i] CONTAINER...",
+    usage: "[FLAGS] CONTAINER...",
     summary: "Start containers that do not run",
     flags: &FLAGS,
     order: Order::Mixed,
@@ -31,13 +33,11 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         return Err(Error::invalid("only one container can be started and attached to at once"));
     };
     let container = engine.find(&name.display().to_string())?;
-    let streams = Streams {
-        terminal: container.spec.options.terminal,
-        input: interactive && container.spec.options.interactive,
-    };
+    let options = &container.spec.options;
+    let streams = attach::streams(&parsed, options.terminal, interactive && options.interactive)?;
     streams.check()?;
     match engine.start(&container, warn)? {
-        Some(attached) => Ok(Run::of(&container, attached).attach(streams)? as u8),
+        Some(attached) => attach::status(Run::of(&container, attached).attach(&streams)?),
         None => Err(Error::conflict(format!("container `{}` is running", container.name()))),
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::monitor::Resident;
 use super::prepare::Prepared;
 use super::wires::Wires;
-use super::{Container, Engine, Started, users};
+use super::{Container, Engine, Started, cgroups, users};
 use crate::cgroup::Group;
 use crate::error::Result;
 use crate::kernel::process::Child;
@@ -16,17 +16,26 @@ use crate::store::clock;
 /// How long each step of a container's program took, in nanoseconds.
 pub type Trace = Vec<(usize, u32)>;
 
-/// A container whose command runs.
+/// A container whose init takes its last steps, and then becomes the command.
 pub struct Running {
     pub init: Child,
     pub resident: Resident,
-    pub trace: Trace,
+    wires: Wires,
+}
+
+impl Running {
+    /// Waits until the command runs.
+    pub fn wait(&mut self, program: &Program) -> Result<Trace> {
+        self.wires.read_report(program)?;
+        Ok(self.wires.read_trace())
+    }
 }
 
 impl Engine {
     /// Brings a prepared container up. This runs in the process that becomes its monitor; nothing else is done there.
     pub fn bring_up(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
         let group = Group::create(&prepared.plan.cgroup)?;
+        cgroups::record_warnings(container, &group)?;
         let options = &container.spec.options;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         if trace {
@@ -45,9 +54,8 @@ impl Engine {
         } else {
             init
         };
-        let started = self.finish_start(container, prepared, &init, &mut wires);
-        let (terminal, trace) = match started {
-            Ok(started) => started,
+        let terminal = match self.finish_start(container, prepared, &init, &mut wires) {
+            Ok(terminal) => terminal,
             Err(error) => {
                 // Init ends by itself once we no longer hold the other end of what it waits for.
                 drop(wires);
@@ -57,24 +65,17 @@ impl Engine {
         };
         let resident = Resident {
             terminal,
-            stdin: wires.stdin,
-            stdout: wires.stdout,
-            stderr: wires.stderr,
+            stdin: wires.stdin.take(),
+            stdout: wires.stdout.take(),
+            stderr: wires.stderr.take(),
             oom: group.oom_file(),
         };
-        Ok(Running { init, resident, trace })
+        Ok(Running { init, resident, wires })
     }
 
     /// Does for init what it waits for, and lets it go on.
-    fn finish_start(
-        &self,
-        container: &Container,
-        prepared: &Prepared,
-        init: &Child,
-        wires: &mut Wires,
-    ) -> Result<(Option<OwnedFd>, Trace)> {
-        let program = &prepared.plan.program;
-        let terminal = wires.receive_terminal(program)?;
+    fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<Option<OwnedFd>> {
+        let terminal = wires.receive_terminal(&prepared.plan.program)?;
         if let Some(place) = &prepared.place {
             let pid = init.pid.as_raw_nonzero().get() as u32;
             network::connect(&self.store, place.bridge, &place.endpoint, pid)?;
@@ -85,8 +86,7 @@ impl Engine {
         };
         container.begin_again(&started)?;
         wires.release();
-        wires.read_report(program)?;
-        Ok((terminal, wires.read_trace()))
+        Ok(terminal)
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::images::{Meant, folder_name, no_such_image};
-use super::{Container, Engine, ImageFilter, State};
+use super::{Container, Engine, ImageFilter};
 use crate::error::{Doing, Error, Result};
 use crate::image::{
     BUSYBOX, Blobs, Catalog, Collecting, Config, Descriptor, Document, Entry, Image, Layout, Record, Reference, sweep_blob_drafts,
@@ -149,7 +149,7 @@ impl Engine {
 
     fn check_unused(&self, image: &Image, text: &str, force: bool) -> Result<()> {
         for container in self.users_of(image)? {
-            let runs = matches!(container.state()?, State::Running(_) | State::Restarting(_));
+            let runs = container.state()?.is_live();
             let (id, is) = (container.id().short(), if runs { "running " } else { "" });
             let used = || Error::conflict(format!("image `{text}` is used by {is}container `{id}`"));
             if runs {

@@ -8,8 +8,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::images::Meant;
-use super::{Container, Engine, State};
-use crate::cgroup::{Group, Hierarchies};
+use super::pause::PAUSED;
+use super::{Container, Engine, State, cgroups};
+use crate::cgroup::Group;
 use crate::error::{Doing, Error, Result};
 use crate::image::{Blobs, Config, History, Layout, Lease, Record, Reference, media, note_commit};
 use crate::layer::pack;
@@ -136,11 +137,13 @@ fn latest(below: &Config) -> Result<u64> {
 }
 
 /// The lock of whoever has frozen a container, in its run directory. If it is there and free, they were killed.
-const FREEZING: &str = "freezing";
+pub const FREEZING: &str = "freezing";
 
 /// A container whose processes stand still until this is dropped, or until the next command if we are killed.
 struct Frozen {
     group: Group,
+    /// Whether it goes on after that: somebody else may have made it stand still before.
+    goes_on: bool,
     path: PathBuf,
     _lock: Lock,
 }
@@ -148,7 +151,7 @@ struct Frozen {
 impl Frozen {
     /// Freezes a container if it runs.
     fn freeze(store: &Store, container: &Container) -> Result<Option<Frozen>> {
-        let is_running = || container.state().map(|state| matches!(state, State::Running(_)));
+        let is_running = || container.state().map(|state| state.started().is_some());
         if !is_running()? {
             return Ok(None);
         }
@@ -156,7 +159,8 @@ impl Frozen {
         let frozen = Frozen {
             _lock: Lock::acquire(&path)?,
             path,
-            group: group(store, container.id()),
+            goes_on: !matches!(container.state()?, State::Paused(_)),
+            group: cgroups::existing(store, container.id())?,
         };
         match frozen.group.freeze() {
             // It has ended meanwhile, which is as good.
@@ -169,7 +173,9 @@ impl Frozen {
 impl Drop for Frozen {
     fn drop(&mut self) {
         // A container that has ended has nothing to go on with, and its directory may be gone.
-        let _ = self.group.thaw();
+        if self.goes_on {
+            let _ = self.group.thaw();
+        }
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -180,12 +186,11 @@ pub fn thaw_abandoned(store: &Store, directory: &Path, id: &Id) -> Result<()> {
     if path.exists()
         && let Some(_lock) = super::recover::try_lock(&path)?
     {
-        group(store, id).thaw()?;
+        // One that is paused stands still by itself.
+        if !directory.join(PAUSED).exists() {
+            cgroups::existing(store, id)?.thaw()?;
+        }
         let _ = fs::remove_file(path);
     }
     Ok(())
-}
-
-fn group(store: &Store, id: &Id) -> Group {
-    Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(id.as_str()))
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::Spec;
-use super::restart::Restarts;
+use super::restart::{Policy, Restarts};
 use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
@@ -61,6 +61,13 @@ pub enum Lost {
     Host,
 }
 
+impl Lost {
+    /// With whom a container ended that has this run directory.
+    fn at(run: &Path) -> Lost {
+        if run.exists() { Lost::Monitor } else { Lost::Host }
+    }
+}
+
 impl Exit {
     /// An end that nobody has seen.
     pub fn lost(with: Lost) -> Exit {
@@ -79,15 +86,54 @@ impl Exit {
 pub enum State {
     Created,
     Running(Started),
+    /// It runs, but somebody has made its processes stand still.
+    Paused(Started),
     /// It has ended and will be started again by itself.
     Restarting(Exit),
     Exited(Exit),
 }
 
 impl State {
+    /// What is true of the container with this directory and run directory. Whether it `returns` after an end is only asked if it may.
+    pub fn find(directory: &Path, run: &Path, returns: impl FnOnce(&Exit) -> Result<bool>) -> Result<State> {
+        // In this order: the monitor writes the record of the end before it lets go of the lock.
+        let started: Option<Started> = read_if_present(&directory.join("started"))?;
+        let is_held = Lock::is_held(&run.join("lock"));
+        if let Some(exit) = read_if_present(&directory.join("exit"))? {
+            let returns = is_held && returns(&exit)?;
+            return Ok(if returns {
+                State::Restarting(exit)
+            } else {
+                State::Exited(exit)
+            });
+        }
+        Ok(match started {
+            None => State::Created,
+            Some(started) if is_held && directory.join("started").exists() => {
+                if super::pause::is_paused(run)? {
+                    State::Paused(started)
+                } else {
+                    State::Running(started)
+                }
+            }
+            // It was removed between the looks.
+            Some(_) if is_held => State::Created,
+            // Its monitor was killed, or the host was restarted.
+            Some(_) => State::Exited(Exit::lost(Lost::at(run))),
+        })
+    }
+
     /// Whether the container runs, or will again by itself.
     pub fn is_live(&self) -> bool {
-        matches!(self, State::Running(_) | State::Restarting(_))
+        matches!(self, State::Running(_) | State::Paused(_) | State::Restarting(_))
+    }
+
+    /// The record of the start of a container that runs, also if it is paused.
+    pub fn started(&self) -> Option<&Started> {
+        match self {
+            State::Running(started) | State::Paused(started) => Some(started),
+            _ => None,
+        }
     }
 }
 
@@ -182,21 +228,7 @@ impl Container {
 
     /// What is true of the container now.
     pub fn state(&self) -> Result<State> {
-        // In this order: the monitor writes the record of the end before it lets go of the lock.
-        let started: Option<Started> = read_if_present(&self.file("started"))?;
-        let is_held = Lock::is_held(&self.run_file("lock"));
-        if let Some(exit) = read_if_present(&self.file("exit"))? {
-            let waits = is_held && self.run_file("restarting").exists();
-            return Ok(if waits { State::Restarting(exit) } else { State::Exited(exit) });
-        }
-        Ok(match started {
-            None => State::Created,
-            Some(started) if is_held && self.file("started").exists() => State::Running(started),
-            // It was removed between the looks.
-            Some(_) if is_held => State::Created,
-            // Its monitor was killed, or the host was restarted.
-            Some(_) => State::Exited(Exit::lost(self.lost_with())),
-        })
+        State::find(&self.directory, &self.run, |exit| self.returns_after(exit))
     }
 
     /// Records that the container runs now. Until the record of its last end is gone, it counts as ended: its command waits.
@@ -204,6 +236,11 @@ impl Container {
         write(&self.file("started"), started)?;
         remove_if_present(&self.file("exit"))?;
         remove_if_present(&self.run_file("starting"))
+    }
+
+    /// When the container was started last, if it ever was.
+    pub fn started(&self) -> Result<Option<Started>> {
+        read_if_present(&self.file("started"))
     }
 
     /// Records why the container could not be started, `again` or for the first time: then it is as it was created. That this
@@ -268,9 +305,22 @@ impl Container {
         read_if_present(&self.file("failed"))
     }
 
+    /// Whether whoever cleans up after a container that has ended like this starts it again, or waits to.
+    pub fn returns_after(&self, exit: &Exit) -> Result<bool> {
+        let policy = self.spec.options.restart;
+        if policy == Policy::No {
+            return Ok(false);
+        }
+        if ["restarting", "starting"].iter().any(|marker| self.run_file(marker).exists()) {
+            return Ok(true);
+        }
+        let is_to_stay = self.stopped()?.is_some() || self.run_file("stopped").exists();
+        Ok(!is_to_stay && policy.wants(exit, &self.restarts()?))
+    }
+
     /// With whom a container ended that runs no more. A run directory does not survive the host.
     pub fn lost_with(&self) -> Lost {
-        if self.run.exists() { Lost::Monitor } else { Lost::Host }
+        Lost::at(&self.run)
     }
 
     /// The container's place in a network, if it has one now.
@@ -284,7 +334,7 @@ impl Container {
     /// it is the right one, even if process ids are used again quickly.
     pub fn open_init(&self) -> Result<(OwnedFd, Started)> {
         let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
-        let State::Running(started) = self.state()? else {
+        let Some(started) = self.state()?.started().cloned() else {
             return Err(not_running());
         };
         let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;
@@ -292,16 +342,17 @@ impl Container {
             Err(rustix::io::Errno::SRCH) => return Err(not_running()),
             init => init.doing(|| format!("open process {}", started.pid))?,
         };
-        match self.state()? {
-            State::Running(now) if now == started => Ok((init, started)),
-            _ => Err(not_running()),
+        if self.state()?.started() == Some(&started) {
+            Ok((init, started))
+        } else {
+            Err(not_running())
         }
     }
 
     /// Whether the container is gone, or only there until somebody has cleaned up after it.
     pub fn is_vanishing(&self, state: &State) -> bool {
         match state {
-            State::Running(_) | State::Restarting(_) => false,
+            State::Running(_) | State::Paused(_) | State::Restarting(_) => false,
             State::Exited(_) => self.spec.options.auto_remove,
             State::Created => !self.file("spec").exists(),
         }

@@ -43,12 +43,14 @@ impl Engine {
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
         self.make_volumes(&id, &mut options, kept.image.layers())
             .inspect_err(|_| self.forget(&id))?;
+        let now = clock::since_1970();
         let spec = Spec {
             hostname,
             name,
             layers: kept.image.layers().to_vec(),
             image_id: Some(kept.image.id.clone()),
-            created: clock::seconds(),
+            created: now.as_secs(),
+            created_nanos: now.subsec_nanos(),
             options,
             id,
         };
@@ -161,7 +163,7 @@ fn write_down(container: &Container) -> Result<()> {
     };
     make(&container.file(""), 0o700)?;
     // The root directory of a container is what its upper directory is: everybody may enter it.
-    for (name, mode) in [("upper", 0o755), ("work", 0o700), ("merged", 0o700)] {
+    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
         make(&container.file(name), mode)?;
     }
     fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;

@@ -58,11 +58,12 @@ impl Engine {
                 layers,
                 image_id: None,
                 created: clock::seconds(),
+                created_nanos: 0,
                 options,
             },
         );
         let endpoint = self.endpoint_to_be(&container)?;
-        let facts = Facts::gather(view);
+        let facts = Facts::gather(view, &container.spec.options.limits);
         let users = self.users_to_be(&container)?;
         let places = Places::of(&self.store, &container, lower, facts.host.release >= (6, 5), users)?;
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;
@@ -93,7 +94,7 @@ impl Engine {
 pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, trace: &Trace) -> Vec<Explained> {
     let mut steps = vec![Explained::on_host(
         Concept::FileSystemLayering,
-        format!("mkdir {} with upper, work, merged", container.file("").display()),
+        format!("mkdir {} with upper and work", container.file("").display()),
         "what the container changes, and its records",
     )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));

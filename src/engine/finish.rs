@@ -1,13 +1,11 @@
 //! The monitor's last act, as a program of its own: cleaning up after a container, or starting it again.
 
 use std::fs::File;
-use std::path::Path;
 use std::time::Duration;
 
 use super::container::{Exit, Lost, State, Waiting};
 use super::why::Memory;
-use super::{Container, Engine, events, recover};
-use crate::cgroup::{Group, Hierarchies};
+use super::{Container, Engine, cgroups, events, recover};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
@@ -39,7 +37,9 @@ fn tell_end(store: &Store, id: &Id) {
     let Ok(Some(container)) = Container::load(store, id) else {
         return;
     };
-    let Ok(State::Exited(exit)) = container.state() else { return };
+    let Ok(State::Exited(exit) | State::Restarting(exit)) = container.state() else {
+        return;
+    };
     if exit.oom_killed {
         record_memory(store, &container);
         events::tell_of(store, &container, "oom", &[]);
@@ -51,8 +51,7 @@ fn tell_end(store: &Store, id: &Id) {
 
 /// Records how much memory a container had used at most, while its cgroup is still there. That this fails is no reason not to clean up.
 fn record_memory(store: &Store, container: &Container) {
-    let group = Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(container.id().as_str()));
-    if let Ok(stats) = group.stats() {
+    if let Ok(stats) = cgroups::existing(store, container.id()).and_then(|group| group.stats()) {
         let memory = stats.memory.usage;
         let _ = write(
             &container.file("memory"),
@@ -89,7 +88,7 @@ impl Engine {
         {
             write(&container.file("restarts"), &restarts)?;
             write(&container.run_file("starting"), &clock::now())?;
-            for left in ["attach", "restarting"] {
+            for left in ["attach", "paused", "restarting"] {
                 remove_if_present(&container.run_file(left))?;
             }
             match self.prepare(&container, false) {

@@ -11,7 +11,8 @@ impl Engine {
     /// A container that somebody makes end, or asks to with its own signal, is not started again by itself.
     pub fn kill(&self, container: &Container, number: i32) -> Result<()> {
         let (init, started) = container.open_init()?;
-        if number == libc::SIGKILL || number == container.stop_signal() {
+        let ends = number == libc::SIGKILL || number == container.stop_signal();
+        if ends {
             let asking = Asking {
                 by: "kill",
                 ..Asking::default()
@@ -20,6 +21,10 @@ impl Engine {
         }
         let doing = || format!("send signal {number} to container `{}`", container.name());
         signal::send(&init, number).doing(doing)?;
+        if ends {
+            // One that stands still does not end.
+            self.let_go_on(container).doing(doing)?;
+        }
         events::tell_of(&self.store, container, "kill", &[("signal", number.to_string())]);
         if number == libc::SIGKILL {
             super::stop::wait(std::os::fd::AsFd::as_fd(&init), None).doing(doing)?;

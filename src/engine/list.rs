@@ -1,56 +1,141 @@
-//! `ls`: which containers there are, and what is true of each.
+//! `ls` and `ps`: which containers there are, and what is true of each.
+//!
+//! A host may have thousands. So of each record only what lists show is read, of those that do not run nothing at all if nobody asked
+//! for them, and what takes longer (places in networks, health, sizes) when it is asked for.
 
-use super::{Container, Engine, State};
-use crate::error::Result;
-use crate::network::Endpoint;
-use crate::store::clock;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::container::{Container, State};
+use super::watch::Health;
+use super::{Engine, Spec};
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::layer::{self, Mount};
+use crate::network::{Endpoint, Mode, Port};
+use crate::store::{Digest, Id, Lock, Text, read_if_present};
+
+/// What lists show of a container's specification: see [`Spec`] and [`super::Options`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Brief {
+    pub id: Id,
+    pub name: String,
+    pub created: u64,
+    #[serde(default)]
+    pub created_nanos: u32,
+    #[serde(default)]
+    pub layers: Vec<Digest>,
+    #[serde(default)]
+    pub image_id: Option<Digest>,
+    pub image: String,
+    #[serde(default)]
+    entrypoint: Option<Vec<Text>>,
+    command: Vec<Text>,
+    auto_remove: bool,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    pub network: Mode,
+    pub ports: Vec<Port>,
+    #[serde(default)]
+    check: Option<IgnoredAny>,
+}
+
+impl Brief {
+    /// The command and its arguments, the entry point included.
+    pub fn arguments(&self) -> impl Iterator<Item = &Text> {
+        self.entrypoint.iter().flatten().chain(&self.command)
+    }
+}
 
 /// A container and what is true of it.
 pub struct Listed {
-    pub container: Container,
+    pub brief: Brief,
     pub state: State,
-    pub endpoint: Option<Endpoint>,
-    /// When it was created, in UTC.
-    pub created: String,
+    directory: PathBuf,
+    run: PathBuf,
+}
+
+impl Listed {
+    /// Its place in a network, if it runs and has one.
+    pub fn endpoint(&self) -> Result<Option<Endpoint>> {
+        match self.state {
+            State::Running(_) => read_if_present(&self.run.join("endpoint")),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is known of its health, if it is checked.
+    pub fn health(&self) -> Result<Option<Health>> {
+        match self.brief.check {
+            Some(_) => read_if_present(&self.directory.join("health")),
+            None => Ok(None),
+        }
+    }
+
+    /// How many bytes the files have that it has written.
+    pub fn size(&self) -> Result<u64> {
+        layer::size_of_tree(&self.directory.join("upper"))
+    }
+
+    fn is_vanishing(&self) -> bool {
+        match &self.state {
+            State::Exited(_) => self.brief.auto_remove,
+            State::Created => !self.directory.join("spec").exists(),
+            _ => false,
+        }
+    }
 }
 
 impl Engine {
     /// The containers that run, or `all`, the newest first. A record that cannot be read is told to `report`, and the others
     /// are listed nevertheless.
-    pub fn list(&self, all: bool, mut report: impl FnMut(crate::error::Error)) -> Result<Vec<Listed>> {
+    pub fn list(&self, all: bool, mut report: impl FnMut(Error)) -> Result<Vec<Listed>> {
         let mut listed = Vec::new();
         for id in Container::ids(&self.store)? {
-            match Container::load(&self.store, &id).and_then(|container| container.map(look).transpose()) {
+            match self.look(&id, all) {
                 Ok(found) => {
-                    listed.extend(found.filter(|found| all && !found.container.is_vanishing(&found.state) || found.state.is_live()))
+                    listed.extend(found.filter(|found| all && !found.is_vanishing() || found.state.is_live()));
                 }
                 Err(error) => report(error),
             }
         }
         listed.sort_by(|one, other| {
-            other
-                .container
-                .spec
-                .created
-                .cmp(&one.container.spec.created)
-                .then(one.container.id().cmp(other.container.id()))
+            let age = |listed: &Listed| (listed.brief.created, listed.brief.created_nanos);
+            age(other).cmp(&age(one)).then(one.brief.id.cmp(&other.brief.id))
         });
         Ok(listed)
     }
-}
 
-fn look(container: Container) -> Result<Listed> {
-    let state = container.state()?;
-    let endpoint = if matches!(state, State::Running(_)) {
-        container.endpoint()?
-    } else {
-        None
-    };
-    let created = clock::show(container.spec.created);
-    Ok(Listed {
-        container,
-        state,
-        endpoint,
-        created,
-    })
+    /// Looks at a container, unless it does not run and only those that do are asked for.
+    fn look(&self, id: &Id, all: bool) -> Result<Option<Listed>> {
+        let (directory, run) = (self.store.container(id), self.store.container_run(id));
+        if !all && !Lock::is_held(&run.join("lock")) {
+            return Ok(None);
+        }
+        let Some(brief) = read_if_present::<Brief>(&directory.join("spec"))? else {
+            return Ok(None);
+        };
+        // That takes the policy of the whole record, but there are few of which it has to be known.
+        let returns = |exit: &_| {
+            let spec: Option<Spec> = read_if_present(&directory.join("spec"))?;
+            spec.map_or(Ok(false), |spec| Container::new(&self.store, spec).returns_after(exit))
+        };
+        let state = State::find(&directory, &run, returns)?;
+        Ok(Some(Listed {
+            brief,
+            state,
+            directory,
+            run,
+        }))
+    }
+
+    /// The image that a filter means, if it is known and unpacked.
+    pub fn ancestor(&self, text: &str) -> Option<Image> {
+        self.image_if_unpacked(text).ok().flatten()
+    }
 }

@@ -9,7 +9,6 @@ pub mod protocol;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send, socket_with, socketpair};
@@ -17,7 +16,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
 use super::prepare::Prepared;
-use super::{Container, Engine, recover};
+use super::{Container, Engine, cgroups, logs, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
@@ -25,7 +24,7 @@ use crate::kernel::memory::bytes_of;
 use crate::kernel::process::{Fork, become_image, exit_now, fork};
 use crate::kernel::signal;
 use crate::program::{Data, Image};
-use crate::store::Lock;
+use crate::store::{Lock, remove_if_present};
 use protocol::{Given, MESSAGE};
 
 /// What the monitor keeps of a container.
@@ -45,7 +44,13 @@ pub struct Attached {
     /// The container's init.
     pub init: OwnedFd,
     pub trace: Trace,
+    /// Which limits are not kept.
+    pub warnings: Vec<String>,
 }
+
+/// Where clients find the monitor, and where it writes how the container ended, before that becomes the record.
+const SOCKET: &str = "attach";
+const NEW_EXIT: &str = ".exit.new";
 
 /// The first message of the monitor: the container runs, with init and how long its steps took; or it does not, and why.
 const STARTED: u8 = b's';
@@ -56,10 +61,15 @@ impl Engine {
     pub fn launch(&self, container: &Container, lock: Lock, prepared: Prepared, trace: bool) -> Result<Attached> {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.doing(|| "make a socket")?;
+        let may_warn = prepared.plan.cgroup.may_warn();
         match fork().doing(|| "start a monitor")? {
             Fork::Parent(_) => {
                 drop((lock, prepared, theirs));
-                wait_for_start(ours)
+                let mut attached = wait_for_start(ours)?;
+                if may_warn {
+                    attached.warnings = cgroups::warnings(container);
+                }
+                Ok(attached)
             }
             Fork::Child => {
                 drop(ours);
@@ -88,6 +98,9 @@ impl Engine {
         let undone = recover::clean(&self.store, container.id());
         let error = undone.err().map_or_else(|| error.clone(), |worse| error.clone().hint(worse));
         container.record_failure(&error, prepared.again);
+        for ready in [container.file(NEW_EXIT), container.run_file(SOCKET)] {
+            let _ = remove_if_present(&ready);
+        }
         let mut message = vec![FAILED];
         message.extend(serde_json::to_vec(&error).unwrap_or_default());
         if let Some(client) = &client {
@@ -96,35 +109,39 @@ impl Engine {
         exit_now(1)
     }
 
-    /// Tells the command that the container runs and becomes the monitor. Returns if that fails.
+    /// Waits until the container runs, tells the command, and becomes the monitor. Returns if one of that fails.
     fn become_monitor(
         &self,
         container: &Container,
         lock: &Lock,
         prepared: &Prepared,
         client: Option<&OwnedFd>,
-        running: Running,
+        mut running: Running,
     ) -> Error {
+        // There is time for this while init takes its steps.
+        let ready = self
+            .given(container, lock, prepared, client, &running)
+            .and_then(|(given, kept)| {
+                let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given));
+                Ok((image.doing(|| "make the monitor")?, kept))
+            });
         let become_it = || -> Result<Error> {
+            let (image, _kept) = ready.doing(|| "become the monitor")?;
+            let trace = running.wait(&prepared.plan.program)?;
             self.begin_watch(container)?;
-            let (given, _kept) = self.given(container, lock, prepared, client, &running)?;
-            let image = memfd::sealed("tinydock-monitor", &Image::MONITOR.with(&given)).doing(|| "make the monitor")?;
             let mut message = vec![STARTED];
-            message.extend(
-                running
-                    .trace
-                    .iter()
-                    .flat_map(|(step, time)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat()),
-            );
+            let word = |(step, time): &(usize, u32)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat();
+            message.extend(trace.iter().flat_map(word));
             if let Some(client) = client {
                 descriptor::send(client, &message, running.init.pidfd.as_fd()).doing(|| "tell that the container runs")?;
             }
-            Ok(become_image(&image).into())
+            let failed: Error = become_image(&image).into();
+            Err(failed.doing("become the monitor"))
         };
         let error = become_it().unwrap_or_else(|error| error);
         let _ = rustix::process::pidfd_send_signal(&running.init.pidfd, rustix::process::Signal::KILL);
         let _ = running.init.wait();
-        error.doing("become the monitor")
+        error
     }
 
     /// What the monitor is given, and what must stay open until it has it.
@@ -137,13 +154,10 @@ impl Engine {
         running: &Running,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
         let resident = &running.resident;
-        let log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .open(container.file("log"))
-            .doing(|| "open the log")?;
+        let config = &container.spec.options.log;
+        let (log, log_size, log_torn) = logs::open_to_append(container)?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
+        let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
@@ -158,6 +172,7 @@ impl Engine {
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
         let environment = environment.map(|(name, path)| [name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat());
         let mut data = Data::new(size_of::<Given>());
+        let attributes = config.attributes(&container.spec)?;
         let stream = |stream: &Option<OwnedFd>| stream.as_ref().map_or(Ok(-1), keep_without_blocking);
         let given = Given {
             init: keep_on_exec(&running.init.pidfd)?,
@@ -167,21 +182,35 @@ impl Engine {
             stdin: stream(&resident.stdin)?,
             stdout: stream(&resident.stdout)?,
             stderr: stream(&resident.stderr)?,
-            log: keep_on_exec(&log)?,
+            log: log.as_ref().map_or(Ok(-1), keep_on_exec)?,
             directory: keep_on_exec(&directory)?,
+            exit: keep_on_exec(&exit)?,
             oom: resident.oom.as_ref().map_or(Ok(-1), keep_on_exec)?,
             program: keep_on_exec(&program)?,
-            input_once: u32::from(container.spec.options.interactive),
+            input_once: u32::from(container.spec.options.interactive && !container.spec.options.keeps_input),
+            reserved: 0,
+            log_files: config.files().into(),
+            log_limit: config.size().unwrap_or(0),
+            log_size,
+            log_torn: log_torn.into(),
+            attributes: data.put(&attributes, 1),
+            attributes_length: attributes.len() as u64,
             arguments: data.put_list(&arguments),
             environment: data.put_list(&environment),
         };
         data.fill(0, bytes_of(&given));
-        Ok((data.into_bytes(), vec![log.into(), directory.into(), program, listener]))
+        Ok((
+            data.into_bytes(),
+            log.map(OwnedFd::from)
+                .into_iter()
+                .chain([directory.into(), exit.into(), program, listener])
+                .collect(),
+        ))
     }
 }
 
 /// Lets go of the terminal and the pipes of whoever started the container.
-fn detach_from_terminal() {
+pub fn detach_from_terminal() {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     if let Ok(null) = null {
         let _ = rustix::stdio::dup2_stdin(&null);
@@ -201,7 +230,12 @@ fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
                 .chunks_exact(8)
                 .map(|record| (word(record, 0) as usize, word(record, 4)))
                 .collect();
-            Ok(Attached { socket, init, trace })
+            Ok(Attached {
+                socket,
+                init,
+                trace,
+                warnings: Vec::new(),
+            })
         }
         (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),
         _ => Err(Error::system("the monitor ended before the container was started")),
@@ -213,6 +247,8 @@ fn listener(container: &Container) -> Result<OwnedFd> {
     let doing = || "make the monitor's socket";
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).doing(doing)?;
+    // A start that was killed may have left one.
+    remove_if_present(&container.run_file(SOCKET))?;
     at_socket(container, |address| bind(&socket, address)).doing(doing)?;
     listen(&socket, 16).doing(doing)?;
     Ok(socket)
@@ -220,10 +256,34 @@ fn listener(container: &Container) -> Result<OwnedFd> {
 
 /// Does something with the address of a container's monitor. It leads through a descriptor of the directory that the socket
 /// is in, since addresses are short (unix(7)).
-fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>) -> Result<T> {
+fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rustix::io::Result<T>) -> io::Result<T> {
     let directory = File::open(container.run_file(""))?;
-    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/attach", directory.as_raw_fd()))?;
+    let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd()))?;
     Ok(act(&address)?)
+}
+
+/// Connects to the monitor of a running container.
+pub fn connect(container: &Container) -> Result<Attached> {
+    loop {
+        let (init, _) = container.open_init()?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let socket = socket.doing(|| "make a socket")?;
+        match at_socket(container, |address| rustix::net::connect(&socket, address)) {
+            Ok(()) => {
+                return Ok(Attached {
+                    socket,
+                    init,
+                    trace: Vec::new(),
+                    warnings: Vec::new(),
+                });
+            }
+            // The monitor is not there yet, or not any more.
+            Err(error) if [Some(libc::ENOENT), Some(libc::ECONNREFUSED)].contains(&error.raw_os_error()) => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            Err(error) => return Err(Error::from(error).doing(format!("connect to container `{}`", container.name()))),
+        }
+    }
 }
 
 /// Makes reads and writes return at once, and keeps the descriptor.

@@ -1,7 +1,7 @@
 //! The plan of a container: its program, and what the host does for it. Pure data; nothing is done here.
 
-use super::{Container, Options, Spec};
-use crate::cgroup::{self, Hierarchies};
+use super::{Container, Options, Spec, cgroups};
+use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command, Host, Identity, Ids, Shown, Users};
 use crate::layer::{self, MountPoint, Origin, Overlay, View};
@@ -45,10 +45,16 @@ pub struct Plan {
 const LARGEST_USERS: u64 = 16 << 20;
 
 impl Facts {
-    pub fn gather(view: Option<View>) -> Facts {
+    /// For a container with these limits.
+    pub fn gather(view: Option<View>, limits: &Resources) -> Facts {
+        Facts::of(Host::read(), view, limits)
+    }
+
+    /// The facts with what is known of the host already.
+    pub fn of(host: Host, view: Option<View>, limits: &Resources) -> Facts {
         Facts {
-            host: Host::read(),
-            hierarchies: Hierarchies::find(),
+            host,
+            hierarchies: Hierarchies::of(limits),
             view,
         }
     }
@@ -91,7 +97,8 @@ impl Places {
                 lower,
                 upper: container.file("upper"),
                 work: container.file("work"),
-                attach: container.file("merged"),
+                // Nothing is looked for there until the root is in its place.
+                attach: container.file("work"),
                 volatile: container.spec.options.auto_remove,
                 layer_by_layer,
                 root: users.map(|ids| (ids.users.first, ids.groups.first)),
@@ -111,6 +118,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let users = users(facts.view.as_ref())?;
     let mut identity = users.find(&options.user).doing(|| format!("user `{}`", options.user))?;
     users.add_groups(&mut identity, &options.groups)?;
+    let parent = cgroups::parent(options, parent);
     let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
     let nodes = devices::nodes(options)?;
     devices::allow(&mut cgroup, options, &nodes);

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 
 use super::plan::{Facts, Places, Plan, plan};
-use super::{Container, Engine, recover};
+use super::{Container, Engine, cgroups, recover};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::isolation::Ids;
 use crate::layer::{self, View};
@@ -52,11 +52,12 @@ impl Engine {
             .map(|id| layer::path(&self.store, id))
             .collect();
         let view = View::new(&[&[container.file("upper")], lower.as_slices().0, lower.as_slices().1].concat())?;
-        let facts = Facts::gather(Some(view));
+        let facts = Facts::gather(Some(view), &options.limits);
         let place = match &options.network {
             Mode::Bridge(name) => Some(self.find_place(container, name, new)?),
             Mode::None | Mode::Host => None,
         };
+        cgroups::record_parent(container)?;
         let users = self.find_users(container)?;
         write_files(container, place.as_ref())?;
         let places = Places::of(&self.store, container, lower.into(), facts.host.release >= (6, 5), users)?;

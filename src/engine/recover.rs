@@ -8,13 +8,12 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
 use super::volumes::{self, Note};
-use super::{Container, Engine, events, users};
-use crate::cgroup::{Group, Hierarchies};
+use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
@@ -30,7 +29,7 @@ pub fn is_alive(store: &Store, id: &Id) -> bool {
 
 /// Undoes what starting and running a container has made outside its directories. The container's lock is held.
 pub fn clean(store: &Store, id: &Id) -> Result<()> {
-    Group::find(&Hierarchies::find(), &Path::new(&store.label()).join(id.as_str())).remove()?;
+    cgroups::possible(store, id)?.remove()?;
     users::release(store, id)?;
     if store.container_run(id).join("endpoint").exists() {
         let _lock = store.lock()?;
@@ -132,6 +131,34 @@ pub fn sweep(store: &Store) -> Result<()> {
     store.empty_trash()
 }
 
+/// How long something that is being cleaned up is waited for.
+const CLEANED_UP: Duration = Duration::from_secs(10);
+
+/// Waits until containers are gone that have ended and are removed by themselves: their users know that they have ended already.
+pub fn let_vanish(store: &Store) -> Result<()> {
+    for entry in fs::read_dir(store.run().join("container")).into_iter().flatten().flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
+            continue;
+        };
+        if let Some(container) = Container::load(store, &id)?
+            && container.is_vanishing(&container.state()?)
+        {
+            container.wait_until_clean();
+        }
+    }
+    Ok(())
+}
+
+impl Container {
+    /// Waits until somebody has cleaned up after the container, which has ended, but not forever.
+    pub fn wait_until_clean(&self) {
+        let deadline = Instant::now() + CLEANED_UP;
+        while Lock::is_held(&self.run_file("lock")) && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
 /// Takes a lock that is free. A directory that has just been removed has none to take.
 pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
     match Lock::try_acquire(path) {
@@ -172,7 +199,7 @@ impl Engine {
         while Lock::is_held(&lock) {
             match container.state()? {
                 // Somebody has started it again, or will.
-                State::Running(started) if started != *ended => return Ok(()),
+                State::Running(started) | State::Paused(started) if started != *ended => return Ok(()),
                 State::Restarting(_) => return Ok(()),
                 _ => {}
             }

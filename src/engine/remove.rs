@@ -19,7 +19,7 @@ impl Engine {
         let path = container.run_file("lock");
         loop {
             let state = container.state()?;
-            if matches!(state, State::Running(_) | State::Restarting(_)) {
+            if state.is_live() {
                 if !force {
                     return Err(is_busy(container, &state));
                 }
@@ -63,10 +63,10 @@ impl Engine {
 fn is_busy(container: &Container, state: &State) -> Error {
     let (name, what) = (
         container.name(),
-        if matches!(state, State::Running(_)) {
-            "running"
-        } else {
-            "restarting"
+        match state {
+            State::Running(_) => "running",
+            State::Paused(_) => "paused",
+            _ => "restarting",
         },
     );
     Error::conflict(format!("container `{name}` is {what}"))

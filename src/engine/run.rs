@@ -1,6 +1,6 @@
 //! `run`: create, prepare and start in one go.
 
-use super::attach::{self, Streams};
+use super::attach::{self, Left, Streams};
 use super::explain::explain;
 use super::monitor::Attached;
 use super::{Container, Engine, Options, events};
@@ -45,6 +45,7 @@ impl Engine {
             )
         });
         let attached = self.launch(&container, lock, prepared, trace).doing(doing)?;
+        attached.warnings.iter().for_each(|warning| warn(warning));
         // While the command runs, there is time to tell of it, and for what others have left.
         for action in ["create", "start"] {
             events::tell_of(&self.store, &container, action, &[]);
@@ -71,8 +72,8 @@ impl Run {
         }
     }
 
-    /// Carries everything between the user and the container until it has ended. Returns its exit code.
-    pub fn attach(&self, streams: Streams) -> Result<i32> {
+    /// Carries everything between the user and the container until it has ended or the user leaves.
+    pub fn attach(&self, streams: &Streams) -> Result<Left> {
         attach::attach(&self.attached, streams)
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::LogConfig;
 use super::health;
 use super::restart::Policy;
-use crate::cgroup::{DeviceRule, Limits};
+use crate::cgroup::{self, DeviceRule, Resources};
 use crate::error::{Error, Result};
 use crate::isolation::{Device, Namespaces, Processes, Security, Sysctl, Ulimit};
 use crate::layer::Mount;
@@ -36,6 +37,9 @@ pub struct Options {
     pub terminal: bool,
     /// Whether its standard input can be written to.
     pub interactive: bool,
+    /// Whether its standard input stays open when somebody leaves who has written to it.
+    #[serde(default)]
+    pub keeps_input: bool,
     /// Whether the container is removed when it ends.
     pub auto_remove: bool,
     /// Whether a process of ours is the container's first, passes on signals and reaps.
@@ -54,6 +58,8 @@ pub struct Options {
     pub health: health::Asked,
     #[serde(default)]
     pub check: Option<health::Check>,
+    #[serde(default)]
+    pub log: LogConfig,
     /// What users note about it.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -62,7 +68,15 @@ pub struct Options {
     /// The NIS domain, empty for none.
     #[serde(default)]
     pub domain: String,
-    pub limits: Limits,
+    /// What it may use at most. What is not said is as [`Resources::with_usual`] has it.
+    #[serde(deserialize_with = "cgroup::recorded")]
+    pub limits: Resources,
+    /// The directory that its cgroups are made in, below each tree's mount; empty means the store's own.
+    #[serde(default)]
+    pub cgroup_parent: String,
+    /// How soon the kernel kills its processes when memory is short, from -1000 to 1000.
+    #[serde(default)]
+    pub oom_score: Option<i32>,
     #[serde(default)]
     pub security: Security,
     #[serde(default)]
@@ -106,6 +120,9 @@ pub struct Spec {
     pub image_id: Option<Digest>,
     /// In seconds since 1970.
     pub created: u64,
+    /// And in nanoseconds after that.
+    #[serde(default)]
+    pub created_nanos: u32,
     #[serde(flatten)]
     pub options: Options,
 }
@@ -113,6 +130,13 @@ pub struct Spec {
 impl Options {
     /// Checks what can be checked without looking at the system.
     pub fn check(&self) -> Result<()> {
+        cgroup::check_limits(&self.limits)?;
+        if let Some(score) = self.oom_score.filter(|score| !(-1000..=1000).contains(score)) {
+            return Err(
+                Error::invalid(format!("invalid value {score}, range for oom score adj is [-1000, 1000]"))
+                    .doing("`--oom-score-adj`"),
+            );
+        }
         let has_nul = |text: &Text| text.as_bytes().contains(&0);
         if self
             .command

@@ -38,6 +38,7 @@ impl Engine {
         };
         prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
         let attached = self.launch(&container, lock, prepared, false).doing(doing)?;
+        attached.warnings.iter().for_each(|warning| warn(warning));
         events::tell_of(&self.store, &container, "start", &[]);
         Ok(Some(attached))
     }
@@ -49,6 +50,10 @@ impl Engine {
         loop {
             match container.state()? {
                 State::Running(_) => return Ok(None),
+                State::Paused(_) => {
+                    let paused = Error::conflict(format!("container `{}` is paused: it cannot be started", container.name()));
+                    return Err(paused.hint(format!("let it go on with `tinydock unpause {}`", container.name())));
+                }
                 State::Restarting(_) => self.end_waiting(container)?,
                 State::Created | State::Exited(_) => {}
             }

@@ -44,9 +44,9 @@ impl Engine {
                     container.record_stop(asking, number)?;
                     self.end_waiting(container)?;
                 }
-                State::Running(_) => match container.open_init() {
+                State::Running(_) | State::Paused(_) => match container.open_init() {
                     Ok((init, started)) => self.end(container, asking, number, init.as_fd(), &started)?,
-                    Err(_) if !matches!(container.state()?, State::Running(_)) => {}
+                    Err(_) if container.state()?.started().is_none() => {}
                     Err(error) => return Err(error),
                 },
             }
@@ -63,6 +63,7 @@ impl Engine {
         }
         // It may have ended since.
         let _ = signal::send(init, number);
+        self.let_go_on(container).doing(doing)?;
         events::tell_of(&self.store, container, "kill", &[("signal", number.to_string())]);
         if !wait(init, grace).doing(doing)? {
             let _ = signal::send(init, libc::SIGKILL);

@@ -120,6 +120,7 @@ impl Engine {
 
     /// All volumes, by name, each with whether a container uses it.
     pub fn volumes(&self) -> Result<Vec<(Volume, bool)>> {
+        recover::let_vanish(&self.store)?;
         let _lock = self.store.lock()?;
         let users = users(&self.store)?;
         let volumes = Volumes::new(&self.store).list()?;
@@ -140,6 +141,7 @@ impl Engine {
 
     /// Removes a volume that no container uses. One that does not exist is no error if `force` says so.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
+        recover::let_vanish(&self.store)?;
         recover::sweep(&self.store)?;
         let lock = self.store.lock()?;
         let volumes = Volumes::new(&self.store);
@@ -162,6 +164,7 @@ impl Engine {
 
     /// Removes all volumes that no container uses and that are `meant`.
     pub fn prune_volumes(&self, is_meant: impl Fn(&Volume) -> bool) -> Result<Pruned> {
+        recover::let_vanish(&self.store)?;
         recover::sweep(&self.store)?;
         let lock = self.store.lock()?;
         let (volumes, users) = (Volumes::new(&self.store), users(&self.store)?);

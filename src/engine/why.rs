@@ -1,7 +1,5 @@
 //! `why`: in words, why a container ended, or what it does now.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
 use super::container::{Exit, Lost, Stopped};
@@ -27,16 +25,24 @@ pub struct Why {
 }
 
 /// How many lines are shown.
-const LINES: usize = 10;
+const LINES: u64 = 10;
 
 impl Engine {
     /// Says why a container ended, or what it does.
     pub fn why(&self, container: &Container) -> Result<Why> {
+        if matches!(container.state()?, State::Exited(_)) {
+            // Whoever cleans up records what is known only now.
+            container.wait_until_clean();
+        }
         let mut sentences = Vec::new();
         match container.state()? {
             State::Created => sentences.extend(created(container)?),
             State::Running(started) => sentences.push(format!(
                 "it runs since {}, as process {} of this host",
+                started.at, started.pid
+            )),
+            State::Paused(started) => sentences.push(format!(
+                "it runs since {}, as process {} of this host, and is paused",
                 started.at, started.pid
             )),
             State::Restarting(exit) => {
@@ -59,20 +65,12 @@ impl Engine {
         }
         Ok(Why {
             sentences,
-            lines: self.last_lines(container)?,
+            lines: self
+                .last_lines(container, LINES)?
+                .into_iter()
+                .map(|line| (line.stream, line.log))
+                .collect(),
         })
-    }
-
-    fn last_lines(&self, container: &Container) -> Result<Vec<(Stream, String)>> {
-        let mut lines = VecDeque::new();
-        self.logs(container, false, |stream, line| {
-            lines.push_back((stream, line.to_string()));
-            if lines.len() > LINES {
-                lines.pop_front();
-            }
-            Ok(())
-        })?;
-        Ok(lines.into())
     }
 }
 

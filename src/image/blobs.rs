@@ -185,6 +185,11 @@ impl<'a> Ingest<'a> {
         self.written
     }
 
+    /// Opens what was written so far, to read it from its beginning.
+    pub fn reopen(&self) -> Result<File> {
+        File::open(&self.path).doing(|| format!("read `{}`", self.path.display()))
+    }
+
     /// Throws away what was written so far.
     pub fn restart(&mut self) -> Result<()> {
         self.file.set_len(0)?;

@@ -224,7 +224,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let wrong = Error::invalid(error.inner());
-        if path == "." {
+        if path == "." || path == "?" {
             wrong
         } else {
             wrong.doing(format!("field `{path}`"))

@@ -19,6 +19,7 @@ mod builtin;
 mod catalog;
 mod changes;
 mod config;
+pub mod credentials;
 #[cfg(test)]
 mod fuzz;
 mod image;
@@ -29,6 +30,7 @@ pub mod media;
 mod name;
 mod platform;
 mod reference;
+pub mod registry;
 mod unpack;
 
 use serde::{Deserialize, Serialize};

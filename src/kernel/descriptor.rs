@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
@@ -13,8 +13,8 @@ use rustix::net::{
 
 /// Lets a descriptor stay open when this process or a child executes another program. Returns its number.
 pub fn keep_on_exec(fd: impl AsFd) -> io::Result<i32> {
-    let flags = fcntl_getfd(&fd)?;
-    fcntl_setfd(&fd, flags - FdFlags::CLOEXEC)?;
+    // It is the only flag that there is.
+    fcntl_setfd(&fd, FdFlags::empty())?;
     Ok(fd.as_fd().as_raw_fd())
 }
 
@@ -82,14 +82,20 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Optio
     Ok((received.bytes, fd))
 }
 
-/// Which of several descriptors are ready. Those that are none are not waited for.
+/// Which of several descriptors are ready to be read. Those that are none are not waited for.
 pub fn wait_for<const N: usize>(fds: [Option<BorrowedFd>; N]) -> io::Result<[bool; N]> {
+    let ready = wait_to(fds.map(|fd| fd.map(|fd| (fd, PollFlags::IN))))?;
+    Ok(ready.map(|ready| !ready.is_empty()))
+}
+
+/// For what several descriptors are ready of what is wanted of them. Those that are none are not waited for.
+pub fn wait_to<const N: usize>(fds: [Option<(BorrowedFd, PollFlags)>; N]) -> io::Result<[PollFlags; N]> {
     let mut set: Vec<PollFd> = fds
         .iter()
         .flatten()
-        .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+        .map(|(fd, wanted)| PollFd::from_borrowed_fd(*fd, *wanted))
         .collect();
     rustix::io::retry_on_intr(|| poll(&mut set, None))?;
-    let mut ready = set.iter().map(|fd| !fd.revents().is_empty());
-    Ok(fds.map(|fd| fd.is_some() && ready.next() == Some(true)))
+    let mut ready = set.iter().map(PollFd::revents);
+    Ok(fds.map(|fd| fd.and_then(|_| ready.next()).unwrap_or(PollFlags::empty())))
 }

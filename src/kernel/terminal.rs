@@ -1,20 +1,19 @@
 //! The user's terminal and the other ends of containers' terminals.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
 /// A terminal in raw mode: what is typed arrives at once and as it is. Its mode is restored when this is dropped.
-pub struct Raw {
-    terminal: OwnedFd,
+pub struct Raw<T: AsFd> {
+    terminal: T,
     before: Termios,
 }
 
-impl Raw {
+impl<T: AsFd> Raw<T> {
     /// Puts a terminal into raw mode.
-    pub fn enter(terminal: impl AsFd) -> io::Result<Raw> {
-        let terminal = terminal.as_fd().try_clone_to_owned()?;
+    pub fn enter(terminal: T) -> io::Result<Raw<T>> {
         let before = tcgetattr(&terminal)?;
         let mut raw = before.clone();
         raw.make_raw();
@@ -23,10 +22,27 @@ impl Raw {
     }
 }
 
-impl Drop for Raw {
+impl<T: AsFd> Drop for Raw<T> {
     fn drop(&mut self) {
         // Only a terminal that is gone cannot be restored.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+pub struct Silent<T: AsFd> {
+    _restored: Raw<T>,
+}
+
+impl<T: AsFd> Silent<T> {
+    pub fn enter(terminal: T) -> io::Result<Silent<T>> {
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        Ok(Silent {
+            _restored: Raw { terminal, before },
+        })
     }
 }
 

@@ -29,7 +29,7 @@ use crate::store::{Digest, Store};
 
 pub use diff::pack;
 pub use draft::{Draft, Filled, seal, sweep_drafts};
-pub use fill::copy_tree;
+pub use fill::{copy_tree, size as size_of_tree};
 pub use mount::{
     Access, Bind, HostPath, ImageUse, Mount, Origin, Propagation, Source, Tmpfs, VolumeUse, bind, locate, open_bind, parse_size,
     protect,

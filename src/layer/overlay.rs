@@ -16,7 +16,7 @@ pub struct Overlay {
     pub lower: Vec<PathBuf>,
     pub upper: PathBuf,
     pub work: PathBuf,
-    /// Where the root is attached until it becomes the root: a directory that nothing else uses.
+    /// Where the root is attached until it becomes the root: a directory in which nothing is looked for meanwhile.
     pub attach: PathBuf,
     /// Whether nobody will miss what is not yet on disk when the container ends.
     pub volatile: bool,

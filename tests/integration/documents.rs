@@ -106,6 +106,11 @@ fn the_page_about_images_is_true() {
 }
 
 #[test]
+fn the_page_about_registries_is_true() {
+    follow("docs/registries.md");
+}
+
+#[test]
 fn the_page_about_networks_is_true() {
     follow("docs/bridge-networking.md");
 }
@@ -113,4 +118,9 @@ fn the_page_about_networks_is_true() {
 #[test]
 fn the_page_about_the_oci_runtime_is_true() {
     follow("docs/oci-runtime.md");
+}
+
+#[test]
+fn the_page_about_logs_is_true() {
+    follow("docs/logs.md");
 }

@@ -85,6 +85,8 @@ impl Host {
             .args(arguments)
             .env("TINYDOCK_ROOT", self.root())
             .env_remove("TINYDOCK_RUN")
+            .env("DOCKER_CONFIG", self.path("docker"))
+            .env("CONTAINERS_REGISTRIES_CONF", self.path("registries.conf"))
             .current_dir(&self.directory)
             .stdin(Stdio::null());
         command
@@ -129,6 +131,13 @@ impl Host {
     pub fn inside(&self, flags: &[&str], image: &str, command: &[&str]) -> Done {
         let before = ["run", "--rm", "--network", "none"];
         self.tinydock(&[&before, flags, &[image], command].concat())
+    }
+
+    /// The same for a container that stays. It must end well. Returns what it wrote.
+    #[track_caller]
+    pub fn inside_kept(&self, flags: &[&str], command: &[&str]) -> String {
+        let before = ["run", "--network", "none"];
+        self.tinydock(&[&before, flags, &["busybox"], command].concat()).ok()
     }
 
     /// Compiles a C program, which needs nothing of the container that it runs in, into a directory of the host's own. Returns
@@ -178,6 +187,14 @@ impl Host {
             .expect("the container");
         let pid = line[at..].split_whitespace().next().expect("a pid");
         pid.parse().expect("a number")
+    }
+
+    /// The process that a running container began with, by the container's full ID.
+    #[track_caller]
+    pub fn init_of(&self, id: &str) -> i32 {
+        let record = fs::read(self.root().join("container").join(id).join("started")).expect("read its start");
+        let record: serde_json::Value = serde_json::from_slice(&record).expect("a record");
+        record["pid"].as_i64().expect("a pid") as i32
     }
 
     /// The name under which this host's cgroups and nothing else are found.
@@ -304,7 +321,7 @@ fn eventually_empty(look: impl Fn() -> Vec<String>) -> Vec<String> {
 
 /// Waits until something is so.
 #[track_caller]
-pub fn until(what: &str, is_so: impl Fn() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "{what} did not happen");

@@ -135,7 +135,7 @@ fn volumes_are_folders_or_files_of_the_host() {
         "{done:?}"
     );
     assert_eq!(fs::read_to_string(folder.join("f")).expect("the volume's file"), "hello\n");
-    for bad in ["relative:/data", "/a", "/a:relative", "/a:/b:rx"] {
+    for bad in ["./a b:/data:rx", "n@me:/data", "/a:relative", "/a:/b:rx"] {
         let message = host.tinydock(&["run", "--rm", "-v", bad, "busybox", "true"]).fails(125);
         assert!(message.contains(bad.split(':').next().expect("a part")), "{message}");
     }

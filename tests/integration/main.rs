@@ -1,6 +1,7 @@
 //! tinydock on the real kernel. Each test has a host of its own: see [`host::Host`].
 
 mod again;
+mod attach;
 mod attacks;
 mod bundle;
 mod cgroups;
@@ -14,19 +15,24 @@ mod kills;
 mod layering;
 mod lifecycle;
 mod limits;
+mod logs;
 mod networking;
 mod oci_images;
+mod pause;
 mod program;
 mod redis;
+mod registry;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
 mod same_tree;
 mod security;
 mod sharing;
+mod stats;
 mod terminal;
 mod tracer;
 mod trust;
+mod update;
 mod users;
 mod vm;
 mod volumes;

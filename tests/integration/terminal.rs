@@ -47,13 +47,17 @@ impl Terminal {
         }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
+    pub fn press(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("press keys");
     }
 
     /// Waits until the screen shows something, and forgets what was there up to it.
     #[track_caller]
-    fn shows(&mut self, text: &str) {
+    pub fn shows(&mut self, text: &str) {
         while !self.screen.contains(text) {
             assert!(self.read(), "no {text:?} on the screen at the end:\n{}", self.screen);
         }
@@ -92,7 +96,7 @@ impl Terminal {
         }
     }
 
-    fn resize(&self, rows: u16, columns: u16) {
+    pub fn resize(&self, rows: u16, columns: u16) {
         let size = Winsize {
             ws_row: rows,
             ws_col: columns,

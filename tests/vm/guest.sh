@@ -45,7 +45,7 @@ finish() {
 
 # What hangs is told by its name, and ends the machine.
 {
-    sleep 240
+    sleep 540
     echo "FAILED it takes too long: $(cat /tmp/name)"
     ps
     poweroff -f

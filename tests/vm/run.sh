@@ -16,7 +16,7 @@ programs=(usr/sbin/criu usr/sbin/xtables-nft-multi bin/ip bin/tar sbin/apparmor_
 packages=(criu libnet1 libprotobuf-c1 libnl-3-200 libnftables1 iptables iproute2 tar apparmor
     systemd libsystemd-shared libapparmor1 libip4tc2 libkmod2 libmount1)
 # A machine without hardware virtualisation needs about a minute.
-limit=${TINYDOCK_VM_LIMIT:-300}
+limit=${TINYDOCK_VM_LIMIT:-600}
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -112,6 +112,6 @@ make_root
 make_programs
 copy_programs "$work/systemd" lib/systemd/systemd
 pack systemd
-boot tests=engine,runtime,apparmor,checkpoint root.gz programs.gz
+boot tests=engine,limits,runtime,apparmor,checkpoint root.gz programs.gz
 boot "systemd.unit=tests.service systemd.show_status=0 tests=systemd" root.gz systemd.gz
 boot "cgroup_disable=memory tests=memory" root.gz

@@ -9,14 +9,16 @@ use crate::flags::{Flag, Parsed, option, switch};
 use crate::kernel::signal;
 use crate::store::parse_duration;
 
+/// What `update` changes, too.
+pub const RESTART: &[Flag] = &[option(
+    "restart",
+    None,
+    "POLICY",
+    "Start it again: `no`, `on-failure[:TIMES]`, `always`, `unless-stopped`",
+)];
+
 pub const FLAGS: &[Flag] = &[
     switch("init", None, "Run a first process that passes on signals and reaps"),
-    option(
-        "restart",
-        None,
-        "POLICY",
-        "Start it again: `no`, `on-failure[:TIMES]`, `always`, `unless-stopped`",
-    ),
     option("stop-signal", None, "SIGNAL", "What asks the command to end (default TERM)"),
     option(
         "stop-timeout",

@@ -1,6 +1,9 @@
 //! The flags that say what a container is to be: those of `run`, `create`, and of whatever else takes them.
 
+mod block_io;
+mod image;
 mod life;
+mod logging;
 mod network;
 mod process;
 mod resources;
@@ -8,7 +11,7 @@ mod security;
 mod storage;
 
 use crate::cgroup::DeviceRule;
-use crate::engine::Options;
+use crate::engine::{Change, Options};
 use crate::error::Result;
 use crate::flags::{Flag, Parsed, concat, count};
 use crate::isolation::{Device, Sysctl, Ulimit};
@@ -16,10 +19,16 @@ use crate::isolation::{Device, Sysctl, Ulimit};
 pub use life::{seconds, stop_signal};
 pub use process::environment;
 
-const GROUPS: [&[Flag]; 6] = [
+const GROUPS: [&[Flag]; 12] = [
+    image::FLAGS,
     process::FLAGS,
+    life::RESTART,
     life::FLAGS,
+    logging::FLAGS,
     resources::FLAGS,
+    block_io::FLAGS,
+    resources::FIRST_FLAGS,
+    resources::OTHER_FLAGS,
     storage::FLAGS,
     network::FLAGS,
     security::FLAGS,
@@ -27,8 +36,22 @@ const GROUPS: [&[Flag]; 6] = [
 
 pub const FLAGS: [Flag; count(&GROUPS)] = concat(&GROUPS);
 
+/// What `update` takes: what can be changed of a container.
+const CHANGEABLE: [&[Flag]; 3] = [life::RESTART, resources::FLAGS, block_io::FLAGS];
+
+pub const CHANGING: [Flag; count(&CHANGEABLE)] = concat(&CHANGEABLE);
+
+/// What these flags ask for.
+pub fn change(parsed: &Parsed) -> Result<Change> {
+    Ok(Change {
+        limits: resources::limits(parsed)?,
+        restart: parsed.last("restart").map(|_| life::restart(parsed)).transpose()?,
+    })
+}
+
 /// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
 pub fn options(parsed: &Parsed) -> Result<Options> {
+    resources::refuse_others(parsed)?;
     let mut arguments = parsed.arguments.iter();
     let image = arguments.next().map(|image| image.display().to_string()).unwrap_or_default();
     Ok(Options {
@@ -41,6 +64,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         groups: texts(parsed, "group-add"),
         terminal: parsed.is_set("tty"),
         interactive: parsed.is_set("interactive"),
+        keeps_input: parsed.is_set("detach"),
         auto_remove: parsed.is_set("rm"),
         init: parsed.is_set("init"),
         restart: life::restart(parsed)?,
@@ -48,10 +72,13 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         stop_timeout: life::seconds(parsed, "stop-timeout")?,
         health: life::health(parsed)?,
         check: None,
+        log: logging::log(parsed)?,
         labels: process::labels(parsed, "label", Some("label-file"))?,
         annotations: process::labels(parsed, "annotation", None)?,
         domain: parsed.text("domainname")?.unwrap_or_default().to_string(),
         limits: resources::limits(parsed)?,
+        cgroup_parent: parsed.text("cgroup-parent")?.unwrap_or_default().to_string(),
+        oom_score: resources::number(parsed, "oom-score-adj")?,
         security: security::security(parsed)?,
         ulimits: read_all(parsed, "ulimit", Ulimit::parse)?,
         sysctls: read_all(parsed, "sysctl", Sysctl::parse)?,

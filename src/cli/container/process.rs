@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::cli::attach;
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Parsed, option, switch};
 use crate::store::Text;
@@ -15,6 +16,14 @@ pub const FLAGS: &[Flag] = &[
     switch("tty", Some(b't'), "Give the container a terminal"),
     switch("rm", None, "Remove the container when it ends"),
     switch("detach", Some(b'd'), "Leave the container running and print its id"),
+    option(
+        "attach",
+        Some(b'a'),
+        "STREAM",
+        "Connect only to `stdin`, `stdout` or `stderr`",
+    ),
+    attach::DETACH_KEYS,
+    attach::SIG_PROXY,
     switch("trace", None, "Show each step of the start with its microseconds"),
     option("name", None, "NAME", "Name the container"),
     option("hostname", Some(b'h'), "NAME", "The container's own host name"),

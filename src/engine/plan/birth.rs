@@ -68,7 +68,7 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
     let hostname = (!namespaces.host_uts).then_some(spec.hostname.as_str());
     if namespaces.forks() {
         isolation::begin_outside(program, namespaces.has_users(), |program| sources.open_shared(program));
-        cgroup::enter(program, cgroup);
+        enter(program, cgroup, spec);
         if namespaces.has_users() {
             early = sources.open_early(program);
             isolation::become_root(program, true);
@@ -79,7 +79,7 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
         isolation::begin(program, hostname, |program| sources.open_shared(program));
     } else {
         isolation::begin(program, hostname, |program| sources.open_shared(program));
-        cgroup::enter(program, cgroup);
+        enter(program, cgroup, spec);
     }
     if !spec.options.domain.is_empty() {
         program.setdomainname(&spec.options.domain, "and its NIS domain name");
@@ -88,6 +88,14 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
         isolation::hide_cgroup_parents(program);
     }
     early
+}
+
+/// Writes the steps that subject init to the container's limits.
+fn enter(program: &mut Program, cgroup: &cgroup::Plan, spec: &Spec) {
+    cgroup::enter(program, cgroup);
+    if let Some(score) = spec.options.oom_score {
+        isolation::prefer_to_kill(program, score);
+    }
 }
 
 /// Writes the steps after which memory is shared with whom it is to be shared with.

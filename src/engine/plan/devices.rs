@@ -33,7 +33,8 @@ pub fn allow(cgroup: &mut cgroup::Plan, options: &Options, nodes: &[Node]) {
         .iter()
         .map(|node| DeviceRule::one(node.is_block(), node.major, node.minor, &node.access));
     let rules: Vec<DeviceRule> = given.chain(options.device_rules.iter().cloned()).collect();
-    if !rules.is_empty() {
+    // The rule that all of the engine's containers have is on the directory above theirs: another one is not the engine's.
+    if !rules.is_empty() || !options.cgroup_parent.is_empty() {
         cgroup.allow_devices(rules);
     }
 }

@@ -45,6 +45,7 @@ fn spec(options: Options) -> Spec {
         layers: Vec::new(),
         image_id: None,
         created: 0,
+        created_nanos: 0,
         options,
     }
 }
@@ -75,7 +76,7 @@ fn planned(options: Options) -> Result<Plan> {
         lower: vec!["/layer".into()],
         upper: "/container/upper".into(),
         work: "/container/work".into(),
-        attach: "/container/merged".into(),
+        attach: "/container/work".into(),
         volatile: true,
         layer_by_layer: true,
         root: None,

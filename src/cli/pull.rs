@@ -1,0 +1,129 @@
+//! `tinydock pull`, and pulling what `run` and `create` need.
+
+use super::progress::{Display, Doing, Place};
+use super::{Command, print, tidy, warn};
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::flags::{self, Flag, Order, Parsed};
+use crate::image::{Platform, Reference};
+
+const FLAGS: [Flag; 2] = [
+    flags::option(
+        "platform",
+        None,
+        "PLATFORM",
+        "Take the image for this platform, as in linux/arm64",
+    ),
+    flags::switch("quiet", Some(b'q'), "Print only the image's name"),
+];
+
+pub const COMMAND: Command = Command {
+    name: "pull",
+    usage: "[FLAGS] IMAGE",
+    summary: "Fetch an image from a registry",
+    flags: &FLAGS,
+    order: Order::Mixed,
+    arguments: (1, 1),
+    failure: 1,
+    run: pull,
+};
+
+/// When an image is fetched that is to be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Always,
+    Missing,
+    Never,
+}
+
+fn pull(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    tidy(engine);
+    let text = parsed.arguments[0].display().to_string();
+    let place = if parsed.is_set("quiet") {
+        Place::Nowhere
+    } else {
+        Place::Stdout
+    };
+    let name = fetch(engine, &text, platform(&parsed)?.as_ref(), place)?;
+    print(format!("{name}\n")).map(|()| 0)
+}
+
+fn platform(parsed: &Parsed) -> Result<Option<Platform>> {
+    parsed.text("platform")?.map(Platform::parse).transpose()
+}
+
+/// Fetches an image, and shows how that gets on.
+fn fetch(engine: &Engine, text: &str, platform: Option<&Platform>, place: Place) -> Result<Reference> {
+    let name = Reference::parse(text)?;
+    let display = Display::new(place, Doing::Pulling);
+    if is_short(text, &name) {
+        display.say("Using default tag: latest");
+    }
+    display.say(&format!("{}: Pulling from {}", name.wanted(), name.repository()));
+    let host = Platform::host();
+    let wanted = platform.unwrap_or(&host);
+    let pulled = engine.pull(&name, wanted, &|layer, step| display.show(layer, step))?;
+    if pulled.platform.suits(wanted).is_none() {
+        warn(&format!(
+            "image `{}` is for platform `{}`, not `{wanted}`",
+            name.familiar(),
+            pulled.platform
+        ));
+    }
+    display.say(&format!("Digest: {}", pulled.digest));
+    let status = if pulled.is_new {
+        "Downloaded newer image for"
+    } else {
+        "Image is up to date for"
+    };
+    display.say(&format!("Status: {status} {}", name.familiar()));
+    Ok(name)
+}
+
+/// Whether the tag is the usual one because none was named.
+fn is_short(text: &str, name: &Reference) -> bool {
+    name.digest().is_none() && name.tag() == Some("latest") && !text.ends_with(":latest")
+}
+
+/// Does something with an image that is there, or that is fetched first, as the flags say. What is there costs no look at
+/// registries and their settings.
+pub fn with_image<T>(engine: &Engine, parsed: &Parsed, act: impl Fn() -> Result<T>) -> Result<T> {
+    let text = parsed
+        .arguments
+        .first()
+        .map(|image| image.display().to_string())
+        .unwrap_or_default();
+    let when = match parsed.text("pull")? {
+        None | Some("missing") => When::Missing,
+        Some("always") => When::Always,
+        Some("never") => When::Never,
+        Some(other) => {
+            let wrong = Error::invalid(format!("`--pull {}`", other.escape_debug()));
+            return Err(wrong.hint("it is `always`, `missing` or `never`"));
+        }
+    };
+    let place = if parsed.is_set("quiet") {
+        Place::Nowhere
+    } else {
+        Place::Stderr
+    };
+    let platform = platform(parsed)?;
+    let fetch = || fetch(engine, &text, platform.as_ref(), place);
+    let lacks = || engine.lacks(&text, platform.as_ref());
+    if when == When::Always || (when == When::Missing && platform.is_some() && lacks()?) {
+        fetch()?;
+        return act();
+    }
+    match act() {
+        // Other things may be missing as well, and this may be no name of an image.
+        Err(error) if error.kind == Kind::NotFound && when == When::Missing && Reference::parse(&text).is_ok() && lacks()? => {
+            if place == Place::Stderr {
+                let name = Reference::parse(&text)?;
+                Display::new(place, Doing::Pulling).say(&format!("Unable to find image '{}' locally", name.familiar()));
+            }
+            fetch()?;
+            act()
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,195 @@
+//! `tinydock stats`: what containers use, each second anew.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, stdout};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::table::{binary_bytes, decimal_bytes, table};
+use super::{Command, MANY, print, report, tidy};
+use crate::engine::{Container, Engine, Usage};
+use crate::error::{Error, Result};
+use crate::flags::{Flag, Order, Parsed, option, switch};
+
+const FLAGS: [Flag; 4] = [
+    switch("all", Some(b'a'), "Also those that do not run"),
+    switch("no-stream", None, "Print it once"),
+    switch("no-trunc", None, "Print ids in full"),
+    option("format", None, "FORMAT", "`table`, or `json` for a line of it each"),
+];
+
+pub const COMMAND: Command = Command {
+    name: "stats",
+    usage: "[FLAGS] [CONTAINER...]",
+    summary: "Show what containers use",
+    flags: &FLAGS,
+    order: Order::Mixed,
+    arguments: (0, MANY),
+    failure: 1,
+    run,
+};
+
+const HEADING: [&str; 8] = [
+    "CONTAINER ID",
+    "NAME",
+    "CPU %",
+    "MEM USAGE / LIMIT",
+    "MEM %",
+    "NET I/O",
+    "BLOCK I/O",
+    "PIDS",
+];
+
+/// How often it is shown anew, and what processor time is measured over if it is shown once.
+const INTERVAL: Duration = Duration::from_secs(1);
+const ONCE: Duration = Duration::from_millis(250);
+
+/// Puts the cursor in the first place of the screen, and forgets what is behind it at the end of each line and after the last.
+const HOME: &str = "\x1b[H";
+const REST_OF_LINE: &str = "\x1b[K\n";
+const REST_OF_SCREEN: &str = "\x1b[J";
+
+/// What is shown of a container, in Docker's words.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    #[serde(rename = "BlockIO")]
+    block_io: String,
+    #[serde(rename = "CPUPerc")]
+    cpu: String,
+    container: String,
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "MemPerc")]
+    memory_share: String,
+    #[serde(rename = "MemUsage")]
+    memory: String,
+    name: String,
+    #[serde(rename = "NetIO")]
+    net_io: String,
+    #[serde(rename = "PIDs")]
+    pids: String,
+}
+
+fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    tidy(engine);
+    let json = match parsed.text("format")? {
+        None | Some("table") => false,
+        Some("json") => true,
+        Some(other) => return Err(Error::invalid(format!("`--format`: there is no `{other}`"))),
+    };
+    let shown = Shown {
+        names: parsed.arguments.iter().map(|name| name.display().to_string()).collect(),
+        all: parsed.is_set("all"),
+        full: parsed.is_set("no-trunc"),
+        json,
+    };
+    let once = parsed.is_set("no-stream");
+    let mut before = measure(engine, &shown.containers(engine)?)?;
+    let clears = !once && !json && stdout().is_terminal();
+    loop {
+        sleep(if once { ONCE } else { INTERVAL });
+        let containers = shown.containers(engine)?;
+        if containers.is_empty() && !shown.names.is_empty() {
+            return Ok(0);
+        }
+        let now = measure(engine, &containers)?;
+        let text = shown.text(&containers, &before, &now)?;
+        if clears {
+            print(format!("{HOME}{}{REST_OF_SCREEN}", text.replace('\n', REST_OF_LINE)))?;
+        } else {
+            print(text)?;
+        }
+        if once {
+            return Ok(0);
+        }
+        before = now;
+    }
+}
+
+/// What containers use now, by their ids.
+fn measure(engine: &Engine, containers: &[(String, Container)]) -> Result<BTreeMap<String, Usage>> {
+    let mut usages = BTreeMap::new();
+    for (_, container) in containers {
+        if let Some(usage) = engine.usage(container)? {
+            usages.insert(container.id().to_string(), usage);
+        }
+    }
+    Ok(usages)
+}
+
+/// What the user wants to see.
+struct Shown {
+    /// None means all that run.
+    names: Vec<String>,
+    all: bool,
+    full: bool,
+    json: bool,
+}
+
+impl Shown {
+    /// The containers, with what the user calls them. Those that are named must be there at first; later they may be gone.
+    fn containers(&self, engine: &Engine) -> Result<Vec<(String, Container)>> {
+        if self.names.is_empty() {
+            let listed = engine.list(self.all, |error| report(&error))?;
+            let found = listed.iter().map(|one| engine.find(one.brief.id.as_str()));
+            // One that is gone by now is not shown.
+            return Ok(found.flatten().map(|one| (one.id().to_string(), one)).collect());
+        }
+        self.names.iter().map(|name| Ok((name.clone(), engine.find(name)?))).collect()
+    }
+
+    fn text(
+        &self,
+        containers: &[(String, Container)],
+        before: &BTreeMap<String, Usage>,
+        now: &BTreeMap<String, Usage>,
+    ) -> Result<String> {
+        let lines = containers.iter().map(|(asked, container)| {
+            let id = container.id().as_str();
+            self.line(asked, container, before.get(id), now.get(id))
+        });
+        if self.json {
+            let json = |line: Line| serde_json::to_string(&line).map_err(Error::system).map(|line| line + "\n");
+            return lines.map(json).collect();
+        }
+        Ok(table(
+            HEADING,
+            lines.map(|line| {
+                [
+                    line.id,
+                    line.name,
+                    line.cpu,
+                    line.memory,
+                    line.memory_share,
+                    line.net_io,
+                    line.block_io,
+                    line.pids,
+                ]
+            }),
+        ))
+    }
+
+    fn line(&self, asked: &str, container: &Container, before: Option<&Usage>, now: Option<&Usage>) -> Line {
+        let id = container.id();
+        let percent = |percent: f64| format!("{percent:.2}%");
+        let cpu = before.zip(now).map_or(0.0, |(before, now)| now.cpu_percent(before));
+        let pair = |pair: Option<[u64; 2]>, spell: fn(u64) -> String| {
+            let [one, other] = pair.unwrap_or_default();
+            format!("{} / {}", spell(one), spell(other))
+        };
+        Line {
+            block_io: pair(now.map(|now| now.block), decimal_bytes),
+            cpu: percent(cpu),
+            container: asked.into(),
+            id: if self.full { id.to_string() } else { id.short().to_string() },
+            memory_share: percent(now.map_or(0.0, Usage::memory_percent)),
+            memory: pair(now.map(|now| [now.memory, now.limit]), binary_bytes),
+            name: container.name().into(),
+            net_io: pair(now.map(|now| now.network), decimal_bytes),
+            pids: now.map_or(0, |now| now.pids).to_string(),
+        }
+    }
+}

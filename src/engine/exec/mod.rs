@@ -1,0 +1,193 @@
+//! `exec`: another command in a running container. It takes the way that init took, shortened: the cgroups and the
+//! namespaces are there and only have to be entered.
+
+mod ends;
+mod keep;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::event::PollFlags;
+
+use super::attach::{Left, Streams, Typed, User};
+use super::bring_up::{adopt, spawn};
+use super::plan::{Facts, bytes, users};
+use super::wires::Wires;
+use super::{Container, Engine, State, cgroups};
+use crate::cgroup::{Group, Resources};
+use crate::error::{Doing, Error, Result};
+use crate::isolation::{self, Command, Host};
+use crate::kernel::descriptor::wait_to;
+use crate::kernel::process::Child;
+use crate::kernel::signal;
+use crate::layer::{MountPoint, View};
+use crate::program::{Input, Program};
+use crate::store::Text;
+use ends::Ends;
+use keep::Process;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecOptions {
+    /// Not empty.
+    pub command: Vec<Text>,
+    pub environment: Vec<Text>,
+    /// None means the container's own.
+    pub directory: Option<Text>,
+    pub user: Option<String>,
+    pub terminal: bool,
+    pub interactive: bool,
+    /// Whether to leave the command running by itself.
+    pub detach: bool,
+}
+
+impl Engine {
+    /// Runs a command in a running container, until it has ended or the user leaves. If it is detached, that is at once.
+    pub fn exec(&self, container: &Container, options: &ExecOptions, streams: &Streams) -> Result<Left> {
+        if matches!(container.state()?, State::Paused(_)) {
+            let name = container.name();
+            let paused = Error::conflict(format!("container `{name}` is paused, unpause the container before exec"));
+            return Err(paused.hint(format!("`tinydock unpause {name}` lets it go on")));
+        }
+        let (_, started) = container.open_init()?;
+        let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
+        // Now that its root is open, it is certain whose root that is.
+        let (init, _) = container.open_init()?;
+        let mut facts = Facts::of(Host::bare(), Some(view), &Resources::default());
+        if container.spec.options.namespaces.has_users() {
+            facts.host = facts.host.for_own_users();
+        }
+        let group = cgroups::existing(&self.store, container.id())?;
+        let program = plan_exec(&facts, &group, container, options)?;
+        let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
+        let mut wires = Wires::new(options.terminal, options.interactive)?;
+        wires.give(Input::Target, init)?;
+        if let Some(ids) = container.users()? {
+            wires.give_away(&ids)?;
+        }
+        // The command starts with the default action for every signal, whatever was ignored when we were started.
+        signal::set_all_default();
+        let start = || start(&program, &group, wires);
+        let Some(user) = &mut user else {
+            return start().map(|_| Left::Ended(0));
+        };
+        // A command whose terminal the user may leave is another process's child, which stays with it.
+        let (mut process, ends) = if options.terminal {
+            keep::start(start)?
+        } else {
+            let (child, ends) = start()?;
+            (Process::Ours(child), ends)
+        };
+        let carried = carry(&mut process, ends, user);
+        user.leave();
+        carried.inspect_err(|_| process.kill())
+    }
+}
+
+/// Starts a command, and returns when it runs.
+fn start(program: &Program, group: &Group, mut wires: Wires) -> Result<(Child, Ends)> {
+    let child = enter(program, group, &mut wires)?;
+    let mut report = || -> Result<Option<OwnedFd>> {
+        let terminal = wires.receive_terminal(program)?;
+        wires.read_report(program)?;
+        Ok(terminal)
+    };
+    let terminal = report().inspect_err(|_| {
+        let _ = signal::send(&child.pidfd, libc::SIGKILL);
+        let _ = child.wait();
+    })?;
+    Ok((child, Ends::new(terminal, wires)?))
+}
+
+/// Starts init, which enters the container's namespaces, becomes what the command is to be and has a child there: in the container,
+/// nobody sees a process that has anything of the host's (CVE-2016-9962). Returns that child.
+fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
+    let init = spawn(program, 0, group, wires)?;
+    adopt(&init, program, wires)
+}
+
+fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &ExecOptions) -> Result<Program> {
+    let spec = &container.spec;
+    let user = options.user.as_ref().unwrap_or(&spec.options.user);
+    let users = users(facts.view.as_ref())?;
+    let mut identity = users.find(user).doing(|| format!("user `{user}`"))?;
+    users.add_groups(&mut identity, &spec.options.groups)?;
+    let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
+    let tied = !options.detach;
+    let mut program = Program::default();
+    group.enter(&mut program);
+    if let Some(score) = spec.options.oom_score {
+        isolation::prefer_to_kill(&mut program, score);
+    }
+    let labels = process.labels.open(&mut program);
+    let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
+    let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
+    let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
+    let terminal = options
+        .terminal
+        .then(|| isolation::join_terminal(&mut program, identity.user));
+    isolation::open_streams(&mut program, terminal, directory);
+    isolation::become_user(&mut program, &facts.host, &process, labels);
+    isolation::leave_nothing(&mut program, tied, 3);
+    isolation::restrict(&mut program, &facts.host, &process);
+    isolation::appear(&mut program, tied);
+    isolation::begin_session(&mut program, terminal);
+    let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
+    let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
+    isolation::execute(
+        &mut program,
+        &Command {
+            arguments: bytes(&options.command),
+            environment,
+        },
+    );
+    Ok(program)
+}
+
+/// Carries everything between a command and the user until it has ended or the user leaves.
+fn carry(process: &mut Process, mut ends: Ends, user: &mut User) -> Result<Left> {
+    ends.resize(user);
+    let mut buffer = vec![0; 16 << 10];
+    while ends.is_open() {
+        let typing = user.input().filter(|_| ends.wants_input());
+        let [output, errors, pass, input, signal, ended] = wait_to([
+            ends.output(0).map(|output| (output, PollFlags::IN)),
+            ends.output(1).map(|output| (output, PollFlags::IN)),
+            ends.full().map(|input| (input, PollFlags::OUT)),
+            typing.map(|input| (input, PollFlags::IN)),
+            Some((user.signals.as_fd(), PollFlags::IN)),
+            Some((process.as_fd(), PollFlags::IN)),
+        ])?
+        .map(|ready| !ready.is_empty());
+        for (n, ready) in [output, errors].into_iter().enumerate() {
+            if ready {
+                ends.show(n, &mut buffer)?;
+            }
+        }
+        if ended && !output && !errors {
+            // What else still has its streams was left in the background.
+            break;
+        }
+        if pass {
+            ends.type_in(&[]);
+        }
+        if input {
+            match user.read(&mut buffer) {
+                Typed::Bytes(bytes) => ends.type_in(&bytes),
+                Typed::End => ends.end_input(),
+                Typed::Leave(bytes) => {
+                    ends.type_in(&bytes);
+                    return process.leave();
+                }
+            }
+        }
+        while signal && let Some(number) = user.signals.take() {
+            if number == libc::SIGWINCH {
+                ends.resize(user)
+            } else {
+                process.pass_on(number)
+            }
+        }
+    }
+    process.code().map(Left::Ended)
+}

@@ -1,0 +1,323 @@
+//! `pull`: an image from a registry. Layers come in parallel, each through one pipeline:
+//!
+//! ```text
+//!   registry ──▶ on disk, hashed ──▶ inflated, hashed ──▶ unpacked into a draft
+//!                      │                   │
+//!                      └── both digests are right ──▶ a blob and a layer
+//! ```
+//!
+//! The last act is to give the image its name, so a pull that is killed has pulled nothing that anybody sees; what has come of its
+//! blobs is where the next pull goes on.
+
+use std::sync::Mutex;
+
+use super::Engine;
+use super::images::Meant;
+use super::layers::at_once;
+use crate::error::{Doing, Error, Result};
+use crate::image::registry::{Download, Fetched, Registries, Repository};
+use crate::image::{
+    Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers,
+};
+use crate::layer::{self, Draft, Filled, Limits};
+use crate::store::{Digest, Store};
+
+/// How a layer gets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    Waiting,
+    /// It was there already.
+    Exists,
+    /// How many bytes are there, of how many.
+    Moving(u64, u64),
+    /// All of it has come, and is being unpacked.
+    Received,
+    Done,
+    /// Another repository of the registry had it.
+    Mounted,
+}
+
+/// Who is told how the layers get on, from several threads.
+pub type Progress<'a> = &'a (dyn Fn(&Digest, Step) + Sync);
+
+/// An image that is there after a pull.
+#[derive(Debug)]
+pub struct Pulled {
+    /// What the tag points to in the registry.
+    pub digest: Digest,
+    /// Whether anything is new.
+    pub is_new: bool,
+    /// For which platform it is.
+    pub platform: Platform,
+}
+
+/// How deep indexes may lead to indexes.
+const DEEPEST: usize = 3;
+
+impl Engine {
+    /// Fetches an image and gives it its name.
+    pub fn pull(&self, name: &Reference, platform: &Platform, progress: Progress) -> Result<Pulled> {
+        let registries = Registries::open()?;
+        let sources = registries.sources(name)?;
+        let pull = Pull {
+            store: &self.store,
+            blobs: Blobs::new(&self.store),
+            registries: &registries,
+            sources: &sources,
+            progress,
+            limits: Limits::find()?,
+            sealer: Sealer::default(),
+        };
+        pull.image(name, platform).doing(|| format!("pull `{}`", name.familiar()))
+    }
+
+    /// Whether there is no image that a text means, or only one for another platform.
+    pub fn lacks(&self, text: &str, platform: Option<&Platform>) -> Result<bool> {
+        Ok(match (self.meant(text)?, platform) {
+            (None, _) => true,
+            (Some(Meant::Image(image)), Some(platform)) => image.config.platform().suits(platform).is_none(),
+            _ => false,
+        })
+    }
+}
+
+struct Pull<'a> {
+    store: &'a Store,
+    blobs: Blobs<'a>,
+    registries: &'a Registries,
+    sources: &'a [Repository<'a>],
+    progress: Progress<'a>,
+    limits: Limits,
+    sealer: Sealer<'a>,
+}
+
+/// A layer as the manifest and as the configuration name it.
+#[derive(PartialEq)]
+struct Layer<'a> {
+    blob: &'a Descriptor,
+    diff_id: &'a Digest,
+}
+
+impl Pull<'_> {
+    fn image(mut self, name: &Reference, platform: &Platform) -> Result<Pulled> {
+        if let Some(present) = self.unchanged(name, platform)? {
+            return Ok(present);
+        }
+        let top = self.first_manifest(&name.wanted())?;
+        let digest = top.descriptor.digest.clone();
+        let (fetched, manifest) = self.select(top, platform)?;
+        let lease = Lease::begin(self.store)?;
+        lease.keep(
+            [&fetched.descriptor.digest, &manifest.config.digest]
+                .into_iter()
+                .chain(manifest.layers.iter().map(|layer| &layer.digest)),
+        )?;
+        let config = self.config(&manifest)?;
+        lease.keep(&config.rootfs.diff_ids)?;
+        let layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
+        let is_new = self.layers(layers.map(|(blob, diff_id)| Layer { blob, diff_id }).collect())?;
+        // Those whose blobs were there, but which nobody had unpacked.
+        unpack_layers(self.store, &manifest, &config)?;
+        let descriptor = self.blobs.add(&fetched.descriptor.media_type, &fetched.bytes)?;
+        let layout = Layout::new(self.store);
+        let before = layout.find(name)?.map(|entry| entry.manifest.digest);
+        let source = name.at(&digest);
+        layout.tag(name, &descriptor, Some(&source))?;
+        Ok(Pulled {
+            digest,
+            is_new: is_new || before.as_ref() != Some(&descriptor.digest),
+            platform: config.platform(),
+        })
+    }
+
+    /// The image of this name, if it is here as a whole and the tag still points to it.
+    fn unchanged(&self, name: &Reference, platform: &Platform) -> Result<Option<Pulled>> {
+        let Some(entry) = Layout::new(self.store).find(name)? else {
+            return Ok(None);
+        };
+        // What cannot be read any more is pulled again.
+        let Ok(image) = Image::read(self.store, &entry) else {
+            return Ok(None);
+        };
+        let layers = image.manifest.iter().flat_map(|(_, manifest)| &manifest.layers);
+        let is_whole = image.is_complete(self.store) && layers.into_iter().all(|layer| self.blobs.contains(&layer.digest));
+        if !is_whole || image.config.platform().suits(platform).is_none() {
+            return Ok(None);
+        }
+        // Asking for more says what is wrong, if this does not.
+        let Some(Ok(Some(digest))) = self.sources.first().map(|first| first.manifest_digest(&name.wanted())) else {
+            return Ok(None);
+        };
+        Ok(entry.sources().contains(&name.at(&digest)).then(|| Pulled {
+            digest,
+            is_new: false,
+            platform: image.config.platform(),
+        }))
+    }
+
+    /// The manifest or index that is asked for, from the first place that has it. Everything else is asked for there first.
+    fn first_manifest(&mut self, wanted: &str) -> Result<Fetched> {
+        loop {
+            let (first, others) = self
+                .sources
+                .split_first()
+                .ok_or_else(|| Error::not_found("there is nowhere to fetch it from"))?;
+            match first.manifest(wanted) {
+                Err(_) if !others.is_empty() => self.sources = others,
+                result => return result,
+            }
+        }
+    }
+
+    /// The manifest for a platform, and how it was spelled.
+    fn select(&self, mut fetched: Fetched, platform: &Platform) -> Result<(Fetched, Manifest)> {
+        for _ in 0..DEEPEST {
+            let index = match Document::parse(&fetched.bytes)? {
+                Document::Manifest(manifest) => {
+                    // What it is, it says itself; old ones only say it by the way.
+                    if let Some(media_type) = &manifest.media_type {
+                        fetched.descriptor.media_type.clone_from(media_type);
+                    }
+                    return Ok((fetched, manifest));
+                }
+                Document::Index(index) => index,
+            };
+            let chosen = index.select(platform)?;
+            fetched = self.sources[0].manifest(&chosen.digest.to_string())?;
+            if fetched.descriptor.size != chosen.size {
+                let wrong = format!("has {} bytes instead of {}", fetched.descriptor.size, chosen.size);
+                return Err(Error::invalid(wrong).doing(format!("manifest `{}`", chosen.digest)));
+            }
+        }
+        Err(Error::invalid("indexes lead to indexes"))
+    }
+
+    fn config(&self, manifest: &Manifest) -> Result<Config> {
+        let descriptor = &manifest.config;
+        if descriptor.size > LARGEST_DOCUMENT {
+            let wrong = format!("is {} bytes long; documents have at most {LARGEST_DOCUMENT}", descriptor.size);
+            return Err(Error::invalid(wrong).doing("image config"));
+        }
+        if let Some(ingest) = self.blobs.resume(descriptor)? {
+            Download::new(self.sources, descriptor, ingest, &|_| ())?.finish()?;
+        }
+        let config = Config::parse(&self.blobs.read(descriptor)?)?;
+        config.check_against(manifest)?;
+        Ok(config)
+    }
+
+    /// Brings all layers into place. Returns whether any was missing.
+    fn layers(&self, mut layers: Vec<Layer>) -> Result<bool> {
+        // The same layer may be in an image more than once.
+        let mut n = 0;
+        while n < layers.len() {
+            match layers[..n].contains(&layers[n]) {
+                true => drop(layers.remove(n)),
+                false => n += 1,
+            }
+        }
+        layers
+            .iter()
+            .for_each(|layer| (self.progress)(&layer.blob.digest, Step::Waiting));
+        let fetched = at_once(&layers, |layer| self.layer(layer), || self.registries.stop())?;
+        Ok(fetched.contains(&true))
+    }
+
+    /// Brings a layer into place. Returns whether it was missing.
+    fn layer(&self, layer: &Layer) -> Result<bool> {
+        let fetched = match self.fetch(layer) {
+            // What was left by an earlier pull may have been damaged since; what comes now is fresh.
+            Err(Damaged(true, _)) => self.fetch(layer),
+            result => result,
+        };
+        let is_new = fetched.map_err(|Damaged(_, error)| error)?;
+        let step = if is_new { Step::Done } else { Step::Exists };
+        (self.progress)(&layer.blob.digest, step);
+        Ok(is_new)
+    }
+
+    /// Fetches a layer's blob, if it is not there, and unpacks it on the way, if that was not done.
+    fn fetch(&self, layer: &Layer) -> std::result::Result<bool, Damaged> {
+        let total = layer.blob.size;
+        let received = |bytes| {
+            let step = if bytes == total {
+                Step::Received
+            } else {
+                Step::Moving(bytes, total)
+            };
+            (self.progress)(&layer.blob.digest, step);
+        };
+        let Some(ingest) = self.blobs.resume(layer.blob)? else {
+            return Ok(false);
+        };
+        let download = Download::new(self.sources, layer.blob, ingest, &received)?;
+        self.receive(layer, download).map(|()| true)
+    }
+
+    fn receive(&self, layer: &Layer, mut download: Download) -> std::result::Result<(), Damaged> {
+        let is_unpacked = || layer::path(self.store, layer.diff_id).is_dir();
+        let resumed = download.is_resumed();
+        if is_unpacked() {
+            return download.finish().map_err(|error| Damaged(resumed, error));
+        }
+        let draft = Draft::begin(self.store, layer.diff_id.hex())?;
+        if is_unpacked() {
+            return download.finish().map_err(|error| Damaged(resumed, error));
+        }
+        let mut damaged = resumed;
+        let filled = draft.fill(|into| {
+            let unpacked = layer::unpack(&mut download, into, &self.limits);
+            if let Some(failure) = download.failure() {
+                damaged = false;
+                return Err(failure);
+            }
+            // Bytes that are not the layer's explain why they cannot be unpacked.
+            download.finish()?;
+            damaged = false;
+            let checked = unpacked.and_then(|content| checked(content, layer));
+            checked.doing(|| format!("layer `{}`", layer.blob.digest))
+        });
+        self.sealer
+            .seal(self.store, filled.map_err(|error| Damaged(damaged, error))?)?;
+        Ok(())
+    }
+}
+
+/// Seals layers as they come. Those that come while others are being brought to disk share the next go.
+#[derive(Default)]
+struct Sealer<'a> {
+    waiting: Mutex<Vec<Filled<'a>>>,
+    at_work: Mutex<()>,
+}
+
+impl<'a> Sealer<'a> {
+    /// Returns when the layer is sealed, by whomever.
+    fn seal(&self, store: &Store, filled: Filled<'a>) -> Result<()> {
+        let held = |_| Error::system("a thread panicked");
+        self.waiting.lock().map_err(|_| held(()))?.push(filled);
+        let _at_work = self.at_work.lock().map_err(|_| held(()))?;
+        let all = std::mem::take(&mut *self.waiting.lock().map_err(|_| held(()))?);
+        layer::seal(store, all)
+    }
+}
+
+/// A layer's content, if it is what the configuration says.
+fn checked(content: layer::Content, layer: &Layer) -> Result<layer::Content> {
+    if content.diff_id != *layer.diff_id {
+        let wrong = format!(
+            "its content has the digest `{}` instead of `{}`",
+            content.diff_id, layer.diff_id
+        );
+        return Err(Error::invalid(wrong));
+    }
+    Ok(content)
+}
+
+/// An error, and whether it may be due to what an earlier pull has left.
+struct Damaged(bool, Error);
+
+impl From<Error> for Damaged {
+    fn from(error: Error) -> Damaged {
+        Damaged(false, error)
+    }
+}

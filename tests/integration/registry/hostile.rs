@@ -1,0 +1,341 @@
+//! Registries that nobody should trust: what they send is not what was asked for, too much, too little, or somewhere else.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::image::{Image, digest, noise};
+use super::server::{Answer, Asked, Server};
+use crate::host::Host;
+
+/// The names of all files below a directory.
+fn files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into()).collect()
+}
+
+/// Pulls what must not be pulled, and checks that nothing of it is there. Returns the message.
+#[track_caller]
+fn refused(host: &Host, image: &str) -> String {
+    let message = host.tinydock(&["pull", image]).fails(1);
+    assert!(message.contains(&format!("pull `{image}")), "{message}");
+    let listed = host.run("images").ok();
+    assert!(!listed.contains(image.split(':').next().expect("an address")), "{listed}");
+    assert_eq!(files(&host.root().join("layer/draft")), [""; 0]);
+    message
+}
+
+/// A server of an image, where `twist` may answer in its place.
+fn twisted(image: Image, twist: impl Fn(&Image, &Asked) -> Option<Answer> + Send + Sync + 'static) -> Server {
+    Server::start("127.0.0.1", move |asked| {
+        twist(&image, asked).unwrap_or_else(|| Answer::of(&image, asked))
+    })
+}
+
+fn is_layer(image: &Image, asked: &Asked) -> bool {
+    asked.path.ends_with(&digest(&image.layers[0]))
+}
+
+#[test]
+fn a_manifest_has_the_digest_that_was_asked_for() {
+    let host = Host::new();
+    let server = twisted(Image::new("x", 0, 0), |_, _| None);
+    let other = digest(b"other");
+    let message = refused(&host, &server.image(&format!("x@{other}")));
+    assert!(message.contains(&format!("instead of `{other}`")), "{message}");
+    // So it is if only the registry says which digest it has.
+    let server = twisted(Image::new("x", 0, 0), move |image, asked| {
+        let wrong = Answer::of(image, asked).header("Docker-Content-Digest", other.clone());
+        asked.path.contains("/manifests/").then_some(wrong)
+    });
+    assert!(refused(&host, &server.image("x:1")).contains("instead of"));
+}
+
+#[test]
+fn a_blob_of_another_content_or_length_is_thrown_away() {
+    let host = Host::new();
+    let server = twisted(Image::new("x", 0, 0), |image, asked| {
+        is_layer(image, asked).then(|| Answer::new(200, noise(image.layers[0].len(), 9)))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("another digest"), "{message}");
+    // A tarball that is right but for its last byte is unpacked, and thrown away as well.
+    let server = twisted(Image::new("x", 0, 0), |image, asked| {
+        let mut layer = image.layers[0].clone();
+        *layer.last_mut().expect("a byte") = 1;
+        is_layer(image, asked).then(|| Answer::new(200, layer))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("another digest"), "{message}");
+    assert_eq!(files(&host.root().join("image/draft")), [""; 0]);
+    assert_eq!(files(&host.root().join("layer/sha256")), [""; 0]);
+    let server = twisted(Image::new("x", 0, 0), |image, asked| {
+        is_layer(image, asked).then(|| Answer::new(200, [&image.layers[0][..], b"more"].concat()))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("bytes instead of"), "{message}");
+}
+
+#[test]
+fn a_diff_id_that_is_not_the_layers_is_refused() {
+    let host = Host::new();
+    let mut image = Image::new("x", 0, 0);
+    let right = digest(&image.layers[0]);
+    let before = (digest(&image.config), image.config.len());
+    image.config = String::from_utf8(image.config)
+        .expect("text")
+        .replace(&right, &digest(b"other"))
+        .into_bytes();
+    assert_eq!(before.1, image.config.len());
+    image.manifest = String::from_utf8(image.manifest)
+        .expect("text")
+        .replace(&before.0, &digest(&image.config))
+        .into_bytes();
+    let server = twisted(image, |_, _| None);
+    assert!(refused(&host, &server.image("x:1")).contains("instead of"));
+}
+
+#[test]
+fn what_never_ends_is_cut_off() {
+    let host = Host::new();
+    let endless = |body: &[u8]| Answer {
+        endless: true,
+        ..Answer::new(200, body)
+    };
+    let server = twisted(Image::new("x", 0, 0), move |_, asked| {
+        asked.path.contains("/manifests/").then(|| endless(b"{"))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("longer than"), "{message}");
+    let server = twisted(Image::new("x", 0, 0), move |image, asked| {
+        is_layer(image, asked).then(|| endless(b""))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("another digest"), "{message}");
+    // What is right up to where it should end will do.
+    let server = twisted(Image::new("enough", 0, 0), move |image, asked| {
+        is_layer(image, asked).then(|| endless(&image.layers[0]))
+    });
+    assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "enough\n");
+}
+
+#[test]
+fn a_huge_configuration_is_not_asked_for() {
+    let host = Host::new();
+    let mut image = Image::new("x", 0, 0);
+    let size = format!("\"size\":{}", image.config.len());
+    let manifest = String::from_utf8(image.manifest).expect("text");
+    image.manifest = manifest.replacen(&size, "\"size\":99999999999", 1).into_bytes();
+    let server = twisted(image, |_, _| None);
+    assert!(refused(&host, &server.image("x:1")).contains("documents have at most"));
+    assert!(server.asked_for("/blobs/").is_empty());
+}
+
+#[test]
+fn a_broken_connection_is_taken_up_where_it_broke() {
+    let host = Host::new();
+    let broken = AtomicU32::new(0);
+    let server = twisted(Image::new("whole", 0, 0), move |image, asked| {
+        let whole = Answer::of(image, asked);
+        (is_layer(image, asked) && broken.fetch_add(1, Ordering::Relaxed) < 2).then(|| Answer {
+            length: Some(whole.body.len()),
+            body: whole.body[..whole.body.len() / 2].to_vec(),
+            ..whole
+        })
+    });
+    assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "whole\n");
+    let ranges: Vec<bool> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.headers.contains_key("range"))
+        .collect();
+    assert_eq!(ranges.iter().filter(|range| **range).count(), 2, "{:#?}", server.asked());
+}
+
+#[test]
+fn a_registry_without_ranges_is_read_from_the_beginning() {
+    let host = Host::new();
+    let broken = AtomicU32::new(0);
+    let server = twisted(Image::new("whole", 0, 0), move |image, asked| {
+        let layer = &image.layers[0];
+        is_layer(image, asked).then(|| Answer {
+            length: Some(layer.len()),
+            ..Answer::new(
+                200,
+                if broken.fetch_add(1, Ordering::Relaxed) == 0 {
+                    &layer[..99_999]
+                } else {
+                    layer
+                },
+            )
+        })
+    });
+    assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "whole\n");
+}
+
+#[test]
+fn a_body_that_always_ends_too_early_is_given_up_and_kept_for_later() {
+    let host = Host::new();
+    let healthy = std::sync::Arc::new(AtomicU32::new(0));
+    let state = healthy.clone();
+    let server = twisted(Image::new("later", 0, 0), move |image, asked| {
+        let whole = Answer::of(image, asked);
+        (is_layer(image, asked) && state.load(Ordering::Relaxed) == 0).then(|| Answer {
+            length: Some(whole.body.len()),
+            body: whole.body[..1000].to_vec(),
+            ..whole
+        })
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("ends too early"), "{message}");
+    healthy.store(1, Ordering::Relaxed);
+    assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "later\n");
+    let last = server.asked_for("/blobs/").pop().expect("a request");
+    assert_eq!(last.headers.get("range").map(String::as_str), Some("bytes=5000-"));
+    assert_eq!(files(&host.root().join("image/draft")), [""; 0]);
+}
+
+#[test]
+fn a_damaged_part_of_an_earlier_pull_is_fetched_again() {
+    let host = Host::new();
+    let image = Image::new("fresh", 0, 0);
+    let draft = host.root().join("image/draft");
+    fs::create_dir_all(&draft).expect("make the folder");
+    fs::write(draft.join(&digest(&image.layers[0])[7..]), noise(5000, 3)).expect("write a part");
+    let server = twisted(image, |_, _| None);
+    assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "fresh\n");
+}
+
+#[test]
+fn who_is_asked_to_wait_waits() {
+    let host = Host::new();
+    let count = AtomicU32::new(0);
+    let server = twisted(Image::new("patient", 0, 0), move |_, asked| {
+        let counted = |asked: &Asked| {
+            asked
+                .path
+                .contains("/manifests/")
+                .then(|| count.fetch_add(1, Ordering::Relaxed))
+        };
+        match counted(asked)? {
+            0 => Some(Answer::new(429, "").header("Retry-After", "2")),
+            1 => Some(Answer::new(503, "")),
+            _ => None,
+        }
+    });
+    let start = Instant::now();
+    assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "patient\n");
+    assert!(start.elapsed() > Duration::from_secs(2));
+    let server = twisted(Image::new("x", 0, 0), |_, asked| {
+        let answer = Answer::new(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#);
+        asked
+            .path
+            .contains("/manifests/")
+            .then(|| answer.header("Retry-After", "3600"))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(
+        message.contains("429 Too Many Requests: slow down") && message.contains("3600 seconds"),
+        "{message}"
+    );
+}
+
+/// Keeps a login for a server without asking it.
+fn log_in(host: &Host, server: &Server) {
+    let config = format!(r#"{{"auths":{{"{}":{{"auth":"bWU6c2VjcmV0"}}}}}}"#, server.address);
+    fs::create_dir_all(host.path("docker")).expect("make the folder");
+    fs::write(host.path("docker/config.json"), config).expect("write logins");
+}
+
+fn pull_as(host: &Host, image: &str) -> crate::host::Done {
+    let mut command = host.command(&["pull", "-q", image]);
+    command.env("DOCKER_CONFIG", host.path("docker"));
+    command.output().expect("run tinydock").into()
+}
+
+const BASIC: &str = "Basic bWU6c2VjcmV0";
+
+#[test]
+fn credentials_go_to_their_registry_and_to_nobody_else() {
+    let host = Host::new();
+    let image = Image::new("x", 0, 0);
+    let layer = image.layers[0].clone();
+    let store = Server::start("127.0.0.1", move |_| Answer::new(200, layer.clone()));
+    let place = store.address;
+    let server = twisted(image, move |image, asked| {
+        if asked.headers.get("authorization").is_none_or(|header| header != BASIC) {
+            return Some(Answer::new(401, "{}").header("WWW-Authenticate", "Basic realm=\"x\""));
+        }
+        is_layer(image, asked).then(|| Answer::new(307, "").header("Location", format!("http://{place}/layer?signed")))
+    });
+    log_in(&host, &server);
+    pull_as(&host, &server.image("x:1")).ok();
+    let asked = store.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(!asked[0].headers.contains_key("authorization"), "{asked:#?}");
+    assert!(
+        server
+            .asked_for("/blobs/")
+            .iter()
+            .any(|asked| asked.headers.contains_key("authorization"))
+    );
+}
+
+#[test]
+fn who_refers_in_circles_is_left() {
+    let host = Host::new();
+    let server = twisted(Image::new("x", 0, 0), |_, asked| {
+        (asked.path != "/v2/").then(|| Answer::new(302, "").header("Location", asked.path.clone()))
+    });
+    let message = refused(&host, &server.image("x:1"));
+    assert!(message.contains("more than 10 redirects"), "{message}");
+    let server = twisted(Image::new("x", 0, 0), |_, asked| {
+        (asked.path != "/v2/").then(|| Answer::new(302, "").header("Location", "file:///etc/shadow"))
+    });
+    assert!(refused(&host, &server.image("x:1")).contains("is referred to `file:///etc/shadow`"));
+}
+
+#[test]
+fn a_token_is_fetched_once_and_used() {
+    let host = Host::new();
+    let tokens = Server::start("127.0.0.1", |asked| match asked.headers.get("authorization") {
+        Some(header) if header == BASIC => Answer::new(200, r#"{"token":"the-token","expires_in":300}"#),
+        _ => Answer::new(401, r#"{"details":"incorrect username or password"}"#),
+    });
+    let realm = tokens.address;
+    let server = twisted(Image::new("x", 3, 1000), move |_, asked| {
+        if asked.path == "/v2/"
+            || asked
+                .headers
+                .get("authorization")
+                .is_some_and(|header| header == "Bearer the-token")
+        {
+            return None;
+        }
+        let challenge = format!("Bearer realm=\"http://{realm}/token\",service=\"here\"");
+        Some(Answer::new(401, "{}").header("WWW-Authenticate", challenge))
+    });
+    let message = pull_as(&host, &server.image("me/x:1")).fails(1);
+    assert!(
+        message.contains("401 Unauthorized: incorrect username or password"),
+        "{message}"
+    );
+    let before = tokens.asked().len();
+    log_in(&host, &server);
+    pull_as(&host, &server.image("me/x:1")).ok();
+    let asked = tokens.asked().split_off(before);
+    assert_eq!(asked.len(), 1, "{asked:#?}");
+    for field in ["service=here", "scope=repository%3Ame%2Fx%3Apull", "account=me"] {
+        assert!(
+            asked[0].path.contains(field) || asked[0].path.contains(&field.replace("%3A", ":").replace("%2F", "/")),
+            "{asked:#?}"
+        );
+    }
+    assert!(
+        server
+            .asked()
+            .iter()
+            .all(|asked| asked.headers.get("authorization").is_none_or(|header| header != BASIC))
+    );
+}

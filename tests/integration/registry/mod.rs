@@ -1,0 +1,7 @@
+//! Images from registries and to them: real ones, and such that nobody should trust.
+
+mod hostile;
+mod image;
+mod network;
+mod real;
+mod server;
