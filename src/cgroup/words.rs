@@ -80,7 +80,7 @@ pub fn error_in_flags(error: Error) -> Error {
     let error = error.map(in_flags);
     let message = error.message();
     let is_named = |file: &&str| message.contains(&format!("/{file}`"));
-    match NAMES.iter().find(|(_, _, files)| files.iter().any(|file| is_named(&file))) {
+    match NAMES.iter().find(|(_, _, files)| files.iter().any(&is_named)) {
         Some((_, flag, _)) if !message.contains("`--") => error.doing(format!("`--{flag}`")),
         _ => error,
     }

@@ -19,6 +19,7 @@ pub struct Kept {
 const TRIES: usize = 5;
 
 /// What was found for a text.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Meant {
     Image(Image),
     /// A tarball that has to be unpacked first.

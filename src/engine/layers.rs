@@ -68,7 +68,8 @@ mod tests {
             if *n == 3 {
                 Err(Error::system("three"))
             } else {
-                Ok(thread::sleep(std::time::Duration::from_millis(2)))
+                thread::sleep(std::time::Duration::from_millis(2));
+                Ok(())
             }
         };
         let error = at_once(&items, act, || _ = stopped.fetch_add(1, Ordering::Relaxed)).unwrap_err();

@@ -22,7 +22,7 @@ mod config;
 pub mod credentials;
 #[cfg(test)]
 mod fuzz;
-mod image;
+mod held;
 mod layout;
 mod lease;
 mod manifest;
@@ -42,7 +42,7 @@ pub use blobs::{Blobs, Ingest, digest_of, digest_of_stream, sweep_blob_drafts};
 pub use builtin::BUSYBOX;
 pub use catalog::{Catalog, Found, Listed, Stamp, Tarball};
 pub use config::{Config, Execution, Healthcheck, History, RootFs};
-pub use image::{Image, layer_type, read_manifest};
+pub use held::{Image, layer_type, read_manifest};
 pub use layout::{Entry, Layout, note_commit};
 pub use lease::{Collecting, Lease, Steady};
 pub use manifest::{Annotations, Descriptor, Document, Index, LARGEST_DOCUMENT, Manifest, parse_json};

@@ -69,6 +69,7 @@ fn input_and_output_do_not_wait_for_each_other() {
 }
 
 #[test]
+#[expect(clippy::zombie_processes, reason = "the client ends with its container")]
 fn several_users_are_attached_at_once() {
     let host = Host::new();
     host.start(&[
@@ -171,6 +172,7 @@ fn detach_keys_leave_an_executed_command_running() {
 
 /// P20, moby#9098, #35703: a command outlived whoever had executed it.
 #[test]
+#[expect(clippy::zombie_processes, reason = "the test ends soon after the client was killed")]
 fn an_executed_command_ends_with_whoever_executed_it() {
     let host = Host::new();
     host.start(&["--name", "there", "--network", "none", "busybox", "sleep", "1000"]);

@@ -93,7 +93,7 @@ fn top_lists_the_processes_of_a_container() {
         "busybox",
         "sh",
         "-c",
-        "sleep 321 & sleep 322",
+        "sleep 321 & sleep 322; true",
     ]);
     until("all are there", || host.run("top many").ok().contains("sleep 322"));
     let list = host.run("top many").ok();

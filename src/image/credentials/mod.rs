@@ -57,10 +57,10 @@ impl Credentials {
     /// The login for a registry.
     pub fn find(&self, registry: &str) -> Result<Option<Login>> {
         let key = key(registry);
-        if let Some(helper) = self.helper(registry) {
-            if let Some(login) = helper.find(key)? {
-                return Ok(Some(login));
-            }
+        if let Some(helper) = self.helper(registry)
+            && let Some(login) = helper.find(key)?
+        {
+            return Ok(Some(login));
         }
         self.file.find(registry)
     }

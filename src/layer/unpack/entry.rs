@@ -95,11 +95,11 @@ fn device<R: Read>(entry: &Entry<R>) -> Result<u64> {
 fn attributes<R: Read>(entry: &mut Entry<R>) -> Result<Attributes> {
     let header = entry.header();
     let mut attributes = Attributes {
-        mode: header.mode().map_err(Error::invalid)? & 0o7777,
-        user: header.uid().map_err(Error::invalid)? as u32,
-        group: header.gid().map_err(Error::invalid)? as u32,
+        mode: field(header.mode().map(u64::from), &header.as_old().mode)? as u32 & 0o7777,
+        user: field(header.uid(), &header.as_old().uid)? as u32,
+        group: field(header.gid(), &header.as_old().gid)? as u32,
         modified: Timespec {
-            tv_sec: header.mtime().map_err(Error::invalid)? as i64,
+            tv_sec: field(header.mtime(), &header.as_old().mtime)? as i64,
             tv_nsec: 0,
         },
         extended: Vec::new(),
@@ -132,6 +132,12 @@ pub fn number(text: &[u8]) -> Result<u64> {
 }
 
 /// A time as PAX headers spell it: seconds since 1970, with a fraction, perhaps negative.
+/// A number of a header. A field that was left blank is 0, as other tools read it.
+fn field(read: std::io::Result<u64>, bytes: &[u8]) -> Result<u64> {
+    let is_blank = bytes.iter().all(|byte| matches!(byte, 0 | b' '));
+    if is_blank { Ok(0) } else { read.map_err(Error::invalid) }
+}
+
 fn time(text: &[u8]) -> Option<Timespec> {
     let text = std::str::from_utf8(text).ok()?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));

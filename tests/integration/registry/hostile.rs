@@ -227,6 +227,7 @@ fn who_is_asked_to_wait_waits() {
     let start = Instant::now();
     assert_eq!(host.inside(&["-q"], &server.image("x:1"), &[]).ok(), "patient\n");
     assert!(start.elapsed() > Duration::from_secs(2));
+    host.tinydock(&["rmi", "-f", &server.image("x:1")]).ok();
     let server = twisted(Image::new("x", 0, 0), |_, asked| {
         let answer = Answer::new(429, r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#);
         asked

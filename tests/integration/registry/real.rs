@@ -51,7 +51,7 @@ impl Registry {
     pub fn fill(&self, host: &Host, image: &Image, name: &str, flags: &str) {
         image.write(&host.path("layout"));
         let copy = format!(
-            "skopeo copy -q --dest-tls-verify=false {flags} oci:layout:it docker://{}",
+            "skopeo copy --preserve-digests -q --dest-tls-verify=false {flags} oci:layout:it docker://{}",
             self.image(name)
         );
         host.sh(&copy).ok();
@@ -167,8 +167,10 @@ fn what_is_pushed_is_what_others_read() {
     let far = second.image("app:3");
     host.tinydock(&["tag", &name, &far]).ok();
     assert_eq!(host.tinydock(&["push", &far]).ok().matches(": Pushed\n").count(), 3);
-    host.sh(&format!("skopeo copy -q --src-tls-verify=false docker://{far} oci:read:it"))
-        .ok();
+    host.sh(&format!(
+        "skopeo copy --preserve-digests -q --src-tls-verify=false docker://{far} oci:read:it"
+    ))
+    .ok();
     assert_eq!(
         fs::read(host.path("read/blobs/sha256").join(&image.digest()[7..])).expect("the manifest"),
         image.manifest
@@ -196,7 +198,7 @@ fn buildah_and_umoci_fill_a_registry() {
         "umoci init --layout oci && umoci new --image oci:it && umoci unpack --image oci:it b && mkdir b/rootfs/bin && \
          cp /bin/busybox b/rootfs/bin/sh && umoci repack --image oci:it b && rm -r b && \
          umoci config --image oci:it --config.cmd /bin/sh --config.cmd -c --config.cmd 'echo packed' && \
-         skopeo copy -q --dest-tls-verify=false oci:oci:it docker://{}",
+         skopeo copy --preserve-digests -q --dest-tls-verify=false oci:oci:it docker://{}",
         registry.image("packed:1")
     );
     host.sh(&script).ok();
@@ -370,8 +372,10 @@ fn a_push_that_is_cut_off_goes_on() {
     assert!(has_cut.load(Ordering::Relaxed));
     let far = second.image("app:1");
     assert_eq!(host.inside(&["-q"], &far, &[]).ok(), "whole\n");
-    host.sh(&format!("skopeo copy -q --src-tls-verify=false docker://{far} oci:read:it"))
-        .ok();
+    host.sh(&format!(
+        "skopeo copy --preserve-digests -q --src-tls-verify=false docker://{far} oci:read:it"
+    ))
+    .ok();
 }
 
 #[test]

@@ -156,8 +156,10 @@ fn write(mut stream: &TcpStream, asked: &Asked, answer: &Answer) -> std::io::Res
         stream.write_all(part)?;
         answer.pace.into_iter().for_each(thread::sleep);
     }
-    while answer.endless {
-        stream.write_all(&[b' '; 4096])?;
+    if answer.endless {
+        loop {
+            stream.write_all(&[b' '; 4096])?;
+        }
     }
     Ok(())
 }
