@@ -40,10 +40,12 @@ bench: build ## Measure, side by side with the other engines that are installed
 	$(call say,to make containers)
 	$(SUDO) bench/run.sh $(BENCH)
 
-install: build ## Install the binary, its name as an OCI runtime, its manual page and its completions
+install: build ## Install the binary, its name as an OCI runtime, its manual pages and its completions
 	$(SUDO) install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/tinydock
 	$(SUDO) ln -sf tinydock $(DESTDIR)$(PREFIX)/bin/tinydock-runtime
 	./$(RELEASE) manual | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man1/tinydock.1
+	for page in $$(./$(RELEASE) manual --names); do ./$(RELEASE) manual $$page | \
+		$(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/man/man1/tinydock-$$page.1 || exit 1; done
 	./$(RELEASE) completion bash | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tinydock
 	./$(RELEASE) completion zsh | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tinydock
 	./$(RELEASE) completion fish | $(SUDO) install -D -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tinydock.fish

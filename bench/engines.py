@@ -24,12 +24,19 @@ class Engine:
     name = ""
     # The executable of the process that stays with each container.
     resident = ""
+    # Those of the processes that stay when there is no container.
+    daemons = ()
     # How many detached containers are enough to measure one.
     crowd = 100
+    # Whether it starts a thousand containers in less than a few minutes.
+    takes_many = False
 
     def __init__(self, directory):
         self.directory = os.path.join(directory, self.name)
+        # What dies with the boot is in memory, as /run is on most hosts.
+        self.run_directory = os.path.join(directory, "run", self.name)
         os.makedirs(self.directory)
+        os.makedirs(self.run_directory)
 
     def command(self, *arguments):
         return [*self.base, *arguments]
@@ -41,7 +48,7 @@ class Engine:
     def tear_down(self):
         pass
 
-    def run(self, network=True, image="busybox"):
+    def run(self, network=True, image="busybox", number=0):
         return self.command("run", "--rm", *self.flags, *([] if network else ["--network", "none"]), image, "true")
 
     def start(self, name, *command):
@@ -59,6 +66,12 @@ class Engine:
     def commit(self, name, image):
         return self.command("commit", name, image)
 
+    def list(self):
+        return self.command("ps", "-a")
+
+    def version(self):
+        return None
+
     def load(self, tarball, image):
         return self.command("import", tarball, image)
 
@@ -75,10 +88,13 @@ class Engine:
 class Tinydock(Engine):
     name = "tinydock"
     resident = "memfd:tinydock-monitor"
+    daemons = ("memfd:tinydock-monitor", "tinydock")
+    takes_many = True
 
     def __init__(self, directory):
         super().__init__(directory)
         self.base = [TINYDOCK, "--root", self.directory]
+        os.environ["TINYDOCK_RUN"] = self.run_directory
 
     def set_up(self, rootfs_tar):
         quietly(self.run(network=False))
@@ -101,10 +117,17 @@ class Tinydock(Engine):
         super().forget(image)
         quietly(self.command("image", "prune", "-f"))
 
+    def list(self):
+        return self.command("ls", "-a")
+
+    def version(self):
+        return [TINYDOCK, "--version"]
+
 
 class Podman(Engine):
     name = "podman"
     resident = "conmon"
+    daemons = ("conmon", "podman")
     crowd = 10
     # Raising limits needs a capability that root does not have everywhere.
     flags = ["--ulimit", "host"]
@@ -112,7 +135,8 @@ class Podman(Engine):
     def __init__(self, directory):
         super().__init__(directory)
         place = lambda name: os.path.join(self.directory, name)
-        self.base = ["podman", "--root", place("storage"), "--runroot", place("run"), "--tmpdir", place("tmp"),
+        run = lambda name: os.path.join(self.run_directory, name)
+        self.base = ["podman", "--root", place("storage"), "--runroot", run("run"), "--tmpdir", run("tmp"),
                      "--network-config-dir", place("networks"), "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs",
                      "--events-backend", "file"]
 
@@ -126,6 +150,7 @@ class Podman(Engine):
 class Docker(Engine):
     name = "docker"
     resident = "containerd-shim"
+    daemons = ("containerd-shim", "containerd", "dockerd")
     crowd = 10
 
     def __init__(self, directory):
@@ -137,7 +162,7 @@ class Docker(Engine):
         place = lambda name: os.path.join(self.directory, name)
         log = open(place("log"), "w")
         self.daemon = subprocess.Popen(
-            ["dockerd", "--data-root", place("data"), "--exec-root", place("exec"), "--pidfile", place("pid"), "--host", self.socket,
+            ["dockerd", "--data-root", place("data"), "--exec-root", os.path.join(self.run_directory, "exec"), "--pidfile", place("pid"), "--host", self.socket,
              "--ip6tables=false", "--storage-driver", "overlay2", "--exec-opt", "native.cgroupdriver=cgroupfs",
              "--bip", "172.30.0.1/16"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for _ in range(300):
@@ -155,7 +180,7 @@ class Runtime(Engine):
     """An OCI runtime: it runs a prepared bundle, and knows neither images nor networks."""
 
     def set_up(self, rootfs_tar):
-        self.base = [self.name, "--root", os.path.join(self.directory, "state")]
+        self.base = [self.name, "--root", os.path.join(self.run_directory, "state")]
         for word, arguments in (("true", ["/bin/true"]), ("sleep", ["/bin/sleep", "1000"])):
             bundle = os.path.join(self.directory, word)
             os.makedirs(os.path.join(bundle, "rootfs"))
@@ -169,10 +194,10 @@ class Runtime(Engine):
                 file.truncate()
                 json.dump(config, file)
 
-    def run(self, network=True, image="busybox"):
+    def run(self, network=True, image="busybox", number=0):
         if network or image != "busybox":
             return None
-        return self.command("run", "--bundle", os.path.join(self.directory, "true"), "bench-" + self.name)
+        return self.command("run", "--bundle", os.path.join(self.directory, "true"), f"bench-{self.name}-{number}")
 
     def start(self, name, *command):
         return None if command else self.command("run", "--detach", "--bundle", os.path.join(self.directory, "sleep"), name)
@@ -193,8 +218,13 @@ class Runtime(Engine):
         return None
 
 
+    def list(self):
+        return self.command("list")
+
+
 class Crun(Runtime):
     name = "crun"
+    takes_many = True
 
 
 class Runc(Runtime):
@@ -211,7 +241,7 @@ class Bubblewrap(Runtime):
         os.makedirs(self.root)
         quietly(["tar", "-xf", rootfs_tar, "-C", self.root])
 
-    def run(self, network=True, image="busybox"):
+    def run(self, network=True, image="busybox", number=0):
         if network or image != "busybox":
             return None
         return ["bwrap", "--unshare-all", "--bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"]
@@ -237,11 +267,40 @@ class SkopeoAndUmoci:
         os.makedirs(self.directory)
 
 
+class Floor(Runtime):
+    """Programs that show what the kernel takes: one that makes a container and forgets it, and one that does nothing."""
+
+    name = "floor"
+
+    def set_up(self, rootfs_tar):
+        self.root, self.scratch = os.path.join(self.directory, "rootfs"), os.path.join(self.directory, "scratch")
+        os.makedirs(self.root)
+        os.makedirs(self.scratch)
+        quietly(["tar", "-xf", rootfs_tar, "-C", self.root])
+        self.program, self.empty = os.path.join(self.directory, "floor"), os.path.join(self.directory, "empty")
+        quietly(["cc", "-O2", "-o", self.program, os.path.join(os.path.dirname(__file__), "floor.c")])
+        with open(self.empty + ".rs", "w") as file:
+            file.write("fn main() {}")
+        quietly(["rustc", "--edition=2024", "-Copt-level=3", "-Cpanic=abort", "-Ctarget-feature=+crt-static", "-Cstrip=symbols",
+                 "-o", self.empty, self.empty + ".rs"])
+
+    def run(self, network=True, image="busybox", number=0):
+        if network or image != "busybox":
+            return None
+        return [self.program, self.root, self.scratch, "/bin/true"]
+
+    def start(self, name, *command):
+        return None
+
+    def version(self):
+        return [self.empty]
+
+
 def installed(directory, rootfs_tar):
     """The engines that this machine has, ready to be used, and what is to be said about the others."""
     ready, notes = [], []
     for kind, program in ((Tinydock, TINYDOCK), (Crun, "crun"), (Runc, "runc"), (Bubblewrap, "bwrap"), (Podman, "podman"),
-                          (Docker, "dockerd")):
+                          (Docker, "dockerd"), (Floor, "cc")):
         if not shutil.which(program):
             notes.append(f"{kind.name} is not installed")
             continue

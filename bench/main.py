@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import tempfile
 
-from engines import installed
+from engines import installed, quietly
 from files import Files
 from rows import Rows
 from runtimes import RuntimeRows
@@ -21,6 +21,11 @@ ROWS = [
     ("exec", "ms", "execute"),
     ("start and remove, detached", "ms", "crowd"),
     ("memory per container", "KiB", "resident"),
+    ("memory when none runs", "KiB", "idle"),
+    ("run, beside many others", "ms", "beside"),
+    ("list of many", "ms", "list_beside"),
+    ("throughput, 8 at once", "/s", "throughput"),
+    ("version", "ms", "version"),
     ("first run of a 350 MB tarball", "s", "first_run"),
     ("commit of 100 MB", "s", "commit"),
     ("pull of 10 layers, 100 MB", "ms", "pull"),
@@ -79,8 +84,11 @@ def measure(rows, wanted):
 
 def measure_engines(directory, files, options, wanted):
     """The table of the engines, and the programs that they are."""
+    run = os.path.join(directory, "run")
+    os.mkdir(run)
+    quietly(["mount", "-t", "tmpfs", "tmpfs", run])
     engines, notes = installed(directory, files.busybox_tarball())
-    rows = Rows(engines, options.runs, files)
+    rows = Rows(engines, options.runs, options.others, files)
     rows.notes.extend(notes)
     try:
         for engine in engines:
@@ -89,7 +97,9 @@ def measure_engines(directory, files, options, wanted):
     finally:
         for engine in engines:
             engine.tear_down()
-    programs = {engine.name: "dockerd" if engine.name == "docker" else getattr(engine, "base", [engine.name])[0] for engine in engines}
+        subprocess.run(["umount", "--lazy", run])
+    programs = {engine.name: "dockerd" if engine.name == "docker" else getattr(engine, "base", [engine.name])[0]
+                for engine in engines if engine.name != "floor"}
     return rows, results, programs
 
 
@@ -114,6 +124,7 @@ def parse():
     parser.add_argument("--runs", type=int, default=30, help="measured runs of each engine where they are short")
     parser.add_argument("--rows", default="", help="only rows whose titles contain this text")
     parser.add_argument("--crowd", type=int, default=100, help="detached containers of the fast engines")
+    parser.add_argument("--others", type=int, default=1000, help="how many containers are many")
     parser.add_argument("--json", help="write all numbers to this file")
     parser.add_argument("--prepare", action="store_true", help="only make what a mirror is needed for")
     return parser.parse_args()
@@ -123,8 +134,9 @@ def choose(text):
     """The rows of both tables whose titles contain a text, with those that they need."""
     chosen = [[row for row in rows if text in row[0]] for rows in (ROWS, RUNTIME_ROWS)]
     methods = [method for _, _, method in chosen[0]]
-    if "resident" in methods and "crowd" not in methods:
-        chosen[0].insert(0, ROWS[3])
+    for method, needed in (("resident", "crowd"), ("list_beside", "beside")):
+        if method in methods and needed not in methods:
+            chosen[0].insert(0, next(row for row in ROWS if row[2] == needed))
     return chosen
 
 

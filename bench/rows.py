@@ -2,19 +2,25 @@
 
 import glob
 import os
+import statistics
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from engines import NOWHERE, SkopeoAndUmoci, quietly
 from turns import Turns
 
 
 class Rows(Turns):
-    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker", "skopeo+umoci"]
+    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker", "skopeo+umoci", "floor"]
+    # How many run at once, and how often they do.
+    AT_ONCE, IN_ALL = 8, 64
 
-    def __init__(self, engines, runs, files):
+    def __init__(self, engines, runs, others, files):
         super().__init__(runs)
         self.engines = engines
+        # How many containers are many.
+        self.others = others
         self.files = files
 
     def run_alone(self, row):
@@ -55,6 +61,59 @@ class Rows(Turns):
     def resident(self, _):
         """KiB of memory (PSS) of the processes that stay with a container, measured with the crowd."""
         return self.memory
+
+    def idle(self, _):
+        """KiB of memory (PSS) of what stays when no container runs."""
+        # What ends is given the time to.
+        time.sleep(1)
+        return {engine.name: memory_of(engine.daemons) for engine in self.engines if engine.daemons}
+
+    def beside(self, row):
+        """Milliseconds of a run while many containers run. What it takes while none does is noted."""
+        self.lists = {}
+        able = [engine for engine in self.engines if engine.takes_many]
+        runs = [(engine, engine.run(network=False)) for engine in able]
+        alone = self.in_turn(row, runs)
+        names = [f"beside-{n}" for n in range(self.others)]
+        try:
+            for engine in able:
+                for name in names:
+                    subprocess.run(engine.start(name), check=True, **NOWHERE)
+            times = self.in_turn(row, runs)
+            self.lists = self.in_turn(row, [(engine, engine.list()) for engine in able])
+        finally:
+            for engine in able:
+                for name in names:
+                    subprocess.run(engine.remove(name), **NOWHERE)
+        for name, numbers in times.items():
+            if numbers and alone[name]:
+                before, after = statistics.median(alone[name]), statistics.median(numbers)
+                self.notes.append(f"{name}, {row}: {before:.2f} beside none, {after:.2f} beside {self.others}, x{after / before:.2f}")
+        return times
+
+    def list_beside(self, _):
+        """Milliseconds of a list of them."""
+        return self.lists
+
+    def throughput(self, _):
+        """Runs in a second, several at once."""
+        rates = {}
+        for engine in self.engines:
+            if engine.run(network=False):
+                rates[engine.name] = [self.rate(engine) for _ in range(3)]
+        return rates
+
+    def rate(self, engine):
+        start = time.perf_counter()
+        with ThreadPoolExecutor(self.AT_ONCE) as pool:
+            codes = list(pool.map(lambda n: run_once(engine.run(network=False, number=n)), range(self.IN_ALL)))
+        elapsed = time.perf_counter() - start
+        if any(codes):
+            self.notes.append(f"{engine.name}, throughput: {sum(code != 0 for code in codes)} of {self.IN_ALL} failed")
+        return self.IN_ALL / elapsed
+
+    def version(self, row):
+        return self.in_turn(row, [(engine, engine.version()) for engine in self.engines])
 
     def first_run(self, row):
         """Seconds from a tarball of a Debian system to the end of the first container of it."""
@@ -111,15 +170,21 @@ class Rows(Turns):
         return counts
 
 
+def run_once(command):
+    return subprocess.run(command, **NOWHERE).returncode
+
+
 def resident_memory(engine):
-    """The memory that all processes of an engine's kind take together, in KiB: each page shared by n counts one n-th."""
-    if not engine.resident:
-        return []
+    return memory_of((engine.resident,)) if engine.resident else []
+
+
+def memory_of(kinds):
+    """The memory that all processes of some programs take together, in KiB: each page shared by n counts one n-th."""
     total = 0
     for directory in glob.glob("/proc/[0-9]*"):
         try:
             program = os.readlink(directory + "/exe")
-            if os.path.basename(program).startswith(engine.resident) or program.startswith("/" + engine.resident):
+            if any(os.path.basename(program).startswith(kind) or program.startswith("/" + kind) for kind in kinds):
                 with open(directory + "/smaps_rollup") as file:
                     total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
         except OSError:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures tinydock beside the other engines that are installed.
-# usage: bench/run.sh [--install] [--runs N] [--rows TEXT] [--crowd N] [--json FILE]
+# usage: bench/run.sh [--install] [--runs N] [--rows TEXT] [--crowd N] [--others N] [--json FILE]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case ${1:-} in

@@ -4,11 +4,10 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 
 from engines import NOWHERE, TINYDOCK, quietly
-from turns import Turns
+from turns import Turns, timed
 
 MIB = 1 << 20
 # The names of containers, which are those of cgroups too.
@@ -221,18 +220,6 @@ class RuntimeRows(Turns):
                 if os.path.exists(os.path.join(runtime.state, name)):
                     subprocess.run(runtime.delete(name, "--force"), **NOWHERE)
         quietly(["umount", self.state])
-
-
-def timed(command):
-    """Milliseconds of a command that must succeed. The container has its standard streams: a pipe would only end with it."""
-    with tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
-        elapsed = (time.perf_counter() - start) * 1000
-        errors.seek(0)
-        if done.returncode:
-            raise RuntimeError(errors.read().decode(errors="replace").strip()[-200:])
-    return elapsed
 
 
 def drop_caches():

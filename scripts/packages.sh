@@ -8,7 +8,7 @@ build) packages=(busybox-static gcc) ;;
 test) packages=(busybox-static gcc strace iproute2 nftables redis-server redis-tools procps netcat-openbsd
     zstd skopeo umoci buildah podman docker-registry apache2-utils openssl python3 qemu-system-x86 kmod cpio man-db) ;;
 peers) packages=(busybox-static podman conmon containernetworking-plugins docker.io containerd runc iptables iproute2 procps
-    netavark python3-grpcio python3-protobuf protobuf-compiler) ;;
+    netavark docker-registry python3-grpcio python3-protobuf protobuf-compiler) ;;
 bench) packages=(busybox-static crun runc bubblewrap podman conmon containernetworking-plugins netavark docker.io
     iptables debootstrap strace iproute2 docker-registry skopeo umoci) ;;
 *) sed -n '2,3s/^# //p' "$0" >&2; exit 2 ;;

@@ -88,6 +88,12 @@ impl Error {
         self
     }
 
+    /// Says what the reader can do about it, unless that is said already.
+    #[must_use]
+    pub fn or_hint(self, hint: impl Display) -> Error {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
     /// The clauses in one line, without the hint.
     pub fn message(&self) -> String {
         self.clauses.join(": ")

@@ -133,7 +133,7 @@ pub fn parse(flags: &[Flag], order: Order, tokens: impl IntoIterator<Item = OsSt
         }
         match long(flags, bytes) {
             Some((flag, value)) => parsed.take(flag, value, &mut tokens)?,
-            None if bytes.starts_with(b"--") => return Err(unknown(bytes)),
+            None if bytes.starts_with(b"--") => return Err(unknown(flags, bytes)),
             None => parsed.cluster(flags, bytes, &mut tokens)?,
         }
     }
@@ -179,7 +179,7 @@ impl Parsed {
             let flag = flags
                 .iter()
                 .find(|flag| flag.short == Some(*letter))
-                .ok_or_else(|| unknown(token))?;
+                .ok_or_else(|| unknown(flags, token))?;
             let has_value = flag.value.is_some() || after.first() == Some(&b'=');
             if has_value && !after.is_empty() {
                 let value = after.strip_prefix(b"=").unwrap_or(after);
@@ -210,8 +210,55 @@ fn spell(flag: &Flag) -> String {
     format!("{short}--{}{value}", flag.long)
 }
 
-fn unknown(token: &[u8]) -> Error {
-    Error::invalid(format!("unknown flag: `{}`", String::from_utf8_lossy(token)))
+/// The error about a token that is no flag, with the flag that it may have been meant to be.
+fn unknown(flags: &[Flag], token: &[u8]) -> Error {
+    let token = String::from_utf8_lossy(token);
+    let error = Error::invalid(format!("unknown flag: `{token}`"));
+    let name = token.trim_start_matches('-').split('=').next().unwrap_or_default();
+    // Letters after one dash are rather a cluster.
+    let is_long = token.starts_with("--") || name.len() > 4;
+    match nearest(name, flags.iter().map(|flag| flag.long)).filter(|_| is_long) {
+        Some(near) => error.hint(format!("did you mean `--{near}`?")),
+        None => error,
+    }
+}
+
+/// The candidate that is nearest to a mistyped word, if any is near.
+pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let key = |candidate: &'c str| (distance(word, candidate), candidate.len().abs_diff(word.len()), candidate);
+    let near = candidates.map(key).min()?;
+    (near.0 <= 2 && near.0 < word.len().min(near.2.len())).then_some(near.2)
+}
+
+/// How many letters must be added, removed, replaced or exchanged with the next one to make one word of another.
+fn distance(one: &str, other: &str) -> usize {
+    let exchanged = exchanges(one, other);
+    replacements(one, other) - exchanged
+}
+
+/// How many pairs of neighbours are only in the wrong order: each counts as two replacements.
+fn exchanges(one: &str, other: &str) -> usize {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return 0;
+    }
+    let pairs = one.windows(2).zip(other.windows(2));
+    pairs.filter(|(a, b)| a[0] != a[1] && a[0] == b[1] && a[1] == b[0]).count()
+}
+
+fn replacements(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (n, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = n + 1;
+        for (m, other) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[m + 1];
+            row[m + 1] = replaced.min(row[m] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
 }
 
 #[cfg(test)]
@@ -308,5 +355,7 @@ mod tests {
         ] {
             assert_eq!(read(&tokens).unwrap_err().to_string(), wrong, "{tokens:?}");
         }
+        let near = read(&["--pubilsh=80"]).unwrap_err().to_string();
+        assert_eq!(near, "unknown flag: `--pubilsh=80`\n  hint: did you mean `--publish`?");
     }
 }

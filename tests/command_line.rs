@@ -78,6 +78,14 @@ fn the_manual_page_is_a_manual_page() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    for name in tinydock(&["manual", "--names"]).lines() {
+        let page = filtered("man", &["--warnings", "-E", "ascii", "-l", "-"], &tinydock(&["manual", name]));
+        assert!(page.contains(&format!("tinydock-{name}")), "{name} is missing in\n{page}");
+    }
+}
+
+#[test]
 fn bash_completes_commands_and_flags() {
     let script = tinydock(&["completion", "bash"]);
     for (line, expected) in [
@@ -89,8 +97,9 @@ fn bash_completes_commands_and_flags() {
         ("tinydock logs --fol", "--follow"),
     ] {
         let words: Vec<&str> = line.split(' ').collect();
+        let directory = Path::new(TINYDOCK).parent().expect("its directory").display();
         let complete = format!(
-            "{script}\nCOMP_WORDS=({line}); COMP_CWORD={}; _tinydock; echo \"${{COMPREPLY[@]}}\"\n",
+            "PATH={directory}:$PATH\n{script}\nCOMP_WORDS=({line}); COMP_CWORD={}; _tinydock; echo \"${{COMPREPLY[@]}}\"\n",
             words.len() - 1
         );
         assert_eq!(filtered("bash", &[], &complete), format!("{expected}\n"), "{line}");

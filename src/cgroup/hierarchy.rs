@@ -1,6 +1,7 @@
 //! Which cgroup trees this host has, and which controllers are in them.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statfs;
@@ -28,6 +29,9 @@ pub struct Hierarchies {
 }
 
 const ROOT: &str = "/sys/fs/cgroup";
+
+/// Room for a host's table of mounts.
+const TABLE: usize = 16 << 10;
 
 /// The version 1 trees that a container is put into where they exist.
 const SEPARATE: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];
@@ -99,7 +103,10 @@ impl Hierarchies {
 
     /// Every tree that is mounted, for whoever must expect any resource to be asked for.
     pub fn all() -> Result<Hierarchies> {
-        let table = fs::read_to_string("/proc/self/mountinfo").doing(|| "read `/proc/self/mountinfo`")?;
+        // The kernel gives a page at a time, to whoever has room for it.
+        let mut table = String::with_capacity(TABLE);
+        let read = File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_string(&mut table));
+        read.doing(|| "read `/proc/self/mountinfo`")?;
         let mut hierarchies = Hierarchies::parse(&table);
         hierarchies.unified = hierarchies.unified.map(|tree| unified(&tree.mount));
         Ok(hierarchies)

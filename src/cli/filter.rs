@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::flags::Parsed;
+use crate::store::{clock, parse_moment};
 
 /// The filters of a command line.
 #[derive(Debug, Default)]
@@ -64,6 +65,12 @@ impl Filters {
             _ => Err(Error::invalid("it must be `true` or `false`")),
         };
         Ok(self.read(key, read)?.pop())
+    }
+
+    /// The values of a key that are moments, in seconds since 1970: dates, or how long ago.
+    pub fn moments(&self, key: &str) -> Result<Vec<u64>> {
+        let now = clock::since_1970();
+        self.read(key, |text| parse_moment(text, now).map(|moment| moment.as_secs()))
     }
 
     /// Whether what has these labels has all that `label` names, and none that `label!` names.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{ALIASES, COMMANDS, Command, GLOBAL, named};
 use crate::error::{Error, Result};
-use crate::flags::list;
+use crate::flags::{self, list};
 
 /// Prints help about everything, about a group of commands, or about one.
 pub fn print(name: &str) -> Result<u8> {
@@ -54,50 +54,11 @@ fn about(command: &Command) -> String {
     text
 }
 
-/// The command whose name is nearest to a mistyped one, if any is near.
-pub fn nearest(word: &str) -> Option<&'static str> {
-    let near = COMMANDS
-        .iter()
-        .map(|command| {
-            (
-                distance(word, command.name),
-                command.name.len().abs_diff(word.len()),
-                command.name,
-            )
-        })
-        .min()?;
-    (near.0 <= 2 && near.0 < word.len()).then_some(near.2)
-}
-
-/// How many letters must be added, removed, replaced or exchanged with the next one to make one word of another.
-fn distance(one: &str, other: &str) -> usize {
-    let exchanged = exchanges(one, other);
-    replacements(one, other) - exchanged
-}
-
-/// How many pairs of neighbours are only in the wrong order: each counts as two replacements.
-fn exchanges(one: &str, other: &str) -> usize {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() != other.len() {
-        return 0;
-    }
-    let pairs = one.windows(2).zip(other.windows(2));
-    pairs.filter(|(a, b)| a[0] != a[1] && a[0] == b[1] && a[1] == b[0]).count()
-}
-
-fn replacements(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (n, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = n + 1;
-        for (m, other) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[m + 1];
-            row[m + 1] = replaced.min(row[m] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+/// The command whose name is nearest to a mistyped one, if any is near: its last word, where the words in `group` come before it.
+pub fn nearest(word: &str, group: &str) -> Option<&'static str> {
+    let own = COMMANDS.iter().map(|command| command.name);
+    let other = ALIASES.iter().map(|(alias, _)| *alias);
+    flags::nearest(word, own.chain(other).filter_map(|name| name.strip_prefix(group)))
 }
 
 #[cfg(test)]
@@ -113,8 +74,11 @@ mod tests {
             ("frobnicate", None),
             ("x", None),
         ] {
-            assert_eq!(nearest(word), near, "{word}");
+            assert_eq!(nearest(word, ""), near, "{word}");
         }
+        assert_eq!(nearest("craete", "network "), Some("create"));
+        assert_eq!(nearest("exce", "container "), Some("exec"));
+        assert_eq!(nearest("frobnicate", "network "), None);
     }
 
     #[test]

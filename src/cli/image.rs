@@ -1,17 +1,18 @@
-//! `tinydock tag`, `rmi`, `image inspect` and `image prune`
+//! `tinydock tag`, `rmi` and `image prune`, and what `inspect` tells about images
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::images::filter;
 use super::table::bytes;
+use super::template::Value;
 use super::{Command, MANY, print, report, tidy};
 use crate::engine::{Engine, Removed};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
-use crate::image::{Image, Reference};
-use crate::store::clock;
+use crate::image::{Descriptor, Execution, Reference};
+use crate::store::{Digest, clock};
 
 pub const TAG: Command = Command {
     name: "tag",
@@ -37,17 +38,6 @@ pub const RMI: Command = Command {
     arguments: (1, MANY),
     failure: 1,
     run: rmi,
-};
-
-pub const INSPECT: Command = Command {
-    name: "image inspect",
-    usage: "IMAGE...",
-    summary: "Show all that is known of images, as JSON",
-    flags: &[],
-    order: Order::Mixed,
-    arguments: (1, MANY),
-    failure: 1,
-    run: inspect,
 };
 
 const PRUNE_FLAGS: [Flag; 3] = [
@@ -120,11 +110,16 @@ fn prune(engine: &Engine, parsed: Parsed) -> Result<u8> {
         },
         all,
     )?;
-    let mut text = String::new();
-    if !removed.untagged.is_empty() || !removed.deleted.is_empty() {
-        text += &format!("Deleted Images:\n{}\n", lines(&removed).to_lowercase());
-    }
+    let text = deleted(&removed);
     print(format!("{text}Total reclaimed space: {}\n", bytes(removed.bytes))).map(|()| 0)
+}
+
+/// What is told of images that are gone.
+pub fn deleted(removed: &Removed) -> String {
+    if removed.untagged.is_empty() && removed.deleted.is_empty() {
+        return String::new();
+    }
+    format!("Deleted Images:\n{}\n", lines(removed).to_lowercase())
 }
 
 fn confirmed(all: bool) -> Result<bool> {
@@ -145,48 +140,92 @@ fn confirmed(all: bool) -> Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
-fn inspect(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    tidy(engine);
-    let (mut shown, mut status) = (Vec::new(), 0);
-    for text in &parsed.arguments {
-        match engine.image(&text.display().to_string()) {
-            Ok(kept) => shown.push(details(engine, &kept.image)?),
-            Err(error) => {
-                report(&error);
-                status = 1;
-            }
-        }
-    }
-    let text = serde_json::to_string_pretty(&shown).map_err(Error::system)?;
-    print(text + "\n").map(|()| status)
+/// An image in the shape that Docker gives it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Shown<'a> {
+    id: &'a Digest,
+    repo_tags: Vec<String>,
+    repo_digests: Vec<String>,
+    parent: &'static str,
+    comment: String,
+    created: String,
+    docker_version: &'static str,
+    author: String,
+    config: &'a Execution,
+    architecture: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+    os: String,
+    size: u64,
+    graph_driver: GraphDriver,
+    #[serde(rename = "RootFS")]
+    root: Layers<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    descriptor: Option<&'a Descriptor>,
 }
 
-/// An image in the shape that Docker gives it.
-pub fn details(engine: &Engine, image: &Image) -> Result<Value> {
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GraphDriver {
+    data: Directories,
+    name: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directories {
+    lower_dir: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Layers<'a> {
+    #[serde(rename = "Type")]
+    kind: &'a str,
+    layers: &'a [Digest],
+}
+
+/// All that is known of an image.
+pub fn inspect(engine: &Engine, text: &str) -> Result<Value> {
+    let kept = engine.image(text)?;
+    let image = &kept.image;
     let config = &image.config;
     let names = engine.names_of(image)?;
-    let last = config.history.last();
     let lower = image
         .layers()
         .iter()
         .rev()
         .map(|id| engine.layer_path(id).display().to_string());
-    Ok(json!({
-        "Id": image.id,
-        "RepoTags": names.tags,
-        "RepoDigests": names.digests,
-        "Parent": "",
-        "Comment": last.and_then(|last| last.comment.clone()).unwrap_or_default(),
-        "Created": config.created.clone().unwrap_or_else(|| clock::spell(std::time::Duration::from_secs(image.created))),
-        "DockerVersion": "",
-        "Author": config.author.clone().unwrap_or_default(),
-        "Config": config.config,
-        "Architecture": config.platform().architecture,
-        "Variant": config.variant.clone().unwrap_or_default(),
-        "Os": config.platform().os,
-        "Size": image.size(),
-        "GraphDriver": {"Name": "overlay", "Data": {"LowerDir": lower.collect::<Vec<_>>().join(":")}},
-        "RootFS": {"Type": config.rootfs.kind, "Layers": config.rootfs.diff_ids},
-        "Descriptor": image.manifest.as_ref().map(|(descriptor, _)| descriptor),
-    }))
+    let made = || clock::spell(std::time::Duration::from_secs(image.created));
+    Value::of(&Shown {
+        id: &image.id,
+        repo_tags: names.tags,
+        repo_digests: names.digests,
+        parent: "",
+        comment: config
+            .history
+            .last()
+            .and_then(|last| last.comment.clone())
+            .unwrap_or_default(),
+        created: config.created.clone().unwrap_or_else(made),
+        docker_version: "",
+        author: config.author.clone().unwrap_or_default(),
+        config: &config.config,
+        architecture: config.platform().architecture,
+        variant: config.variant.clone(),
+        os: config.platform().os,
+        size: image.size(),
+        graph_driver: GraphDriver {
+            data: Directories {
+                lower_dir: lower.collect::<Vec<_>>().join(":"),
+            },
+            name: "overlay",
+        },
+        root: Layers {
+            kind: &config.rootfs.kind,
+            layers: image.layers(),
+        },
+        descriptor: image.manifest.as_ref().map(|(descriptor, _)| descriptor),
+    })
 }

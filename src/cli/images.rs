@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use super::table::{bytes, table};
+use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
+use super::table::bytes;
+use super::template::Value;
 use super::{Command, print, report, tidy, units};
-use crate::engine::{Engine, ImageFilter, ListedImage};
+use crate::engine::{Engine, ImageFilter, Listed, ListedImage};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 use crate::store::{clock, parse_moment};
 
-const FLAGS: [Flag; 5] = [
+const FLAGS: [Flag; 6] = [
     switch(
         "all",
         Some(b'a'),
@@ -22,13 +24,14 @@ const FLAGS: [Flag; 5] = [
         "FILTER",
         "Only images that match: dangling=, label=, before=, since=, reference=",
     ),
-    switch("no-trunc", None, "Print ids in full"),
-    switch("quiet", Some(b'q'), "Only print ids"),
+    FORMAT,
+    NO_TRUNC,
+    QUIET,
 ];
 
 pub const COMMAND: Command = Command {
     name: "images",
-    usage: "[-q] [-f FILTER] [--digests] [--no-trunc] [NAME[:TAG]]",
+    usage: "[-q] [-f FILTER] [--format TEMPLATE] [--digests] [--no-trunc] [NAME[:TAG]]",
     summary: "List images",
     flags: &FLAGS,
     order: Order::Mixed,
@@ -50,39 +53,77 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         report(&error);
         status = 1;
     })?;
-    let full = parsed.is_set("no-trunc");
-    if parsed.is_set("quiet") {
-        let mut ids: Vec<String> = images.iter().filter_map(|image| id(image, full)).collect();
-        ids.dedup();
-        print(ids.iter().map(|id| format!("{id}\n")).collect::<String>())?;
-    } else if parsed.is_set("digests") {
-        let rows = images.iter().map(|image| {
-            let [repository, tag, id, created, size] = row(image, full);
-            let digest = image.digest.as_ref().map_or(NONE.into(), ToString::to_string);
-            [repository, tag, digest, id, created, size]
-        });
-        print(table(["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"], rows))?;
+    let table = if parsed.is_set("digests") {
+        WITH_DIGESTS
     } else {
-        let rows = images.iter().map(|image| row(image, full));
-        print(table(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"], rows))?;
+        LISTING.table
+    };
+    let format = LISTING.format_or(&parsed, table)?;
+    let full = parsed.is_set("no-trunc");
+    let images: Vec<&ListedImage> = if parsed.is_set("quiet") {
+        images.iter().filter(|image| image.image.is_some()).collect()
+    } else {
+        images.iter().collect()
+    };
+    let users = if format.mentions("Containers") {
+        engine.list(true, |error| report(&error))?
+    } else {
+        Vec::new()
+    };
+    let rows = images.iter().map(|image| fields(image, full, &users));
+    let text = format.show(rows)?;
+    if !parsed.is_set("quiet") {
+        return print(text).map(|()| status);
     }
-    Ok(status)
+    let mut ids: Vec<&str> = text.lines().collect();
+    ids.dedup();
+    print(ids.iter().map(|id| format!("{id}\n")).collect::<String>()).map(|()| status)
 }
 
-fn row(image: &ListedImage, full: bool) -> [String; 5] {
+const LISTING: Listing = Listing {
+    table: "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}",
+    quiet: "{{.ID}}",
+    headings: &[
+        ("Repository", "REPOSITORY"),
+        ("Tag", "TAG"),
+        ("Digest", "DIGEST"),
+        ("ID", "IMAGE ID"),
+        ("CreatedSince", "CREATED"),
+        ("CreatedAt", "CREATED AT"),
+        ("Size", "SIZE"),
+        ("Containers", "CONTAINERS"),
+    ],
+};
+
+const WITH_DIGESTS: &str = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+
+/// An image's fields, in the order of Docker's JSON.
+fn fields(image: &ListedImage, full: bool, users: &[Listed]) -> Value {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| NONE.into());
     let created = match (image.created, &image.digest) {
         (0, None) => "built in".into(),
         (0, Some(_)) => "N/A".into(),
         (seconds, _) => format!("{} ago", ago(seconds)),
     };
-    [
-        text(&image.repository),
-        text(&image.tag),
-        id(image, full).unwrap_or_else(|| "not unpacked".into()),
-        created,
-        bytes(image.size),
-    ]
+    let is_user = |listed: &&Listed| {
+        image
+            .image
+            .as_ref()
+            .is_some_and(|image| listed.brief.image_id.as_ref() == Some(&image.id))
+    };
+    Value::Object(vec![
+        ("Containers", users.iter().filter(is_user).count().to_string().into()),
+        ("CreatedAt", format!("{} +0000 UTC", clock::show(image.created)).into()),
+        ("CreatedSince", created.into()),
+        (
+            "Digest",
+            image.digest.as_ref().map_or(NONE.into(), ToString::to_string).into(),
+        ),
+        ("ID", id(image, full).unwrap_or_else(|| "not unpacked".into()).into()),
+        ("Repository", text(&image.repository).into()),
+        ("Size", bytes(image.size).into()),
+        ("Tag", text(&image.tag).into()),
+    ])
 }
 
 fn id(image: &ListedImage, full: bool) -> Option<String> {

@@ -1,224 +1,148 @@
-//! `tinydock inspect`: all that is known of a container, in the shape that Docker gives it, or what a template asks for.
+//! `tinydock inspect`: all that is known of something, as JSON or in the words of a template.
 
-use serde_json::{Value, json};
+use super::template::{Template, Value};
+use super::{Command, MANY, image, network, print, report, tidy, volume};
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+use crate::flags::{Flag, Order, Parsed, option, switch};
 
-use super::ps::name_of_state;
-use super::template::{self, Template};
-use super::{Command, MANY, print, report, tidy};
-use crate::engine::{Container, Engine, State};
-use crate::error::{Error, Result};
-use crate::flags::{Flag, Order, Parsed, option};
-use crate::kernel::signal;
-use crate::network::Mode;
-use crate::store::{Text, clock};
-
-const FLAGS: [Flag; 1] = [option(
+pub const FORMAT: Flag = option(
     "format",
     Some(b'f'),
     "TEMPLATE",
-    "`json`, or a Go template, such as `{{.State.Status}}`",
-)];
+    "`json`, or a Go template of fields, such as `{{.State.Status}}`",
+);
+const SIZE: Flag = switch("size", Some(b's'), "Also tell how much a container has written");
 
-pub const COMMAND: Command = Command {
-    name: "inspect",
-    usage: "[-f TEMPLATE] CONTAINER...",
-    summary: "Show all that is known of containers, as JSON",
-    flags: &FLAGS,
-    order: Order::Mixed,
-    arguments: (1, MANY),
-    failure: 1,
+const FLAGS: [Flag; 3] = [
+    FORMAT,
+    SIZE,
+    option(
+        "type",
+        None,
+        "TYPE",
+        "What is meant: `container`, `image`, `network` or `volume`",
+    ),
+];
+
+pub const COMMAND: Command = command(
+    "inspect",
+    "[-f TEMPLATE] [-s] [--type TYPE] NAME...",
+    "Show all that is known of containers, images, networks or volumes",
+    &FLAGS,
     run,
-};
+);
 
-/// The time of what has not happened yet, as Docker has it.
-const NEVER: &str = "0001-01-01T00:00:00Z";
+pub const CONTAINER: Command = command(
+    "container inspect",
+    "[-f TEMPLATE] [-s] CONTAINER...",
+    "Show all that is known of containers, as JSON",
+    &[FORMAT, SIZE],
+    |engine, parsed| show(engine, &parsed, &["container"]),
+);
+
+pub const IMAGE: Command = command(
+    "image inspect",
+    "[-f TEMPLATE] IMAGE...",
+    "Show all that is known of images, as JSON",
+    &[FORMAT],
+    |engine, parsed| show(engine, &parsed, &["image"]),
+);
+
+pub const NETWORK: Command = command(
+    "network inspect",
+    "[-f TEMPLATE] NETWORK...",
+    "Show all that is known of networks, as JSON",
+    &[FORMAT],
+    |engine, parsed| show(engine, &parsed, &["network"]),
+);
+
+pub const VOLUME: Command = command(
+    "volume inspect",
+    "[-f TEMPLATE] VOLUME...",
+    "Show all that is known of volumes, as JSON",
+    &[FORMAT],
+    |engine, parsed| show(engine, &parsed, &["volume"]),
+);
+
+const fn command(
+    name: &'static str,
+    usage: &'static str,
+    summary: &'static str,
+    flags: &'static [Flag],
+    run: fn(&Engine, Parsed) -> Result<u8>,
+) -> Command {
+    Command {
+        name,
+        usage,
+        summary,
+        flags,
+        order: Order::Mixed,
+        arguments: (1, MANY),
+        failure: 1,
+        run,
+    }
+}
+
+/// What there is to inspect, in the order in which it is looked for.
+const TYPES: [&str; 4] = ["container", "image", "network", "volume"];
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
+    match parsed.text("type")?.unwrap_or_default() {
+        "" => show(engine, &parsed, &TYPES),
+        wanted => match TYPES.iter().position(|known| *known == wanted) {
+            Some(at) => show(engine, &parsed, &TYPES[at..=at]),
+            None => Err(Error::invalid(format!("unknown type `{wanted}`")).hint(format!("there are {}", TYPES.join(", ")))),
+        },
+    }
+}
+
+/// Shows all that is known of each argument. What does not exist is told after what does.
+fn show(engine: &Engine, parsed: &Parsed, types: &[&str]) -> Result<u8> {
+    let format = match parsed.text("format")?.unwrap_or_default() {
+        "" => None,
+        "json" => Some(Template::parse("{{json .}}")?),
+        text => Some(Template::parse(text)?),
+    };
     tidy(engine);
-    let format = parsed.text("format")?.filter(|format| !format.is_empty());
-    let template = format.filter(|format| *format != "json").map(Template::parse).transpose()?;
-    let (mut found, mut status) = (Vec::new(), 0);
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
     for name in &parsed.arguments {
-        let container = engine
-            .find(&name.display().to_string())
-            .and_then(|container| describe(&container));
-        match (container, &template) {
-            (Ok(container), Some(template)) => print(template.execute(&template::Value::of(&container)?)? + "\n")?,
-            (Ok(container), None) => found.push(container),
-            (Err(error), _) => {
-                report(&error);
-                status = 1;
-            }
+        match find(engine, &name.display().to_string(), types, parsed.is_set("size")) {
+            Ok(value) => found.push(value),
+            Err(error) => missing.push(error),
         }
     }
-    if template.is_none() {
-        let spelled = if format.is_some() {
-            serde_json::to_string(&found)
-        } else {
-            serde_json::to_string_pretty(&found)
+    match format {
+        None => print(Value::List(found).pretty() + "\n")?,
+        Some(format) => {
+            let lines = found.iter().map(|value| Ok(format.execute(value)? + "\n"));
+            print(lines.collect::<Result<String>>()?)?;
+        }
+    }
+    missing.iter().for_each(report);
+    Ok(u8::from(!missing.is_empty()))
+}
+
+/// What is known of the first thing of this name.
+fn find(engine: &Engine, name: &str, types: &[&str], size: bool) -> Result<Value> {
+    let mut wrong = None;
+    for kind in types {
+        let found = match *kind {
+            "container" => engine
+                .find(name)
+                .and_then(|container| Value::of(&engine.inspect(&container, size)?)),
+            "image" => image::inspect(engine, name),
+            "network" => network::inspect(engine, name),
+            _ => volume::inspect(engine, name),
         };
-        print(spelled.map_err(Error::system)? + "\n")?;
+        match found {
+            // What is no name of an image may be one of something else.
+            Err(error) if matches!(error.kind, Kind::NotFound | Kind::Invalid) => _ = wrong.get_or_insert(error),
+            found => return found,
+        }
     }
-    Ok(status)
-}
-
-fn describe(container: &Container) -> Result<Value> {
-    let (spec, options) = (&container.spec, &container.spec.options);
-    let arguments = texts(&options.arguments());
-    let endpoint = container.endpoint()?;
-    let address = endpoint
-        .as_ref()
-        .map_or(String::new(), |endpoint| endpoint.address.to_string());
-    let ports = endpoint.as_ref().map_or(&options.ports, |endpoint| &endpoint.ports);
-    let networks = match &options.network {
-        Mode::Bridge(name) => json!({ name: {
-            "IPAddress": address,
-            "IPPrefixLen": endpoint.as_ref().map_or(0, |endpoint| endpoint.prefix),
-            "Gateway": endpoint.as_ref().map_or(String::new(), |endpoint| endpoint.gateway.to_string()),
-        } }),
-        Mode::Host => json!({ "host": {} }),
-        Mode::None => json!({ "none": {} }),
-    };
-    Ok(json!({
-        "Id": spec.id.as_str(),
-        "Created": clock::spell(std::time::Duration::from_secs(spec.created)),
-        "Path": arguments.first(),
-        "Args": arguments.iter().skip(1).collect::<Vec<_>>(),
-        "State": state(container)?,
-        "Image": spec.image_id.as_ref().map(ToString::to_string),
-        "ResolvConfPath": container.file("resolv.conf"),
-        "HostnamePath": container.file("hostname"),
-        "HostsPath": container.file("hosts"),
-        "Name": format!("/{}", spec.name),
-        "RestartCount": container.restarts()?.count,
-        "Driver": "overlay",
-        "Platform": "linux",
-        "Mounts": mounts(container),
-        "Config": config(container),
-        "HostConfig": host_config(container),
-        "NetworkSettings": { "Ports": published(ports), "IPAddress": address, "Networks": networks },
-    }))
-}
-
-fn state(container: &Container) -> Result<Value> {
-    let state = container.state()?;
-    let started = container.started()?;
-    let exit = match &state {
-        State::Exited(exit) | State::Restarting(exit) => Some(exit),
-        _ => None,
-    };
-    let failure = container.failure()?;
-    let code = exit.map_or_else(
-        || failure.as_ref().map_or(0, |error| error.exit_status().into()),
-        |exit| exit.code,
-    );
-    let mut shown = json!({
-        "Status": name_of_state(&state),
-        "Running": state.is_live(),
-        "Paused": matches!(state, State::Paused(_)),
-        "Restarting": matches!(state, State::Restarting(_)),
-        "OOMKilled": exit.is_some_and(|exit| exit.oom_killed),
-        "Dead": false,
-        "Pid": state.started().map_or(0, |started| started.pid),
-        "ExitCode": code,
-        "Error": failure.map_or(String::new(), |error| error.message()),
-        "StartedAt": started.map_or(NEVER.to_string(), |started| started.at),
-        "FinishedAt": exit.map_or(NEVER, |exit| exit.finished.as_str()),
-    });
-    if let Some(health) = container.health()? {
-        let checks = health
-            .checks
-            .iter()
-            .map(|check| json!({ "Start": check.start, "End": check.end, "ExitCode": check.code, "Output": check.output }));
-        shown["Health"] = json!({
-            "Status": health.status.name(),
-            "FailingStreak": health.failing,
-            "Log": checks.collect::<Vec<_>>(),
-        });
+    match (wrong, types) {
+        (Some(error), [_]) => Err(error),
+        _ => Err(Error::not_found(format!("no such object: `{name}`"))),
     }
-    Ok(shown)
-}
-
-fn config(container: &Container) -> Value {
-    let (spec, options) = (&container.spec, &container.spec.options);
-    json!({
-        "Hostname": spec.hostname,
-        "Domainname": options.domain,
-        "User": options.user,
-        "Tty": options.terminal,
-        "OpenStdin": options.interactive,
-        "Env": texts(&options.environment),
-        "Cmd": texts(&options.command),
-        "Image": options.image,
-        "WorkingDir": options.directory.to_string(),
-        "Entrypoint": options.entrypoint.as_deref().map(texts),
-        "Labels": options.labels,
-        "StopSignal": options.stop_signal.map(signal::name),
-        "StopTimeout": options.stop_timeout,
-    })
-}
-
-fn host_config(container: &Container) -> Value {
-    let options = &container.spec.options;
-    let (limits, policy) = (&options.limits, options.restart);
-    let network = match &options.network {
-        Mode::Bridge(name) => name.as_str(),
-        Mode::Host => "host",
-        Mode::None => "none",
-    };
-    let times = match policy {
-        crate::engine::restart::Policy::OnFailure(times) => times,
-        _ => 0,
-    };
-    json!({
-        "NetworkMode": network,
-        "PortBindings": published(&options.ports),
-        "RestartPolicy": { "Name": policy.name(), "MaximumRetryCount": times },
-        "AutoRemove": options.auto_remove,
-        "Privileged": options.security.privileged,
-        "Init": options.init,
-        "GroupAdd": options.groups,
-        "Memory": limits.memory.limit.unwrap_or(0),
-        "MemorySwap": limits.memory.swap.unwrap_or(0),
-        "MemoryReservation": limits.memory.reservation.unwrap_or(0),
-        "NanoCpus": limits.nano_cpus(),
-        "CpuShares": limits.cpu.shares.unwrap_or(0),
-        "CpuQuota": limits.cpu.quota.unwrap_or(0),
-        "CpuPeriod": limits.cpu.period.unwrap_or(0),
-        "CpusetCpus": limits.cpu.cpus,
-        "CgroupParent": options.cgroup_parent,
-        "Annotations": options.annotations,
-    })
-}
-
-fn mounts(container: &Container) -> Vec<Value> {
-    use crate::layer::Source;
-    let one = |mount: &crate::layer::Mount| {
-        let (kind, name, source) = match &mount.source {
-            Source::Bind(host) => ("bind", String::new(), host.path.to_string()),
-            Source::Volume(volume) => ("volume", volume.name.clone(), String::new()),
-            Source::Tmpfs(_) => ("tmpfs", String::new(), String::new()),
-            Source::Image(_) => ("image", String::new(), String::new()),
-        };
-        json!({ "Type": kind, "Name": name, "Source": source, "Destination": mount.target.to_string() })
-    };
-    container.spec.options.mounts.iter().map(one).collect()
-}
-
-/// Ports by `PORT/PROTOCOL` of the container, each with the host's ports that lead there.
-fn published(ports: &[crate::network::Port]) -> Value {
-    let mut all = serde_json::Map::new();
-    for port in ports {
-        let address = port.address.map_or("0.0.0.0".to_string(), |address| address.to_string());
-        let host = json!({ "HostIp": address, "HostPort": port.host.to_string() });
-        let place = all
-            .entry(format!("{}/{}", port.container, port.protocol))
-            .or_insert_with(|| json!([]));
-        place.as_array_mut().into_iter().for_each(|hosts| hosts.push(host.clone()));
-    }
-    Value::Object(all)
-}
-
-fn texts(texts: &[Text]) -> Vec<String> {
-    texts.iter().map(ToString::to_string).collect()
 }

@@ -3,7 +3,7 @@
 //! A command describes its rows once, by the names of their fields, their headings, and which of them a table has that nobody asked for.
 //! What a format does not mention need not be found out: [`Format::mentions`].
 
-use super::table::columns;
+use super::table::tabbed;
 use super::template::{Template, Value};
 use crate::error::Result;
 use crate::flags::{Flag, Parsed, option, switch};
@@ -35,6 +35,11 @@ pub struct Format {
 }
 
 impl Listing {
+    /// The format that `--quiet` and `--format` ask for, or the usual table.
+    pub fn format(&self, parsed: &Parsed) -> Result<Format> {
+        self.format_or(parsed, self.table)
+    }
+
     /// The format that `--quiet` and `--format` ask for, or this usual table.
     pub fn format_or(&self, parsed: &Parsed, table: &str) -> Result<Format> {
         if parsed.is_set("quiet") {
@@ -88,7 +93,7 @@ impl Format {
             text += &self.template.execute(&row)?;
             text.push('\n');
         }
-        Ok(if self.headings.is_some() { columns(&text) } else { text })
+        Ok(if self.headings.is_some() { tabbed(&text) } else { text })
     }
 }
 

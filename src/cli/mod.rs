@@ -3,28 +3,34 @@
 mod archives;
 mod attach;
 mod commit;
+mod completion;
+mod confirm;
 mod container;
 mod create;
+mod disk;
 mod events;
 mod exec;
 mod explain;
 mod filter;
 mod fsck;
-mod generate;
 mod help;
 mod history;
 mod image;
 mod images;
+mod info;
 mod inspect;
 mod kill;
 mod listing;
 mod login;
 mod logs;
 mod ls;
+mod manual;
 mod network;
 mod pattern;
 mod pause;
+mod port;
 mod progress;
+mod prune;
 mod ps;
 mod pull;
 mod push;
@@ -40,6 +46,7 @@ mod template;
 mod top;
 mod units;
 mod update;
+mod version;
 mod volume;
 mod wait;
 mod why;
@@ -93,6 +100,8 @@ const COMMANDS: &[&Command] = &[
     &start::COMMAND,
     &ls::COMMAND,
     &ps::COMMAND,
+    &inspect::COMMAND,
+    &port::COMMAND,
     &exec::COMMAND,
     &attach::COMMAND,
     &logs::COMMAND,
@@ -105,7 +114,6 @@ const COMMANDS: &[&Command] = &[
     &update::COMMAND,
     &stats::COMMAND,
     &top::COMMAND,
-    &inspect::COMMAND,
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
@@ -119,7 +127,7 @@ const COMMANDS: &[&Command] = &[
     &image::TAG,
     &image::RMI,
     &history::COMMAND,
-    &image::INSPECT,
+    &inspect::IMAGE,
     &image::PRUNE,
     &archives::LOAD,
     &archives::SAVE,
@@ -127,20 +135,28 @@ const COMMANDS: &[&Command] = &[
     &fsck::COMMAND,
     &network::CREATE,
     &network::LS,
+    &inspect::NETWORK,
     &network::RM,
+    &network::PRUNE,
     &volume::CREATE,
     &volume::LS,
-    &volume::INSPECT,
+    &inspect::VOLUME,
     &volume::RM,
     &volume::PRUNE,
+    &inspect::CONTAINER,
+    &prune::CONTAINER,
+    &disk::COMMAND,
+    &prune::SYSTEM,
     &system::ENABLE,
     &system::DISABLE,
     &system::START,
     &system::STOP,
     &explain::COMMAND,
+    &info::COMMAND,
+    &version::COMMAND,
     &RUNTIME,
-    &generate::COMPLETION,
-    &generate::MANUAL,
+    &completion::COMMAND,
+    &manual::COMMAND,
 ];
 
 /// Other names of commands: Docker's groups, and its shorter or longer words.
@@ -150,13 +166,13 @@ const ALIASES: &[(&str, &str)] = &[
     ("container attach", "attach"),
     ("container exec", "exec"),
     ("container wait", "wait"),
-    ("container inspect", "inspect"),
     ("container kill", "kill"),
     ("container logs", "logs"),
     ("container ls", "ps"),
     ("container list", "ps"),
     ("container ps", "ps"),
     ("container pause", "pause"),
+    ("container port", "port"),
     ("container rename", "rename"),
     ("container restart", "restart"),
     ("container rm", "rm"),
@@ -179,6 +195,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image history", "history"),
     ("network list", "network ls"),
     ("network remove", "network rm"),
+    ("system info", "info"),
+    ("system events", "events"),
     ("volume list", "volume ls"),
     ("volume remove", "volume rm"),
 ];
@@ -279,11 +297,14 @@ fn find(first: &str, mut words: Vec<OsString>) -> Result<(&'static Command, Vec<
             words.remove(0);
             return Ok((command, words));
         }
-        return Err(Error::invalid(format!("`{second}` is not a command of `tinydock {first}`"))
-            .hint(format!("`tinydock help {first}` lists them")));
+        let unknown = Error::invalid(format!("`{second}` is not a command of `tinydock {first}`"));
+        return Err(match help::nearest(&second, &format!("{first} ")) {
+            Some(near) => unknown.hint(format!("did you mean `{first} {near}`?")),
+            None => unknown.hint(format!("`tinydock help {first}` lists them")),
+        });
     }
     let known = Error::invalid(format!("`{first}` is not a tinydock command"));
-    Err(match help::nearest(first) {
+    Err(match help::nearest(first, "") {
         Some(near) => known.hint(format!("did you mean `{near}`?")),
         None => known.hint("`tinydock help` lists them"),
     })
@@ -327,7 +348,7 @@ fn check_count(command: &Command, count: usize) -> Result<()> {
 }
 
 fn see_help(error: Error, command: &Command) -> Error {
-    error.hint(format!("see `tinydock {} --help`", command.name))
+    error.or_hint(format!("see `tinydock {} --help`", command.name))
 }
 
 /// Does something with each of several containers or networks. All are tried; the errors are reported as they come, and the

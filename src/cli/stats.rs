@@ -134,9 +134,11 @@ impl Shown {
     fn containers(&self, engine: &Engine) -> Result<Vec<(String, Container)>> {
         if self.names.is_empty() {
             let listed = engine.list(self.all, |error| report(&error))?;
-            let found = listed.iter().map(|one| engine.find(one.brief.id.as_str()));
-            // One that is gone by now is not shown.
-            return Ok(found.flatten().map(|one| (one.id().to_string(), one)).collect());
+            let ids = listed.iter().map(|one| one.brief.id.to_string());
+            // One that is gone meanwhile has nothing to show.
+            return Ok(ids
+                .filter_map(|id| engine.find(&id).ok().map(|container| (id, container)))
+                .collect());
         }
         self.names.iter().map(|name| Ok((name.clone(), engine.find(name)?))).collect()
     }

@@ -16,6 +16,34 @@ pub fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = 
     text
 }
 
+/// The least width of a column of Docker's tables, with its padding.
+const NARROWEST: usize = 10;
+
+/// Lays out lines whose cells end with tabs. A column is as wide as the lines below each other that have it; what follows the last
+/// tab is no part of a column.
+pub fn tabbed(text: &str) -> String {
+    let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
+    let mut widths: Vec<Vec<usize>> = lines.iter().map(|cells| vec![0; cells.len() - 1]).collect();
+    let most = widths.iter().map(Vec::len).max().unwrap_or(0);
+    for column in 0..most {
+        let mut from = 0;
+        while from < lines.len() {
+            let block = widths[from..].iter().take_while(|widths| widths.len() > column).count();
+            let rows = from..from + block;
+            let longest = lines[rows.clone()].iter().map(|cells| cells[column].chars().count()).max();
+            let width = NARROWEST.max(longest.unwrap_or(0) + PADDING);
+            widths[rows].iter_mut().for_each(|widths| widths[column] = width);
+            from += block.max(1);
+        }
+    }
+    let rows = lines.iter().zip(&widths).map(|(cells, widths)| {
+        let (last, padded) = cells.split_last().unwrap_or((&"", &[]));
+        let padded = padded.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<String>() + last
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
 /// Lays out rows whose number of columns is only known when they are there.
 pub fn ragged(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -31,7 +59,12 @@ pub fn ragged(rows: &[Vec<String>]) -> String {
 
 /// An amount of bytes with at most three digits and a unit of 1000, as Docker shows what went through a device.
 pub fn decimal_bytes(bytes: u64) -> String {
-    spell(bytes, 1000.0, 3, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+    decimal(bytes, 3)
+}
+
+/// An amount of bytes with at most so many digits and a unit of 1000.
+pub fn decimal(bytes: u64, digits: usize) -> String {
+    spell(bytes, 1000.0, digits, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
 /// An amount of bytes with at most four digits and a unit of 1024, as Docker shows memory.
@@ -55,34 +88,6 @@ fn spell(bytes: u64, base: f64, digits: usize, units: [&str; 7]) -> String {
         &text
     };
     format!("{text}{}", units[unit])
-}
-
-/// The least width of a column of Docker's tables, with its padding.
-const NARROWEST: usize = 10;
-
-/// Lays out lines whose cells end with tabs. A column is as wide as the lines below each other that have it; what follows the last
-/// tab is no part of a column.
-pub fn columns(text: &str) -> String {
-    let lines: Vec<Vec<&str>> = text.split('\n').map(|line| line.split('\t').collect()).collect();
-    let mut widths: Vec<Vec<usize>> = lines.iter().map(|cells| vec![0; cells.len() - 1]).collect();
-    let most = widths.iter().map(Vec::len).max().unwrap_or(0);
-    for column in 0..most {
-        let mut from = 0;
-        while from < lines.len() {
-            let block = widths[from..].iter().take_while(|widths| widths.len() > column).count();
-            let rows = from..from + block;
-            let longest = lines[rows.clone()].iter().map(|cells| cells[column].chars().count()).max();
-            let width = NARROWEST.max(longest.unwrap_or(0) + PADDING);
-            widths[rows].iter_mut().for_each(|widths| widths[column] = width);
-            from += block.max(1);
-        }
-    }
-    let rows = lines.iter().zip(&widths).map(|(cells, widths)| {
-        let (last, padded) = cells.split_last().unwrap_or((&"", &[]));
-        let padded = padded.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<String>() + last
-    });
-    rows.collect::<Vec<_>>().join("\n")
 }
 
 /// An amount of bytes as lists show it: three digits and a unit of 1000.
@@ -115,6 +120,21 @@ mod tests {
     }
 
     #[test]
+    fn cells_end_with_tabs_in_tables_of_docker() {
+        for (text, expected) in [
+            ("A\tB\n1\t2\n", "A         B\n1         2\n"),
+            ("LONG HEADING\tB\n1\t\n", "LONG HEADING   B\n1              \n"),
+            (
+                "a\tb\tc\nlonger than that\nd\te\n",
+                "a         b         c\nlonger than that\nd         e\n",
+            ),
+            ("", ""),
+        ] {
+            assert_eq!(tabbed(text), expected);
+        }
+    }
+
+    #[test]
     fn rows_may_have_any_number_of_columns() {
         let row = |cells: &[&str]| cells.iter().map(|cell| cell.to_string()).collect();
         assert_eq!(ragged(&[row(&["PID", "CMD"]), row(&["1", "a b"])]), "PID   CMD\n1     a b\n");
@@ -136,21 +156,6 @@ mod tests {
                 (decimal.into(), binary.into()),
                 "{amount}"
             );
-        }
-    }
-
-    #[test]
-    fn cells_end_with_tabs_in_tables_of_docker() {
-        for (text, expected) in [
-            ("A\tB\n1\t2\n", "A         B\n1         2\n"),
-            ("LONG HEADING\tB\n1\t\n", "LONG HEADING   B\n1              \n"),
-            (
-                "a\tb\tc\nlonger than that\nd\te\n",
-                "a         b         c\nlonger than that\nd         e\n",
-            ),
-            ("", ""),
-        ] {
-            assert_eq!(columns(text), expected);
         }
     }
 

@@ -1,4 +1,4 @@
-//! Amounts as Docker spells them for people: durations in one unit, sizes in units of 1000.
+//! Durations as Docker spells them for people.
 
 /// How long something took or is ago, in one unit (go-units, `HumanDuration`).
 pub fn duration(seconds: u64) -> String {
@@ -16,28 +16,6 @@ pub fn duration(seconds: u64) -> String {
         (_, _, ..17520) => format!("{} months", hours / 24 / 30),
         _ => format!("{} years", seconds / 3600 / 24 / 365),
     }
-}
-
-/// A size with so many digits, without zeros at its end (go-units, `HumanSizeWithPrecision`).
-pub fn size(bytes: u64, digits: usize) -> String {
-    spell(bytes as f64, 1000.0, digits, ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
-}
-
-fn spell(mut amount: f64, base: f64, digits: usize, units: [&str; 7]) -> String {
-    let mut units = units.into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    while amount >= base
-        && let Some(larger) = units.next()
-    {
-        amount /= base;
-        unit = larger;
-    }
-    let whole = (amount.log10().max(0.0).floor() as usize) + 1;
-    let mut text = format!("{amount:.*}", digits.saturating_sub(whole));
-    if text.contains('.') {
-        text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
-    }
-    text + unit
 }
 
 #[cfg(test)]
@@ -69,23 +47,6 @@ mod tests {
             (730 * DAY, "2 years"),
         ] {
             assert_eq!(duration(seconds), shown, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn sizes_have_as_many_digits_as_are_asked_for() {
-        for (bytes, three, four) in [
-            (0, "0B", "0B"),
-            (12, "12B", "12B"),
-            (999, "999B", "999B"),
-            (1000, "1kB", "1kB"),
-            (1_500, "1.5kB", "1.5kB"),
-            (1_984_123, "1.98MB", "1.984MB"),
-            (72_800_000, "72.8MB", "72.8MB"),
-            (187_654_321, "188MB", "187.7MB"),
-            (2_000_000_000, "2GB", "2GB"),
-        ] {
-            assert_eq!((size(bytes, 3).as_str(), size(bytes, 4).as_str()), (three, four), "{bytes}");
         }
     }
 }

@@ -1,15 +1,16 @@
 //! `tinydock volume`
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
 
 use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
 
-use super::table::{bytes, table};
-use super::{Command, MANY, for_each, print, report, tidy};
+use super::confirm::confirm;
+use super::listing::{FORMAT, Listing, QUIET};
+use super::table::bytes;
+use super::template::Value;
+use super::{Command, MANY, for_each, print, tidy};
 use crate::engine::Engine;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 use crate::layer::{self, Volume};
 
@@ -30,31 +31,21 @@ pub const CREATE: Command = Command {
     run: create,
 };
 
-const LS_FLAGS: [Flag; 2] = [
+const LS_FLAGS: [Flag; 3] = [
     option("filter", Some(b'f'), "KEY=VALUE", "`dangling`, `driver`, `label`, `name`"),
-    switch("quiet", Some(b'q'), "Only print names"),
+    FORMAT,
+    QUIET,
 ];
 
 pub const LS: Command = Command {
     name: "volume ls",
-    usage: "[-q] [-f KEY=VALUE]",
+    usage: "[-q] [-f KEY=VALUE] [--format TEMPLATE]",
     summary: "List volumes",
     flags: &LS_FLAGS,
     order: Order::Mixed,
     arguments: (0, 0),
     failure: 1,
     run: ls,
-};
-
-pub const INSPECT: Command = Command {
-    name: "volume inspect",
-    usage: "VOLUME...",
-    summary: "Print all that is known about volumes, as JSON",
-    flags: &[],
-    order: Order::Mixed,
-    arguments: (1, MANY),
-    failure: 1,
-    run: inspect,
 };
 
 const RM_FLAGS: [Flag; 1] = [switch("force", Some(b'f'), "Do not mind volumes that do not exist")];
@@ -155,17 +146,39 @@ fn filters(parsed: &Parsed, keys: &[&str]) -> Result<Vec<(String, String)>> {
 fn ls(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let filters = filters(&parsed, &["dangling", "driver", "label", "name"])?;
-    let mut names = Vec::new();
+    let format = LISTING.format(&parsed)?;
+    let mut rows = Vec::new();
     for (volume, used) in engine.volumes()? {
         if is_meant_by_all(&filters, &volume, used)? {
-            names.push(volume.name);
+            rows.push(fields(engine, &volume)?);
         }
     }
-    if parsed.is_set("quiet") {
-        return print(names.iter().map(|name| format!("{name}\n")).collect::<String>()).map(|()| 0);
-    }
-    let rows = names.into_iter().map(|name| ["local".into(), name]);
-    print(table(["DRIVER", "VOLUME NAME"], rows)).map(|()| 0)
+    print(format.show(rows)?).map(|()| 0)
+}
+
+const LISTING: Listing = Listing {
+    table: "{{.Driver}}\t{{.Name}}",
+    quiet: "{{.Name}}",
+    headings: &[
+        ("Driver", "DRIVER"),
+        ("Name", "VOLUME NAME"),
+        ("Scope", "SCOPE"),
+        ("Mountpoint", "MOUNTPOINT"),
+        ("Labels", "LABELS"),
+    ],
+};
+
+fn fields(engine: &Engine, volume: &Volume) -> Result<Value> {
+    let labels = volume.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let (_, data) = engine.volume(&volume.name)?;
+    Ok(Value::Object(vec![
+        ("Driver", "local".into()),
+        ("Label", Value::Lookup(volume.labels.clone())),
+        ("Labels", labels.collect::<Vec<_>>().join(",").into()),
+        ("Mountpoint", data.display().to_string().into()),
+        ("Name", volume.name.as_str().into()),
+        ("Scope", "local".into()),
+    ]))
 }
 
 /// A volume as Docker shows it.
@@ -197,22 +210,9 @@ impl Shown {
     }
 }
 
-fn inspect(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    let (mut found, mut status) = (Vec::new(), 0);
-    for name in &parsed.arguments {
-        match Shown::of(engine, &name.display().to_string()) {
-            Ok(volume) => found.push(volume),
-            Err(error) => {
-                report(&error);
-                status = 1;
-            }
-        }
-    }
-    let mut json = Vec::new();
-    let mut writer = Serializer::with_formatter(&mut json, PrettyFormatter::with_indent(b"    "));
-    found.serialize(&mut writer).map_err(Error::system)?;
-    json.push(b'\n');
-    print(json).map(|()| status)
+/// All that is known of a volume.
+pub fn inspect(engine: &Engine, name: &str) -> Result<Value> {
+    Value::of(&Shown::of(engine, name)?)
 }
 
 fn rm(engine: &Engine, parsed: Parsed) -> Result<u8> {
@@ -226,23 +226,17 @@ fn prune(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let all = parsed.is_set("all") || all.iter().any(|(_, value)| ["true", "1"].contains(&value.as_str()));
     let which = if all { "all" } else { "anonymous" };
     let warning = format!("This will remove {which} local volumes not used by at least one container.");
-    if !parsed.is_set("force") && !confirm(&warning)? {
-        return Err(Error::invalid("volume prune has been cancelled"));
-    }
+    confirm(&parsed, &warning, "volume prune")?;
     let is_meant = |volume: &Volume| (all || volume.is_anonymous()) && is_meant_by_all(&labels, volume, false).unwrap_or(false);
     let pruned = engine.prune_volumes(is_meant)?;
-    let mut text = String::new();
-    if !pruned.names.is_empty() {
-        text = format!("Deleted Volumes:\n{}\n\n", pruned.names.join("\n"));
-    }
+    let text = deleted(&pruned.names);
     print(format!("{text}Total reclaimed space: {}\n", bytes(pruned.bytes))).map(|()| 0)
 }
 
-/// Asks the user whether to go on.
-fn confirm(warning: &str) -> Result<bool> {
-    print(format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "))?;
-    io::stdout().flush().doing(|| "write the output")?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).doing(|| "read the answer")?;
-    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+/// What is told of volumes that are gone.
+pub fn deleted(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        names => format!("Deleted Volumes:\n{}\n\n", names.join("\n")),
+    }
 }

@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::Spec;
+use super::pause::is_paused;
 use super::restart::{Policy, Restarts};
 use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
@@ -109,13 +110,8 @@ impl State {
         }
         Ok(match started {
             None => State::Created,
-            Some(started) if is_held && directory.join("started").exists() => {
-                if super::pause::is_paused(run)? {
-                    State::Paused(started)
-                } else {
-                    State::Running(started)
-                }
-            }
+            Some(started) if is_held && directory.join("started").exists() && is_paused(run)? => State::Paused(started),
+            Some(started) if is_held && directory.join("started").exists() => State::Running(started),
             // It was removed between the looks.
             Some(_) if is_held => State::Created,
             // Its monitor was killed, or the host was restarted.
@@ -284,8 +280,7 @@ impl Container {
 
     /// How long the container ran before it ended like this.
     pub fn ran(&self, exit: &Exit) -> Result<Duration> {
-        let started: Option<Started> = read_if_present(&self.file("started"))?;
-        let from = started.and_then(|started| clock::parse(&started.at));
+        let from = self.started()?.and_then(|started| clock::parse(&started.at));
         let to = clock::parse(&exit.finished);
         Ok(from.zip(to).and_then(|(from, to)| to.checked_sub(from)).unwrap_or_default())
     }

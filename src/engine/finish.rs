@@ -29,7 +29,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
         return engine.start_again(&container, lock, &exit);
     }
     recover::bury(store, &id)?;
-    recover::sweep(store)
+    recover::sweep_some(store)
 }
 
 /// Tells that a container has ended, and how.
@@ -100,7 +100,7 @@ impl Engine {
             }
         }
         recover::bury(&self.store, id)?;
-        recover::sweep(&self.store)
+        recover::sweep_some(&self.store)
     }
 
     /// Waits before a restart. Returns false if somebody wants the container to stay as it is.

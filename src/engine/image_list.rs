@@ -132,6 +132,16 @@ impl Engine {
         crate::layer::path(&self.store, diff_id)
     }
 
+    /// How many bytes the files of a layer have.
+    pub fn layer_size(&self, diff_id: &Digest) -> u64 {
+        crate::layer::size_of_tree(&self.layer_path(diff_id)).unwrap_or(0)
+    }
+
+    /// How many bytes the files of several layers have.
+    pub fn layers_size(&self, diff_ids: &[Digest]) -> u64 {
+        diff_ids.iter().map(|id| self.layer_size(id)).sum()
+    }
+
     /// The containers whose layers are those of an image or begin with them.
     pub fn users_of(&self, image: &Image) -> Result<Vec<Container>> {
         let mut users = Vec::new();

@@ -63,9 +63,9 @@ pub struct Listed {
 impl Listed {
     /// Its place in a network, if it runs and has one.
     pub fn endpoint(&self) -> Result<Option<Endpoint>> {
-        match self.state {
-            State::Running(_) => read_if_present(&self.run.join("endpoint")),
-            _ => Ok(None),
+        match self.state.started() {
+            Some(_) => read_if_present(&self.run.join("endpoint")),
+            None => Ok(None),
         }
     }
 

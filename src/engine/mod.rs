@@ -35,6 +35,7 @@ pub mod health;
 mod image_config;
 mod image_list;
 mod images;
+mod inspect;
 mod kill;
 mod layers;
 mod list;
@@ -82,6 +83,7 @@ pub use exec::ExecOptions;
 pub use finish::{FINISH, finish};
 pub use fsck::Report;
 pub use image_list::{ImageFilter, ListedImage};
+pub use inspect::Inspected;
 pub use list::{Brief, Listed};
 pub use login::Kept as LoginKept;
 pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
@@ -105,6 +107,11 @@ pub struct Engine {
 impl Engine {
     pub fn new(store: Store) -> Engine {
         Engine { store }
+    }
+
+    /// The directory that everything is kept below.
+    pub fn root(&self) -> &std::path::Path {
+        self.store.root()
     }
 
     /// The container that `text` means.

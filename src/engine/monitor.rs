@@ -126,8 +126,8 @@ impl Engine {
                 Ok((image.doing(|| "make the monitor")?, kept))
             });
         let become_it = || -> Result<Error> {
-            let (image, _kept) = ready.doing(|| "become the monitor")?;
             let trace = running.wait(&prepared.plan.program)?;
+            let (image, _kept) = ready.doing(|| "become the monitor")?;
             self.begin_watch(container)?;
             let mut message = vec![STARTED];
             let word = |(step, time): &(usize, u32)| [(*step as u32).to_ne_bytes(), time.to_ne_bytes()].concat();
@@ -160,6 +160,9 @@ impl Engine {
         let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
+        // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
+        let mounts = File::open(format!("/proc/{}/ns/mnt", running.init.pid.as_raw_nonzero())).ok();
+        mounts.as_ref().map(keep_on_exec).transpose()?;
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
@@ -203,6 +206,7 @@ impl Engine {
             data.into_bytes(),
             log.map(OwnedFd::from)
                 .into_iter()
+                .chain(mounts.map(OwnedFd::from))
                 .chain([directory.into(), exit.into(), program, listener])
                 .collect(),
         ))

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
@@ -103,16 +103,36 @@ fn is_spent(container: &Container) -> bool {
     was_to_run && !container.file("kept").exists()
 }
 
+/// How many containers are looked at where a container's start or end must not take longer for each other one that runs.
+const SOME: usize = 32;
+
 /// Finds what killed processes have left, and undoes it.
 pub fn sweep(store: &Store) -> Result<()> {
+    sweep_at_most(store, usize::MAX)
+}
+
+/// The same, but of many containers only some are looked at, others each time.
+pub fn sweep_some(store: &Store) -> Result<()> {
+    sweep_at_most(store, SOME)
+}
+
+fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
     let directory = store.run().join("container");
     let is_first = !directory.exists();
-    for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
-            continue;
-        };
-        thaw_abandoned(store, &entry.path(), &id)?;
-        let lock = entry.path().join("lock");
+    let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+    let mut ids: Vec<Id> = entries.filter_map(|entry| Id::parse(entry.file_name().to_str()?)).collect();
+    if ids.len() > most {
+        let from = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.subsec_nanos() as usize);
+        let count = ids.len();
+        ids.rotate_left(from % count);
+        ids.truncate(most);
+    }
+    for id in ids {
+        let directory = store.container_run(&id);
+        thaw_abandoned(store, &directory, &id)?;
+        let lock = directory.join("lock");
         if !Lock::is_held(&lock)
             && let Some(_lock) = try_lock(&lock)?
         {
@@ -186,6 +206,16 @@ impl Engine {
     /// Undoes what killed processes have left.
     pub fn recover(&self) -> Result<()> {
         sweep(&self.store)?;
+        self.recover_networks()
+    }
+
+    /// The same, for those who must not take longer where many containers run.
+    pub fn recover_some(&self) -> Result<()> {
+        sweep_some(&self.store)?;
+        self.recover_networks()
+    }
+
+    fn recover_networks(&self) -> Result<()> {
         if self.store.root().join("network").exists() {
             let _lock = self.store.lock()?;
             Networks::new(&self.store).sweep()?;

@@ -50,7 +50,7 @@ impl Engine {
         for action in ["create", "start"] {
             events::tell_of(&self.store, &container, action, &[]);
         }
-        if let Err(error) = self.recover() {
+        if let Err(error) = self.recover_some() {
             warn(&error.to_string());
         }
         let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));

@@ -139,6 +139,11 @@ impl Engine {
         Ok((volumes.find(name)?, volumes.data(name)))
     }
 
+    /// How many bytes the files of a volume have.
+    pub fn volume_size(&self, name: &str) -> u64 {
+        Volumes::new(&self.store).size(name).unwrap_or(0)
+    }
+
     /// Removes a volume that no container uses. One that does not exist is no error if `force` says so.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<()> {
         recover::let_vanish(&self.store)?;

@@ -64,6 +64,11 @@ impl Sysctl {
         Ok(sysctl)
     }
 
+    /// The setting and its value.
+    pub fn pair(&self) -> (String, String) {
+        (self.name.clone(), self.value.clone())
+    }
+
     /// Whether it is a setting of a network namespace.
     pub fn is_of_network(&self) -> bool {
         self.name.starts_with("net.")

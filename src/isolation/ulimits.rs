@@ -67,6 +67,11 @@ impl Ulimit {
         Ok(limit)
     }
 
+    /// Its name, what is in force, and how far that may be raised.
+    pub fn parts(&self) -> (&'static str, u64, u64) {
+        (self.kind.0, self.soft, self.hard)
+    }
+
     /// The same limit as far as this process can give it, and what is to be said if that is less. Who may not raise limits
     /// (capabilities(7), `CAP_SYS_RESOURCE`) can give no more than what it has.
     pub fn possible(self) -> (Ulimit, Option<String>) {

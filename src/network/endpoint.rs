@@ -67,6 +67,11 @@ impl Endpoint {
             .collect()
     }
 
+    /// The hardware address as people write it.
+    pub fn mac(&self) -> String {
+        self.hardware_address().map(|byte| format!("{byte:02x}")).join(":")
+    }
+
     /// The hardware address follows from the address, so that whoever has the address next answers to the same one.
     fn hardware_address(&self) -> [u8; 6] {
         let [a, b, c, d] = self.address.octets();

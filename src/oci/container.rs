@@ -12,6 +12,7 @@
 //!
 //! Nothing here says "running": that follows from the process and from the lock that it holds.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -75,6 +76,8 @@ pub struct Container {
     directory: PathBuf,
     pub origin: Origin,
     pub config: Config,
+    /// The trees of cgroups that the host has, once they are known.
+    pub hierarchies: OnceCell<Hierarchies>,
 }
 
 /// The state as the specification has it, which hooks and callers are given.
@@ -165,6 +168,7 @@ impl Root {
             directory,
             origin,
             config,
+            hierarchies: OnceCell::new(),
         })
     }
 }
@@ -180,6 +184,7 @@ impl Container {
             directory,
             origin,
             config,
+            hierarchies: OnceCell::new(),
         })
     }
 
@@ -245,7 +250,9 @@ impl Container {
 
     /// The container's cgroups.
     pub fn group(&self) -> Result<Group> {
-        Ok(Group::find(&Hierarchies::all()?, Path::new(&self.origin.cgroup)))
+        let known = self.hierarchies.get().cloned();
+        let hierarchies = known.map_or_else(Hierarchies::all, Ok)?;
+        Ok(Group::find(&hierarchies, Path::new(&self.origin.cgroup)))
     }
 
     /// The unit of systemd's that has its cgroups, if systemd made them.

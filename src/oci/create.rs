@@ -79,6 +79,9 @@ pub fn create(
     let container = Container::record(root, &request.id, origin, config)?;
     let made = make(&container, &facts, &plan, console, request, warn);
     let (init, wires) = made.inspect_err(|_| undo(&container))?;
+    if facts.privileged {
+        let _ = container.hierarchies.set(facts.hierarchies);
+    }
     Ok(Created {
         container,
         init,

@@ -65,6 +65,11 @@ pub fn remove(container: &Container, force: bool, warn: &dyn Fn(&str)) -> Result
             return Err(Error::conflict(format!("cannot delete container `{id}`: it is {}", super::word(status))).hint(hint));
         }
     }
+    take_away(container, warn)
+}
+
+/// Removes a container whose init has ended, or is to be killed.
+pub fn take_away(container: &Container, warn: &dyn Fn(&str)) -> Result<()> {
     let _lock = container.lock()?;
     stop(container)?;
     if let Some(scope) = container.scope()? {

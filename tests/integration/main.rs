@@ -3,10 +3,12 @@
 mod again;
 mod attach;
 mod attacks;
+mod budget;
 mod bundle;
 mod cgroups;
 mod documents;
 mod events;
+mod formats;
 mod health;
 mod host;
 mod images;

@@ -124,7 +124,7 @@ impl Filter {
             && self.before.iter().all(|before| created < *before)
             && self.since.iter().all(|since| created > *since)
             && self.is_task != Some(true)
-            && filters.any("status", |status| status == row::name(&listed.state))
+            && filters.any("status", |status| status == listed.state.name())
             && filters.any("volume", |volume| uses_volume(listed, volume))
             && filters.any("network", |network| is_on(&brief.network, network))
             && filters.labels(|name| brief.labels.get(name))

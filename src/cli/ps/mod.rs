@@ -3,8 +3,6 @@
 mod filter;
 mod row;
 
-pub use row::name as name_of_state;
-
 use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
 use super::{Command, print, report, tidy};
 use crate::engine::{Engine, Listed};
@@ -43,7 +41,7 @@ pub const COMMAND: Command = Command {
     run,
 };
 
-pub const LISTING: Listing = Listing {
+const LISTING: Listing = Listing {
     table: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
     quiet: "{{.ID}}",
     headings: &[
@@ -97,6 +95,13 @@ pub fn show(engine: &Engine, parsed: &Parsed, listed: &[Listed]) -> Result<()> {
     let rows = row::Rows::new(engine, &format, parsed);
     let rows = listed.iter().map(|listed| rows.row(listed)).collect::<Result<Vec<_>>>()?;
     print(format.show(rows)?)
+}
+
+/// A table of containers with these columns.
+pub fn table(engine: &Engine, parsed: &Parsed, columns: &str, listed: &[&Listed]) -> Result<String> {
+    let format = LISTING.format_or(parsed, columns)?;
+    let rows = row::Rows::new(engine, &format, parsed);
+    format.show(listed.iter().map(|listed| rows.row(listed)).collect::<Result<Vec<_>>>()?)
 }
 
 /// How many containers `-n` or `-l` ask for.

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::cli::listing::Format;
+use crate::cli::table::decimal_bytes;
 use crate::cli::template::Value;
 use crate::cli::units;
 use crate::engine::watch::Health;
-use crate::engine::{Engine, Listed, State};
+use crate::engine::{Engine, Listed, Started, State};
 use crate::error::Result;
 use crate::flags::Parsed;
 use crate::layer::{Mount, Source};
@@ -87,7 +88,7 @@ impl Rows<'_> {
                 format!("{} ago", self.passed(Duration::from_secs(brief.created))).into(),
             ),
             ("Size", size.into()),
-            ("State", name(&listed.state).into()),
+            ("State", listed.state.name().into()),
             ("Status", self.status(&listed.state, health.as_ref()).into()),
         ]))
     }
@@ -125,11 +126,11 @@ impl Rows<'_> {
             .images
             .borrow_mut()
             .entry(listed.brief.image.clone())
-            .or_insert_with(|| self.engine.ancestor(&listed.brief.image).map_or(0, |image| image.size()));
-        let shown = units::size(own, 3);
+            .or_insert_with(|| self.engine.layers_size(&listed.brief.layers));
+        let shown = decimal_bytes(own);
         Ok(match image {
             0 => shown,
-            image => format!("{shown} (virtual {})", units::size(own + image, 3)),
+            image => format!("{shown} (virtual {})", decimal_bytes(own + image)),
         })
     }
 
@@ -139,35 +140,25 @@ impl Rows<'_> {
 
     fn status(&self, state: &State, health: Option<&Health>) -> String {
         let passed = |at: &str| clock::parse(at).map_or_else(String::new, |at| self.passed(at));
+        let up = |started: &Started| format!("Up {}", passed(&started.at));
         match state {
             State::Created => "Created".into(),
             State::Running(started) => match health.map(|health| health.status.name()) {
-                None => format!("Up {}", passed(&started.at)),
-                Some("starting") => format!("Up {} (health: starting)", passed(&started.at)),
-                Some(health) => format!("Up {} ({health})", passed(&started.at)),
+                None => up(started),
+                Some("starting") => format!("{} (health: starting)", up(started)),
+                Some(health) => format!("{} ({health})", up(started)),
             },
-            State::Paused(started) => format!("Up {} (Paused)", passed(&started.at)),
+            State::Paused(started) => format!("{} (Paused)", up(started)),
             State::Restarting(exit) => format!("Restarting ({}) {} ago", exit.code, passed(&exit.finished)),
             State::Exited(exit) => format!("Exited ({}) {} ago", exit.code, passed(&exit.finished)),
         }
     }
 }
 
-/// Docker's word for a state.
-pub fn name(state: &State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running(_) => "running",
-        State::Paused(_) => "paused",
-        State::Restarting(_) => "restarting",
-        State::Exited(_) => "exited",
-    }
-}
-
 /// Docker's word for a state of health: `none` if nobody checks it.
 pub fn health_name(state: &State, health: Option<&Health>) -> &'static str {
     match (state, health) {
-        (State::Running(_), Some(health)) => health.status.name(),
+        (State::Running(_) | State::Paused(_), Some(health)) => health.status.name(),
         _ => "none",
     }
 }
@@ -198,7 +189,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Published ports as lists show them: those that follow each other, and are the same on both sides, as a range.
-pub fn ports(ports: &[Port]) -> String {
+fn ports(ports: &[Port]) -> String {
     let mut sorted: Vec<&Port> = ports.iter().collect();
     sorted.sort_by_key(|port| (port.container, port.address, port.host, port.protocol.number()));
     let mut ranges: Vec<(&Port, u16)> = Vec::new();

@@ -7,6 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use serde::{Serialize, Serializer};
+use serde_json::ser::PrettyFormatter;
+
 use super::float;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -83,36 +86,49 @@ impl Value {
         text
     }
 
-    /// Writes the value as JSON on one line.
+    /// The value as JSON on one line.
     pub fn json(&self) -> String {
-        let mut text = String::new();
-        self.write_json(&mut text);
-        text
+        escaped(&serde_json::to_string(self).unwrap_or_default())
     }
 
-    fn write_json(&self, into: &mut String) {
+    /// The value as JSON, as Docker lays it out.
+    pub fn pretty(&self) -> String {
+        let mut json = Vec::new();
+        let mut writer = serde_json::Serializer::with_formatter(&mut json, PrettyFormatter::with_indent(b"    "));
+        // What cannot be written is no value.
+        let _ = self.serialize(&mut writer);
+        escaped(&String::from_utf8_lossy(&json))
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::Nil | Value::Absent | Value::Lookup(_) | Value::LookupHeading => into.push_str("null"),
-            Value::Bool(value) => _ = write!(into, "{value}"),
-            Value::Int(value) => _ = write!(into, "{value}"),
-            Value::Float(value) => into.push_str(&float::shortest(*value)),
-            Value::Text(value) => quote(value, into),
-            Value::List(values) => {
-                into.push('[');
-                for (n, value) in values.iter().enumerate() {
-                    into.push_str(if n > 0 { "," } else { "" });
-                    value.write_json(into);
-                }
-                into.push(']');
-            }
-            Value::Map(values) => members(into, values.iter().map(|(name, value)| (name.as_str(), value))),
+            Value::Nil | Value::Absent | Value::Lookup(_) | Value::LookupHeading => to.serialize_unit(),
+            Value::Bool(value) => to.serialize_bool(*value),
+            Value::Int(value) => to.serialize_i64(*value),
+            // Go leaves out a fraction that is nothing.
+            Value::Float(value) if value.fract() == 0.0 && value.abs() < 1e15 => to.serialize_i64(*value as i64),
+            Value::Float(value) => to.serialize_f64(*value),
+            Value::Text(value) => to.serialize_str(value),
+            Value::List(values) => to.collect_seq(values),
+            Value::Map(values) => to.collect_map(values),
             Value::Object(fields) => {
                 let is_shown = |value: &Value| !matches!(value, Value::Absent | Value::Lookup(_) | Value::LookupHeading);
-                let fields = fields.iter().filter(|(_, value)| is_shown(value));
-                members(into, fields.map(|(name, value)| (*name, value)));
+                to.collect_map(
+                    fields
+                        .iter()
+                        .filter(|(_, value)| is_shown(value))
+                        .map(|(name, value)| (name, value)),
+                )
             }
         }
     }
+}
+
+/// JSON as Go writes it: two line ends that JavaScript does not know are escaped.
+fn escaped(json: &str) -> String {
+    json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
 fn spell_all<'v>(into: &mut String, open: &str, values: impl Iterator<Item = (&'v str, &'v Value)>, close: &str) {
@@ -126,23 +142,6 @@ fn spell_all<'v>(into: &mut String, open: &str, values: impl Iterator<Item = (&'
         value.spell(into);
     }
     into.push_str(close);
-}
-
-fn members<'v>(into: &mut String, values: impl Iterator<Item = (&'v str, &'v Value)>) {
-    into.push('{');
-    for (n, (name, value)) in values.enumerate() {
-        into.push_str(if n > 0 { "," } else { "" });
-        quote(name, into);
-        into.push(':');
-        value.write_json(into);
-    }
-    into.push('}');
-}
-
-/// Spells a text in JSON, as Go does: the two line ends that JavaScript does not know are escaped as well.
-fn quote(text: &str, into: &mut String) {
-    let quoted = serde_json::to_string(text).unwrap_or_default();
-    into.push_str(&quoted.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"));
 }
 
 impl From<bool> for Value {

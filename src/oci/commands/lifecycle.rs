@@ -213,7 +213,7 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
         (Ok(()), Some(signals)) => attach(&init, signals, own)?,
     };
     if !parsed.is_set("keep") {
-        end::remove(&container, false, &|text| context.warn(text))?;
+        end::take_away(&container, &|text| context.warn(text))?;
     }
     Ok(code)
 }

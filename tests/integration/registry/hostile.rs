@@ -21,7 +21,7 @@ fn refused(host: &Host, image: &str) -> String {
     let message = host.tinydock(&["pull", image]).fails(1);
     assert!(message.contains(&format!("pull `{image}")), "{message}");
     let listed = host.run("images").ok();
-    assert!(!listed.contains(image.split(':').next().expect("an address")), "{listed}");
+    assert!(!listed.contains(image.split('/').next().expect("an address")), "{listed}");
     assert_eq!(files(&host.root().join("layer/draft")), [""; 0]);
     message
 }

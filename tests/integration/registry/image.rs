@@ -39,6 +39,9 @@ fn tarball(files: &[(&str, &[u8])]) -> Vec<u8> {
     for (name, data) in files {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         header.set_size(data.len() as u64);
         tar.append_data(&mut header, name, *data).expect("append to memory");
     }
