@@ -117,7 +117,7 @@ impl Pull<'_> {
         let layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
         let is_new = self.layers(layers.map(|(blob, diff_id)| Layer { blob, diff_id }).collect())?;
         // Those whose blobs were there, but which nobody had unpacked.
-        unpack_layers(self.store, &manifest, &config)?;
+        unpack_layers(self.store, &manifest, &config, &lease)?;
         let descriptor = self.blobs.add(&fetched.descriptor.media_type, &fetched.bytes)?;
         let layout = Layout::new(self.store);
         let before = layout.find(name)?.map(|entry| entry.manifest.digest);

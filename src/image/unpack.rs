@@ -13,8 +13,9 @@ use crate::error::{Doing, Error, Result};
 use crate::layer::{self, Content, Draft, Limits};
 use crate::store::{Digest, Store};
 
-/// Unpacks the layers of an image that are not there, from blobs that are.
-pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config) -> Result<()> {
+/// Unpacks the layers of an image that are not there, from blobs that are, and makes what belongs on top of them. The lease keeps
+/// that; the layers are for the caller to keep.
+pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config, lease: &Lease) -> Result<()> {
     config.check_against(manifest)?;
     // In the order of their names, so that two who need the same layers do not wait for each other.
     let layers: BTreeMap<&Digest, &Descriptor> = config.rootfs.diff_ids.iter().zip(&manifest.layers).collect();
@@ -48,9 +49,10 @@ pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config) -> Res
         }
     });
     match failed.into_inner().expect("nobody panics with it") {
-        Some(error) => Err(error),
-        None => layer::seal(store, filled.into_inner().expect("nobody panics with it")),
+        Some(error) => return Err(error),
+        None => layer::seal(store, filled.into_inner().expect("nobody panics with it"))?,
     }
+    layer::complete(store, &config.rootfs.diff_ids, |top| lease.keep([top]))
 }
 
 /// Unpacks a layer while its blob comes in. It is sealed only if `confirm`, which is asked when all was read, says that the

@@ -18,12 +18,21 @@ use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::Content;
+use super::implied::is_marked;
 use super::view::{OPAQUE, is_opaque, is_whiteout};
 use crate::error::{Doing, Error, Result};
 use crate::store::Digest;
 
-/// Writes what a directory has as a tarball. `latest` is the latest time of a file, in seconds since 1970.
-pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Content> {
+/// A directory as a tarball.
+#[derive(Debug)]
+pub struct Packed {
+    pub content: Content,
+    /// The latest time of a file in it, in seconds since 1970.
+    pub latest: u64,
+}
+
+/// Writes what a directory has as a tarball. No file in it is said to be younger than `latest`, in seconds since 1970.
+pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Packed> {
     let from = openat(CWD, directory, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", directory.display()))?;
     let hasher = Hasher {
         into,
@@ -34,13 +43,18 @@ pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Content> 
         tar: Builder::new(hasher),
         linked: HashMap::new(),
         latest,
+        found: 0,
     };
     pack.itself(&from)?;
     pack.directory(&from, b"")?;
     let hasher = pack.tar.into_inner().map_err(Error::from)?;
-    Ok(Content {
+    let content = Content {
         size: hasher.size,
         diff_id: Digest::of(hasher.hasher),
+    };
+    Ok(Packed {
+        content,
+        latest: pack.found,
     })
 }
 
@@ -57,11 +71,17 @@ struct Pack<W: Write> {
     /// Where the first name of each file with several names went.
     linked: HashMap<(u64, u64), Vec<u8>>,
     latest: u64,
+    /// The latest time so far.
+    found: u64,
 }
 
 impl<W: Write> Pack<W> {
     /// Packs what the directory itself is.
     fn itself(&mut self, from: &OwnedFd) -> Result<()> {
+        // What nobody has told is not told again.
+        if is_marked(from, true) {
+            return Ok(());
+        }
         let header = self.header(&rustix::fs::fstat(from)?, FileType::Directory);
         self.extended(&attributes(from, b".")?)?;
         self.append(b"./", header, io::empty())
@@ -102,14 +122,19 @@ impl<W: Write> Pack<W> {
         if kind != FileType::Directory && stat.st_nlink > 1 && self.link(path, &stat)? {
             return Ok(());
         }
+        if kind == FileType::Directory {
+            let directory = openat(from, name, DIRECTORY, Mode::empty())?;
+            let path = [path, b"/"].concat();
+            if !is_marked(&directory, false) {
+                self.extended(&attributes(from, name)?)?;
+                let header = self.header(&stat, kind);
+                self.append(&path, header, io::empty())?;
+            }
+            return self.directory(&directory, &path);
+        }
         self.extended(&attributes(from, name)?)?;
         let mut header = self.header(&stat, kind);
         match kind {
-            FileType::Directory => {
-                self.append(&[path, b"/"].concat(), header, io::empty())?;
-                let from = openat(from, name, DIRECTORY, Mode::empty())?;
-                self.directory(&from, &[path, b"/"].concat())
-            }
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
                 let source = File::from(openat(from, name, flags, Mode::empty())?);
@@ -169,9 +194,11 @@ impl<W: Write> Pack<W> {
     }
 
     /// A header that says of a file what every machine would say of it.
-    fn header(&self, stat: &Stat, kind: FileType) -> Header {
+    fn header(&mut self, stat: &Stat, kind: FileType) -> Header {
         let mut header = header(stat, kind);
-        header.set_mtime((stat.st_mtime.max(0) as u64).min(self.latest));
+        let time = (stat.st_mtime.max(0) as u64).min(self.latest);
+        self.found = self.found.max(time);
+        header.set_mtime(time);
         header
     }
 }

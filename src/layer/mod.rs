@@ -16,6 +16,7 @@
 mod diff;
 mod draft;
 mod fill;
+mod implied;
 mod mount;
 mod mountpoint;
 mod overlay;
@@ -27,9 +28,10 @@ use std::path::PathBuf;
 
 use crate::store::{Digest, Store};
 
-pub use diff::pack;
+pub use diff::{Packed, pack};
 pub use draft::{Draft, Filled, seal, sweep_drafts};
 pub use fill::{copy_tree, size as size_of_tree};
+pub use implied::{complete, fill as fill_top, is_complete, stack, top_of};
 pub use mount::{
     Access, Bind, HostPath, ImageUse, Mount, Origin, Propagation, Source, Tmpfs, VolumeUse, bind, locate, open_bind, parse_size,
     protect,

@@ -39,14 +39,34 @@ static void attributes(const char *path)
     }
 }
 
+/* Prints which other name in the tree a file has: how many there are elsewhere is not the tree's. */
+static void another_name(const struct stat *stat, const char *name)
+{
+    static struct { ino_t inode; dev_t device; char *name; } seen[4096];
+    static int count;
+    for (int i = 0; i < count; i++)
+        if (seen[i].inode == stat->st_ino && seen[i].device == stat->st_dev) {
+            printf(" is=");
+            text(seen[i].name, strlen(seen[i].name));
+            return;
+        }
+    if (count == 4096)
+        exit(1);
+    seen[count].inode = stat->st_ino;
+    seen[count].device = stat->st_dev;
+    seen[count++].name = strdup(name);
+}
+
 static void show(const char *path, const char *name)
 {
     struct stat stat;
     if (lstat(path, &stat))
         return;
     text(name, strlen(name));
-    printf(" %o %d:%d links=%lu time=%lld", stat.st_mode, stat.st_uid, stat.st_gid,
-           S_ISDIR(stat.st_mode) ? 0 : (unsigned long)stat.st_nlink, (long long)stat.st_mtime);
+    printf(" %o %d:%d time=%lld.%09ld", stat.st_mode, stat.st_uid, stat.st_gid, (long long)stat.st_mtime,
+           stat.st_mtim.tv_nsec);
+    if (!S_ISDIR(stat.st_mode) && stat.st_nlink > 1)
+        another_name(&stat, name);
     if (S_ISCHR(stat.st_mode) || S_ISBLK(stat.st_mode))
         printf(" device=%u,%u", major(stat.st_rdev), minor(stat.st_rdev));
     if (S_ISLNK(stat.st_mode)) {

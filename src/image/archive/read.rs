@@ -68,7 +68,7 @@ pub fn load(store: &Store, source: impl Read + Send, wanted: &Platform, lease: &
     }
     for (image, config, manifest) in &loaded {
         lease.keep(&config.rootfs.diff_ids)?;
-        unpack_layers(store, manifest, config).doing(|| format!("image `{}`", image.id))?;
+        unpack_layers(store, manifest, config, lease).doing(|| format!("image `{}`", image.id))?;
     }
     Ok(loaded.into_iter().map(|(image, ..)| image).collect())
 }

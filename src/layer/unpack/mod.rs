@@ -8,8 +8,10 @@
 //!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree
 //! ```
 
+mod archive;
 mod entry;
 mod limits;
+mod path;
 mod sparse;
 mod stream;
 mod tree;
@@ -19,7 +21,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::thread;
 
-use tar::Archive;
+use archive::Archive;
 
 use super::Content;
 use crate::error::{Doing, Error, Result};
@@ -47,13 +49,14 @@ pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<
 fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
     let mut archive = Archive::new(reader);
     let mut tree = Tree::new(into)?;
-    for (n, entry) in archive.entries().map_err(malformed)?.enumerate() {
-        limits.check_entries(n as u64 + 1)?;
-        let mut entry = entry.map_err(malformed)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        entry::write(&mut entry, &mut tree).doing(|| format!("entry `{}`", name.escape_debug()))?;
+    let mut count = 0;
+    while let Some(entry) = archive.next_entry()? {
+        count += 1;
+        limits.check_entries(count)?;
+        let name = || format!("entry `{}`", String::from_utf8_lossy(&entry.name).escape_debug());
+        entry::write(&entry, &mut archive, &mut tree).doing(name)?;
     }
-    tree.finish()
+    tree.finish_layer()
 }
 
 /// Reads what follows the last entry, so that all of the tarball is hashed, and checks that it ends as tarballs do.

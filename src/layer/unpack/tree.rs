@@ -2,19 +2,21 @@
 //! (openat2(2), `RESOLVE_IN_ROOT`), and every last component is made or replaced relative to its open parent, so a link in
 //! the tarball leads nowhere else.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
-    fsetxattr, futimens, linkat, lsetxattr, mkdirat, mknodat, openat, openat2, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr,
+    futimens, linkat, lsetxattr, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
+use super::path::{DIRECTORY, make_path, open_path};
 use crate::error::{Doing, Error, Result};
+use crate::layer::implied::{self, Implied};
 use crate::layer::view::{OPAQUE, is_whiteout};
 
 /// What a file has beside its content.
@@ -33,11 +35,11 @@ pub struct Tree {
     parent: Option<(Vec<Vec<u8>>, OwnedFd)>,
     /// Directories and their times, which writing into them would change again.
     times: Vec<(Vec<Vec<u8>>, Timespec)>,
+    /// Directories of which no entry has told anything so far.
+    implied: BTreeSet<Vec<Vec<u8>>>,
 }
 
 const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
@@ -46,6 +48,7 @@ impl Tree {
             root,
             parent: None,
             times: vec![(Vec::new(), EPOCH)],
+            implied: BTreeSet::from([Vec::new()]),
         })
     }
 
@@ -53,6 +56,7 @@ impl Tree {
     pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
         set_attributes(&self.root, attributes)?;
         self.times.push((Vec::new(), attributes.modified));
+        self.implied.remove(&[][..]);
         Ok(())
     }
 
@@ -74,6 +78,7 @@ impl Tree {
             make_opaque(&directory)?;
         }
         let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
+        self.implied.remove(&full);
         self.times.push((full, attributes.modified));
         Ok(())
     }
@@ -119,7 +124,11 @@ impl Tree {
         let parent = self.parent(path)?;
         match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
             Err(Errno::EXIST) if is_directory(parent, name)? => {
-                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
+                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)?;
+                // What is below is gone, so this directory is a new one.
+                let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
+                self.implied.remove(&full);
+                Ok(())
             }
             Err(Errno::EXIST) => Ok(()),
             result => Ok(result?),
@@ -150,6 +159,28 @@ impl Tree {
         .doing(doing)
     }
 
+    /// Marks the directories of a layer of which no entry has told anything, and finishes.
+    pub fn finish_layer(self) -> Result<()> {
+        let below = self.implied.iter().filter(|path| !path.is_empty());
+        let mut marks = Implied {
+            root: self.implied.contains(&[][..]),
+            below: false,
+        };
+        for path in below {
+            match open_path(&self.root, path) {
+                Ok(directory) => {
+                    implied::mark(&directory)?;
+                    marks.below = true;
+                }
+                // A later entry replaced it.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        marks.write(&self.root)?;
+        self.finish()
+    }
+
     /// Sets the times of directories, the deepest last made first. Of two entries with one name, the later one counts.
     pub fn finish(self) -> Result<()> {
         let mut done = HashSet::new();
@@ -168,55 +199,18 @@ impl Tree {
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
-                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, &mut self.times)?,
+                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| {
+                    self.times.push((made.to_vec(), EPOCH));
+                    if is_new {
+                        self.implied.insert(made.to_vec());
+                    }
+                })?,
                 result => result?,
             };
             self.parent = Some((path.to_vec(), directory));
         }
         Ok(&self.parent.as_ref().expect("just opened").1)
     }
-}
-
-/// Opens a directory below the root, following links as a process with that root would.
-fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
-    if path.is_empty() {
-        return openat(root, c".", DIRECTORY, Mode::empty());
-    }
-    let joined = path.join(&b'/');
-    loop {
-        match openat2(
-            root,
-            joined.as_slice(),
-            DIRECTORY,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        ) {
-            // A rename elsewhere on the system made the kernel unsure of a `..` in a link.
-            Err(Errno::AGAIN) => {}
-            result => return result,
-        }
-    }
-}
-
-/// Makes the directories of a path one by one. What is in the way and no directory is replaced. They get the time of the epoch:
-/// the same tarball makes the same tree, whenever it is unpacked.
-fn make_path(root: &OwnedFd, path: &[Vec<u8>], times: &mut Vec<(Vec<Vec<u8>>, Timespec)>) -> rustix::io::Result<OwnedFd> {
-    let mut directory = open_path(root, &[])?;
-    for depth in 0..path.len() {
-        directory = match open_path(root, &path[..=depth]) {
-            Err(Errno::NOENT | Errno::NOTDIR) => {
-                let name = path[depth].as_slice();
-                replacing(&directory, name, || mkdirat(&directory, name, Mode::from_raw_mode(0o755)))?;
-                times.push((path[..=depth].to_vec(), EPOCH));
-                let made = open_path(root, &path[..=depth])?;
-                // mkdir applies our umask.
-                fchmod(&made, Mode::from_raw_mode(0o755))?;
-                made
-            }
-            result => result?,
-        };
-    }
-    Ok(directory)
 }
 
 /// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
@@ -231,7 +225,7 @@ fn replacing<T>(parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Re
 }
 
 /// Removes a file, or a directory with all below it.
-fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+pub fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     match unlinkat(parent, name, AtFlags::empty()) {
         Err(Errno::ISDIR) => {}
         result => return result,
@@ -247,7 +241,7 @@ fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
-fn make_opaque(directory: &OwnedFd) -> Result<()> {
+pub fn make_opaque(directory: &OwnedFd) -> Result<()> {
     fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty()).doing(|| "hide what is below a directory")
 }
 
