@@ -7,12 +7,12 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from engines import NOWHERE, SkopeoAndUmoci, quietly
+from engines import NOWHERE, quietly
 from turns import Turns
 
 
 class Rows(Turns):
-    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker", "skopeo+umoci", "floor"]
+    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker", "floor"]
     # How many run at once, and how often they do.
     AT_ONCE, IN_ALL = 8, 64
 
@@ -143,19 +143,6 @@ class Rows(Turns):
                 times[engine.name].append(time.perf_counter() - start)
             quietly(engine.remove("writer"))
         return times
-
-    def pull(self, row):
-        """Milliseconds to pull an image of ten layers from a registry on this host, of which nothing is here before."""
-        image = "127.0.0.1:5000/ten:1"
-        registry = self.files.registry(image)
-        try:
-            pullers = [*self.engines, SkopeoAndUmoci(self.files.directory)]
-            able = [puller for puller in pullers if puller.pull(image)]
-            forget = lambda: [puller.forget(image) for puller in able]
-            return self.in_turn(row, [(puller, puller.pull(image)) for puller in able], before=forget)
-        finally:
-            registry.terminate()
-            registry.wait(30)
 
     def system_calls(self, _):
         """How many system calls a run makes, in all the processes that it starts. Daemons are not counted."""
