@@ -4,16 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use super::images::Meant;
 use super::pause::PAUSED;
 use super::{Container, Engine, State, cgroups};
 use crate::cgroup::Group;
-use crate::error::{Doing, Error, Result};
-use crate::image::{Blobs, Config, History, Layout, Lease, Record, Reference, media, note_commit};
-use crate::layer::pack;
+use crate::error::{Error, Result};
+use crate::image::{Config, History, Layout, Lease, Record, Reference, note_commit, pack_layer};
 use crate::store::{Digest, Id, Lock, Store, clock};
 
 /// What is said about a commit.
@@ -40,20 +36,16 @@ impl Engine {
         let lease = Lease::begin(&self.store)?;
         let mut config = self.config_below(container)?;
         let epoch = source_date_epoch()?;
-        let blobs = Blobs::new(&self.store);
-        let ingest = blobs.ingest()?;
-        let mut gzip = GzEncoder::new(ingest, Compression::default());
-        let packed = {
+        let (layer, packed) = {
             let _frozen = if commit.live {
                 None
             } else {
                 Frozen::freeze(&self.store, container)?
             };
             // A file may claim to be from the future; an image must not.
-            pack(&container.file("upper"), epoch.unwrap_or_else(clock::seconds), &mut gzip)?
+            let latest = epoch.unwrap_or_else(clock::seconds);
+            pack_layer(&self.store, &container.file("upper"), latest, &lease)?
         };
-        let layer = gzip.finish().doing(|| "write the layer")?;
-        let layer = layer.finish_leased(media::LAYER_GZIP, &lease)?;
         let mut layers = Vec::new();
         config.rootfs.diff_ids.clear();
         for diff_id in &container.spec.layers {

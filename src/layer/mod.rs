@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use crate::store::{Digest, Store};
 
 pub use diff::{Packed, pack};
-pub use draft::{Draft, Filled, seal, sweep_drafts};
+pub use draft::{Draft, Filled, Sealer, seal, sweep_drafts};
 pub use fill::{copy_tree, size as size_of_tree};
 pub use implied::{complete, fill as fill_top, is_complete, stack, top_of};
 pub use mount::{
