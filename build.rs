@@ -71,6 +71,11 @@ fn freestanding(name: &str, out: &Path) {
         .arg(out.join(name));
     let status = rustc.status().unwrap_or_else(|error| panic!("run {rustc:?}: {error}"));
     assert!(status.success(), "cannot compile {name}: {rustc:?}");
+    let size = fs::metadata(out.join(name)).expect("what was compiled").len();
+    assert!(
+        size <= 32 << 10,
+        "{name} has {size} bytes: state that is not zero at the start is in the file, and in memory for each container"
+    );
     println!("cargo::rerun-if-changed=init");
     println!("cargo::rerun-if-changed={name}");
 }

@@ -120,9 +120,6 @@ class Tinydock(Engine):
         super().forget(image)
         quietly(self.command("image", "prune", "-f"))
 
-    def list(self):
-        return self.command("ls", "-a")
-
     def version(self):
         return [TINYDOCK, "--version"]
 

@@ -23,8 +23,7 @@ ROWS = [
     ("start and remove, detached", "ms", "crowd"),
     ("memory per container", "KiB", "resident"),
     ("memory when none runs", "KiB", "idle"),
-    ("run, beside many others", "ms", "beside"),
-    ("list of many", "ms", "list_beside"),
+    *((f"{work}, beside {count}", "ms", "at_scale") for work in ("run", "exec", "start and remove", "list") for count in (1, 100, "many")),
     ("throughput, 8 at once", "/s", "throughput"),
     ("version", "ms", "version"),
     ("first run of a 350 MB tarball", "s", "first_run"),
@@ -167,9 +166,8 @@ def choose(text):
     """The rows of both tables whose titles contain a text, with those that they need."""
     chosen = [[row for row in rows if text in row[0]] for rows in (ROWS, RUNTIME_ROWS, IMAGE_ROWS)]
     methods = [method for _, _, method in chosen[0]]
-    for method, needed in (("resident", "crowd"), ("list_beside", "beside")):
-        if method in methods and needed not in methods:
-            chosen[0].insert(0, next(row for row in ROWS if row[2] == needed))
+    if "resident" in methods and "crowd" not in methods:
+        chosen[0].insert(0, next(row for row in ROWS if row[2] == "crowd"))
     # One life of an image is measured in one go.
     lives = [row for row in IMAGE_ROWS if row[2] in ("load", "first", "second", "remove")]
     if any(row in chosen[2] for row in lives):

@@ -2,17 +2,17 @@
 
 import glob
 import os
-import statistics
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from engines import NOWHERE, quietly
+from scale import Scale
 from turns import Turns
 
 
 class Rows(Turns):
-    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker", "floor"]
+    COLUMNS = ["tinydock", "crun", "runc", "bwrap", "podman", "docker", "skopeo+umoci", "floor"]
     # How many run at once, and how often they do.
     AT_ONCE, IN_ALL = 8, 64
 
@@ -22,6 +22,8 @@ class Rows(Turns):
         # How many containers are many.
         self.others = others
         self.files = files
+        self.scale = Scale(runs, engines, others)
+        self.scale.notes = self.notes
 
     def run_alone(self, row):
         return self.in_turn(row, [(engine, engine.run(network=False)) for engine in self.engines])
@@ -68,32 +70,9 @@ class Rows(Turns):
         time.sleep(1)
         return {engine.name: memory_of(engine.daemons) for engine in self.engines if engine.daemons}
 
-    def beside(self, row):
-        """Milliseconds of a run while many containers run. What it takes while none does is noted."""
-        self.lists = {}
-        able = [engine for engine in self.engines if engine.takes_many]
-        runs = [(engine, engine.run(network=False)) for engine in able]
-        alone = self.in_turn(row, runs)
-        names = [f"beside-{n}" for n in range(self.others)]
-        try:
-            for engine in able:
-                for name in names:
-                    subprocess.run(engine.start(name), check=True, **NOWHERE)
-            times = self.in_turn(row, runs)
-            self.lists = self.in_turn(row, [(engine, engine.list()) for engine in able])
-        finally:
-            for engine in able:
-                for name in names:
-                    subprocess.run(engine.remove(name), **NOWHERE)
-        for name, numbers in times.items():
-            if numbers and alone[name]:
-                before, after = statistics.median(alone[name]), statistics.median(numbers)
-                self.notes.append(f"{name}, {row}: {before:.2f} beside none, {after:.2f} beside {self.others}, x{after / before:.2f}")
-        return times
-
-    def list_beside(self, _):
-        """Milliseconds of a list of them."""
-        return self.lists
+    def at_scale(self, row):
+        """Milliseconds beside as many running containers as the title says."""
+        return self.scale.numbers(row, self.others)
 
     def throughput(self, _):
         """Runs in a second, several at once."""
@@ -143,6 +122,19 @@ class Rows(Turns):
                 times[engine.name].append(time.perf_counter() - start)
             quietly(engine.remove("writer"))
         return times
+
+    def pull(self, row):
+        """Milliseconds to pull an image of ten layers from a registry on this host, of which nothing is here before."""
+        image = "127.0.0.1:5000/ten:1"
+        registry = self.files.registry(image)
+        try:
+            pullers = [*self.engines, SkopeoAndUmoci(self.files.directory)]
+            able = [puller for puller in pullers if puller.pull(image)]
+            forget = lambda: [puller.forget(image) for puller in able]
+            return self.in_turn(row, [(puller, puller.pull(image)) for puller in able], before=forget)
+        finally:
+            registry.terminate()
+            registry.wait(30)
 
     def system_calls(self, _):
         """How many system calls a run makes, in all the processes that it starts. Daemons are not counted."""

@@ -33,14 +33,19 @@ class Turns:
     def in_turn(self, row, commands, before=lambda: None):
         """Milliseconds of each run of the commands. What is to be done before each is not measured."""
 
-        def measuring(command):
+        return self.in_turn_all(row, [(engine, [command]) for engine, command in commands if command], before)
+
+    def in_turn_all(self, row, sequences, before=lambda: None):
+        """The same, of several commands one after the other."""
+
+        def measuring(sequence):
             def measure(_):
                 before()
-                return timed(command)
+                return sum(timed(command) for command in sequence)
 
             return measure
 
-        return self.measure_in_turn(row, [(engine, measuring(command)) for engine, command in commands if command])
+        return self.measure_in_turn(row, [(engine, measuring(sequence)) for engine, sequence in sequences])
 
     def measure_in_turn(self, row, measures):
         """The numbers of each run of the measures, in another order each time. The first run of each is not counted."""

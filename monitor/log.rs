@@ -34,7 +34,7 @@ pub struct Log {
     size: u64,
     /// Whether the file ends within a line: the disk was full, or whoever wrote it was killed.
     torn: bool,
-    attributes: &'static [u8],
+    attributes: Option<&'static [u8]>,
     partial: [Partial; 2],
     /// Lines that were spelled and not written yet.
     spelled: [u8; ROOM],
@@ -51,7 +51,7 @@ impl Log {
             limit: 0,
             size: 0,
             torn: false,
-            attributes: &[],
+            attributes: None,
             partial: [NONE; 2],
             spelled: [0; ROOM],
             length: 0,
@@ -64,7 +64,7 @@ impl Log {
         if given.attributes_length > 0 {
             let start = given.attributes as *const u8;
             // SAFETY: the kernel mapped them with everything else that is given, which stays there and does not change.
-            self.attributes = unsafe { core::slice::from_raw_parts(start, given.attributes_length as usize) };
+            self.attributes = Some(unsafe { core::slice::from_raw_parts(start, given.attributes_length as usize) });
         }
     }
 
@@ -109,13 +109,14 @@ impl Log {
             return;
         }
         let end = if text.len() < limit { text.len() } else { line::cut(text, limit - 1) };
-        if self.spelled.len() - self.length < line::longest(end) + self.attributes.len() {
+        let attributes = self.attributes.unwrap_or_default();
+        if self.spelled.len() - self.length < line::longest(end) + attributes.len() {
             self.flush();
         }
         let (Some(partial), Some(room)) = (self.partial.get_mut(stream), self.spelled.get_mut(self.length..)) else { return };
         let mut writer = Writer::new(room);
         let (text, name) = (partial.text.get(..end).unwrap_or_default(), STREAMS.get(stream).unwrap_or(&STREAMS[0]));
-        line::write(&mut writer, text, name, self.attributes, time);
+        line::write(&mut writer, text, name, attributes, time);
         let length = writer.len();
         partial.text.copy_within(end..partial.length, 0);
         partial.length -= end;

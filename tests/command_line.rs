@@ -90,7 +90,7 @@ fn bash_completes_commands_and_flags() {
     let script = tinydock(&["completion", "bash"]);
     for (line, expected) in [
         ("tinydock ru", "run runtime"),
-        ("tinydock ex", "exec explain"),
+        ("tinydock ex", "exec explain export"),
         ("tinydock network cr", "create"),
         ("tinydock run --publ", "--publish"),
         ("tinydock network create --sub", "--subnet"),

@@ -129,28 +129,38 @@ fn save(engine: &Engine, parsed: Parsed) -> Result<u8> {
     };
     let compress = parsed.text("compress")?;
     let texts: Vec<String> = parsed.arguments.iter().map(|text| text.display().to_string()).collect();
-    let Some(path) = parsed.last("output").map(PathBuf::from) else {
+    let path = parsed.last("output").map(PathBuf::from);
+    write_to(path, |into| write(engine, &texts, format, compress, into)).map(|()| 0)
+}
+
+/// Has an archive written to a file, or to the standard output.
+pub fn write_to(path: Option<PathBuf>, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let Some(path) = path else {
         if io::stdout().is_terminal() {
             return Err(
                 Error::invalid("an archive is not written to a terminal").hint("name a file with `-o`, or redirect the output")
             );
         }
-        return write(engine, &texts, format, compress, io::stdout().lock()).map(|()| 0);
+        return write(&mut io::stdout().lock());
     };
-    // What was there before stays until the archive is whole.
     let doing = || format!("write `{}`", path.display());
+    if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+        // A pipe or a device takes it as it comes.
+        return write(&mut File::options().write(true).open(&path).doing(doing)?);
+    }
+    // What was there before stays until the archive is whole.
     let name = path
         .file_name()
         .ok_or_else(|| Error::invalid("it names no file"))
         .doing(doing)?;
     let beside = path.with_file_name(format!(".{}.{}", name.display(), std::process::id()));
-    let file = File::create(&beside).doing(doing)?;
-    let written = write(engine, &texts, format, compress, &file).and_then(|()| file.sync_all().doing(doing));
+    let mut file = File::create(&beside).doing(doing)?;
+    let written = write(&mut file).and_then(|()| file.sync_all().doing(doing));
     if let Err(error) = written {
         let _ = fs::remove_file(&beside);
         return Err(error);
     }
-    fs::rename(&beside, &path).doing(doing).map(|()| 0)
+    fs::rename(&beside, &path).doing(doing)
 }
 
 fn write(engine: &Engine, texts: &[String], format: SaveFormat, compress: Option<&str>, into: impl Write) -> Result<()> {

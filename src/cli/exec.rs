@@ -5,13 +5,21 @@ use crate::engine::{Engine, ExecOptions};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 
-const FLAGS: [Flag; 8] = [
+/// What `exec` and `debug` take alike.
+pub const PRIVILEGED: Flag = switch(
+    "privileged",
+    None,
+    "Trust the command like the host's root, in the container's namespaces",
+);
+
+const FLAGS: [Flag; 9] = [
     switch("interactive", Some(b'i'), "Keep the command's standard input open"),
     switch("tty", Some(b't'), "Give the command a terminal"),
     switch("detach", Some(b'd'), "Leave the command running"),
     attach::DETACH_KEYS,
     option("env", Some(b'e'), "NAME=VALUE", "Set an environment variable"),
     option("env-file", None, "FILE", "The same, from the lines of a file"),
+    PRIVILEGED,
     option("workdir", Some(b'w'), "DIRECTORY", "The working directory"),
     option("user", Some(b'u'), "USER[:GROUP]", "Run as a user, by name or number"),
 ];
@@ -39,18 +47,22 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         terminal: parsed.is_set("tty"),
         interactive: parsed.is_set("interactive"),
         detach: parsed.is_set("detach"),
+        privileged: parsed.is_set("privileged"),
     };
-    if options
-        .directory
-        .as_ref()
-        .is_some_and(|directory| !directory.as_bytes().starts_with(b"/"))
-    {
-        return Err(Error::invalid("the working directory must be an absolute path"));
-    }
+    check_directory(&options)?;
     let streams = attach::streams(&parsed, options.terminal, options.interactive)?;
     if !options.detach {
         streams.check()?;
     }
     let container = engine.find(&name.display().to_string())?;
     attach::status(engine.exec(&container, &options, &streams)?)
+}
+
+/// Checks that the working directory, if one is named, is named from the root.
+pub fn check_directory(options: &ExecOptions) -> Result<()> {
+    let mut directory = options.directory.iter();
+    if directory.any(|directory| !directory.as_bytes().starts_with(b"/")) {
+        return Err(Error::invalid("the working directory must be an absolute path"));
+    }
+    Ok(())
 }

@@ -6,11 +6,15 @@ mod commit;
 mod completion;
 mod confirm;
 mod container;
+mod cp;
 mod create;
+mod debug;
+mod diff;
 mod disk;
 mod events;
 mod exec;
 mod explain;
+mod export;
 mod filter;
 mod fsck;
 mod help;
@@ -103,6 +107,7 @@ const COMMANDS: &[&Command] = &[
     &inspect::COMMAND,
     &port::COMMAND,
     &exec::COMMAND,
+    &debug::COMMAND,
     &attach::COMMAND,
     &logs::COMMAND,
     &stop::COMMAND,
@@ -117,6 +122,9 @@ const COMMANDS: &[&Command] = &[
     &rename::COMMAND,
     &rm::COMMAND,
     &commit::COMMAND,
+    &cp::COMMAND,
+    &diff::COMMAND,
+    &export::COMMAND,
     &why::COMMAND,
     &events::COMMAND,
     &images::COMMAND,
@@ -162,7 +170,11 @@ const COMMANDS: &[&Command] = &[
 /// Other names of commands: Docker's groups, and its shorter or longer words.
 const ALIASES: &[(&str, &str)] = &[
     ("container commit", "commit"),
+    ("container cp", "cp"),
     ("container create", "create"),
+    ("container debug", "debug"),
+    ("container diff", "diff"),
+    ("container export", "export"),
     ("container attach", "attach"),
     ("container exec", "exec"),
     ("container wait", "wait"),

@@ -3,9 +3,9 @@
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::patience::Patience;
 use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
 use crate::image::Image;
@@ -68,19 +68,22 @@ impl Engine {
             let name = names::generate(|name| self.store.names().owner(name).is_some())?;
             return self.store.names().claim(&name, id, "").map(|()| name);
         };
-        let deadline = Instant::now() + CLEANED_UP;
+        let mut patience = Patience::of(CLEANED_UP);
         while let Some(owner) = self.store.names().owner(name) {
             recover::sweep(&self.store)?;
             match Container::load(&self.store, &owner)? {
-                Some(container) if container.name() != name => self.release_name(name, &owner)?,
-                Some(container) if !container.is_vanishing(&container.state()?) || Instant::now() > deadline => {
-                    let taken = Error::conflict(format!("container name `{name}` is in use by container `{}`", owner.short()));
+                Some(container) if container.name() != name => self.release_name(name, &owner, &mut patience)?,
+                Some(container) if !container.is_vanishing(&container.state()?) || patience.is_over() => {
+                    let taken = Error::conflict(format!(
+                        "the container name `{name}` is already in use by container `{}`",
+                        owner.short()
+                    ));
                     return Err(taken.hint(format!(
                         "choose another name, or remove that container with `tinydock rm {name}`"
                     )));
                 }
-                Some(_) => thread::sleep(Duration::from_micros(200)),
-                None => self.release_name(name, &owner)?,
+                Some(_) => patience.pause(),
+                None => self.release_name(name, &owner, &mut patience)?,
             }
         }
         let _lock = self.store.lock()?;
@@ -93,11 +96,11 @@ impl Engine {
     }
 
     /// Frees a name whose owner died before there was a container, or after it was removed, or has another name now.
-    fn release_name(&self, name: &str, owner: &Id) -> Result<()> {
+    fn release_name(&self, name: &str, owner: &Id, patience: &mut Patience) -> Result<()> {
         let _lock = self.store.lock()?;
         let owns = Container::load(&self.store, owner)?.map(|container| container.name() == name);
         if owns.unwrap_or_else(|| Lock::is_held(&self.store.container_run(owner).join("lock"))) {
-            thread::sleep(Duration::from_micros(200));
+            patience.pause();
             return Ok(());
         }
         self.store.names().release(name, owner)

@@ -13,18 +13,26 @@ use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
 /// As what the monitor executes tinydock in the end.
 pub const FINISH: &str = "tinydock-finish";
 
-/// Does what is left to do for a container whose init has ended. What this was started with is the container's id and the
-/// descriptor of its lock.
+/// Does what is left to do for a container whose init has ended. What this was started with is the container's id, the
+/// descriptor of its lock, and that of its mounts, if there is one.
 pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let wrong = || Error::invalid("tinydock starts this by itself");
-    let [id, lock] = arguments else { return Err(wrong()) };
+    let [id, descriptors @ ..] = arguments else {
+        return Err(wrong());
+    };
     let id = Id::parse(id).ok_or_else(wrong)?;
-    let lock = lock.parse().map_err(|_| wrong())?;
+    let numbers: Vec<i32> = descriptors.iter().filter_map(|number| number.parse().ok()).collect();
     // Ports stay reserved until their sockets close: that must not be later than the container is gone.
-    descriptor::close_all_but(&[lock]);
-    let lock = Lock::from(File::from(descriptor::inherited(lock).map_err(|_| wrong())?));
+    descriptor::close_all_but(&numbers);
+    let mut inherited = numbers.iter().filter_map(|number| descriptor::inherited(*number).ok());
+    let lock = Lock::from(File::from(inherited.next().ok_or_else(wrong)?));
+    let mounts = inherited.next();
     let engine = Engine::new(store.clone());
     tell_end(store, &id);
+    recover::clean(store, &id)?;
+    // Nobody else has the mounts. Taking down a writable overlay writes out what the disk's file system has in memory, of whomever:
+    // what others wait for, such as the address, has been given back before.
+    drop(mounts);
     if let Some((container, exit)) = wants_restart(store, &id)? {
         return engine.start_again(&container, lock, &exit);
     }
@@ -81,7 +89,6 @@ impl Engine {
     /// Starts a container again, after a while. The process becomes its monitor, if nobody stops the container meanwhile.
     fn start_again(&self, container: &Container, lock: Lock, exit: &Exit) -> Result<()> {
         let id = container.id();
-        recover::clean(&self.store, id)?;
         let restarts = container.restarts()?.after(exit, container.ran(exit)?);
         if self.wait_to_restart(container, restarts.delay())?
             && let Some((container, _)) = wants_restart(&self.store, id)?
@@ -94,7 +101,7 @@ impl Engine {
             match self.prepare(&container, false) {
                 Ok(prepared) => {
                     events::tell_of(&self.store, &container, "start", &[]);
-                    self.monitor(&container, lock, &prepared, None, false)
+                    self.monitor(&container, &lock, &prepared, None, false)
                 }
                 Err(error) => container.record_failure(&error, true),
             }

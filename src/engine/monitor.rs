@@ -1,7 +1,7 @@
 //! The monitor's beginning and end; what it does in between is a program of its own (`monitor/main.rs`).
 //!
-//! The command forks while it is small. The child starts the container, tells the command, and becomes the monitor: the
-//! lock, init and the streams stay with the process, everything else of it goes.
+//! The command makes a process beside itself, which has its memory until it executes. That starts the container, tells the command,
+//! and becomes the monitor: the lock, init and the streams stay with the process, everything else of it goes.
 
 #[path = "../../monitor/protocol.rs"]
 pub mod protocol;
@@ -15,13 +15,14 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketT
 
 use super::bring_up::{Running, Trace};
 use super::finish::FINISH;
+use super::patience::Patience;
 use super::prepare::Prepared;
 use super::{Container, Engine, cgroups, logs, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, keep_on_exec};
 use crate::kernel::memfd;
 use crate::kernel::memory::bytes_of;
-use crate::kernel::process::{Fork, become_image, exit_now, fork};
+use crate::kernel::process::{become_image, beside, exit_now};
 use crate::kernel::signal;
 use crate::program::{Data, Image};
 use crate::store::{Lock, remove_if_present};
@@ -62,24 +63,18 @@ impl Engine {
         let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let (ours, theirs) = pair.doing(|| "make a socket")?;
         let may_warn = prepared.plan.cgroup.may_warn();
-        match fork().doing(|| "start a monitor")? {
-            Fork::Parent(_) => {
-                drop((lock, prepared, theirs));
-                let mut attached = wait_for_start(ours)?;
-                if may_warn {
-                    attached.warnings = cgroups::warnings(container);
-                }
-                Ok(attached)
-            }
-            Fork::Child => {
-                drop(ours);
-                self.monitor(container, lock, &prepared, Some(theirs), trace)
-            }
+        // The monitor closes what it does not need, among it our end.
+        beside(|| self.monitor(container, &lock, &prepared, Some(&theirs), trace)).doing(|| "start a monitor")?;
+        drop((lock, prepared, theirs));
+        let mut attached = wait_for_start(ours)?;
+        if may_warn {
+            attached.warnings = cgroups::warnings(container);
         }
+        Ok(attached)
     }
 
     /// Everything the child does. Nobody waits for a container that is started again by itself: then there is no client.
-    pub fn monitor(&self, container: &Container, lock: Lock, prepared: &Prepared, client: Option<OwnedFd>, trace: bool) -> ! {
+    pub fn monitor(&self, container: &Container, lock: &Lock, prepared: &Prepared, client: Option<&OwnedFd>, trace: bool) -> ! {
         let _ = rustix::process::setsid();
         signal::set_all_default();
         detach_from_terminal();
@@ -87,11 +82,11 @@ impl Engine {
         let keep: Vec<i32> = ports
             .map(AsRawFd::as_raw_fd)
             .chain([lock.as_fd().as_raw_fd()])
-            .chain(client.as_ref().map(AsRawFd::as_raw_fd))
+            .chain(client.map(AsRawFd::as_raw_fd))
             .collect();
         descriptor::close_all_but(&keep);
         let error = match self.bring_up(container, prepared, trace) {
-            Ok(running) => self.become_monitor(container, &lock, prepared, client.as_ref(), running),
+            Ok(running) => self.become_monitor(container, lock, prepared, client, running),
             Err(error) => error,
         };
         // What is left of the failed start is told, too: nobody else would.
@@ -103,7 +98,7 @@ impl Engine {
         }
         let mut message = vec![FAILED];
         message.extend(serde_json::to_vec(&error).unwrap_or_default());
-        if let Some(client) = &client {
+        if let Some(client) = client {
             let _ = send(client, &message, SendFlags::NOSIGNAL);
         }
         exit_now(1)
@@ -162,7 +157,6 @@ impl Engine {
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
         let mounts = File::open(format!("/proc/{}/ns/mnt", running.init.pid.as_raw_nonzero())).ok();
-        mounts.as_ref().map(keep_on_exec).transpose()?;
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
@@ -170,6 +164,7 @@ impl Engine {
             FINISH.to_string(),
             container.id().to_string(),
             keep_on_exec(lock)?.to_string(),
+            mounts.as_ref().map_or(Ok(-1), keep_on_exec)?.to_string(),
         ]
         .map(String::into_bytes);
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
@@ -268,6 +263,7 @@ fn at_socket<T>(container: &Container, act: impl FnOnce(&SocketAddrUnix) -> rust
 
 /// Connects to the monitor of a running container.
 pub fn connect(container: &Container) -> Result<Attached> {
+    let mut patience = Patience::endless();
     loop {
         let (init, _) = container.open_init()?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
@@ -283,7 +279,7 @@ pub fn connect(container: &Container) -> Result<Attached> {
             }
             // The monitor is not there yet, or not any more.
             Err(error) if [Some(libc::ENOENT), Some(libc::ECONNREFUSED)].contains(&error.raw_os_error()) => {
-                std::thread::sleep(std::time::Duration::from_millis(1));
+                patience.pause();
             }
             Err(error) => return Err(Error::from(error).doing(format!("connect to container `{}`", container.name()))),
         }

@@ -12,6 +12,9 @@ use crate::store::{Store, Text};
 mod binds;
 mod birth;
 mod devices;
+mod shown;
+
+pub use shown::show;
 
 /// What must be known of the host and of the image to plan a container.
 pub struct Facts {

@@ -7,11 +7,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
+use super::patience::Patience;
 use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Result};
@@ -116,6 +116,19 @@ pub fn sweep_some(store: &Store) -> Result<()> {
     sweep_at_most(store, SOME)
 }
 
+/// Undoes what a container has left whose monitor was killed.
+fn sweep_one(store: &Store, id: &Id) -> Result<()> {
+    let directory = store.container_run(id);
+    thaw_abandoned(store, &directory, id)?;
+    let lock = directory.join("lock");
+    if !Lock::is_held(&lock)
+        && let Some(_lock) = try_lock(&lock)?
+    {
+        bury(store, id).doing(|| format!("clean up after container `{}`", id.short()))?;
+    }
+    Ok(())
+}
+
 fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
     let directory = store.run().join("container");
     let is_first = !directory.exists();
@@ -130,14 +143,7 @@ fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
         ids.truncate(most);
     }
     for id in ids {
-        let directory = store.container_run(&id);
-        thaw_abandoned(store, &directory, &id)?;
-        let lock = directory.join("lock");
-        if !Lock::is_held(&lock)
-            && let Some(_lock) = try_lock(&lock)?
-        {
-            bury(store, &id).doing(|| format!("clean up after container `{}`", id.short()))?;
-        }
+        sweep_one(store, &id)?;
     }
     if is_first {
         sweep_after_boot(store)?;
@@ -172,9 +178,9 @@ pub fn let_vanish(store: &Store) -> Result<()> {
 impl Container {
     /// Waits until somebody has cleaned up after the container, which has ended, but not forever.
     pub fn wait_until_clean(&self) {
-        let deadline = Instant::now() + CLEANED_UP;
-        while Lock::is_held(&self.run_file("lock")) && Instant::now() < deadline {
-            thread::sleep(Duration::from_micros(200));
+        let mut patience = Patience::of(CLEANED_UP);
+        while Lock::is_held(&self.run_file("lock")) && !patience.is_over() {
+            patience.pause();
         }
     }
 }
@@ -226,6 +232,7 @@ impl Engine {
     /// Waits until a container whose init has ended is cleaned up after: its address, its ports and its name are free.
     pub fn wait_until_buried(&self, container: &Container, ended: &Started) -> Result<()> {
         let lock = container.run_file("lock");
+        let mut patience = Patience::endless();
         while Lock::is_held(&lock) {
             match container.state()? {
                 // Somebody has started it again, or will.
@@ -233,8 +240,9 @@ impl Engine {
                 State::Restarting(_) => return Ok(()),
                 _ => {}
             }
-            thread::sleep(Duration::from_micros(200));
+            patience.pause();
         }
-        sweep(&self.store)
+        sweep_one(&self.store, container.id())?;
+        sweep_some(&self.store)
     }
 }

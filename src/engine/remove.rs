@@ -1,8 +1,8 @@
 //! `rm`: removing a container with everything it has written.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::patience::Patience;
 use super::stop::Asking;
 use super::volumes::Note;
 use super::{Container, Engine, State, recover};
@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_secs(30);
 impl Engine {
     /// Removes a container. One that runs is killed first, if `force` says so. Its volumes without names go, too, if `volumes` says so.
     pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<()> {
-        let deadline = Instant::now() + BUSY;
+        let mut patience = Patience::of(BUSY);
         let path = container.run_file("lock");
         loop {
             let state = container.state()?;
@@ -38,13 +38,13 @@ impl Engine {
                 }
                 return recover::remove_all(&self.store, container.id());
             }
-            if Instant::now() > deadline {
+            if patience.is_over() {
                 return Err(Error::conflict(format!(
                     "another command is busy with container `{}`",
                     container.name()
                 )));
             }
-            thread::sleep(Duration::from_micros(200));
+            patience.pause();
         }
     }
 

@@ -21,7 +21,7 @@ impl Engine {
                 Some(other) if other.name() != name => names.release(name, &owner)?,
                 _ => {
                     return Err(Error::conflict(format!(
-                        "container name `{name}` is in use by container `{}`",
+                        "the container name `{name}` is already in use by container `{}`",
                         owner.short()
                     )));
                 }

@@ -1,11 +1,11 @@
 //! `start`: a container that does not run, again or for the first time.
 
 use std::os::fd::AsFd;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
+use super::patience::Patience;
 use super::stop::wait;
 use super::{Container, Engine, events, recover};
 use crate::error::{Doing, Error, Result};
@@ -44,9 +44,9 @@ impl Engine {
     }
 
     /// Locks a container that does not run, with nothing left of when it ran. Returns nothing if it runs.
-    fn lock_to_start(&self, container: &Container) -> Result<Option<(Container, Lock)>> {
+    pub fn lock_to_start(&self, container: &Container) -> Result<Option<(Container, Lock)>> {
         let id = container.id();
-        let deadline = Instant::now() + BUSY;
+        let mut patience = Patience::of(BUSY);
         loop {
             match container.state()? {
                 State::Running(_) => return Ok(None),
@@ -66,13 +66,13 @@ impl Engine {
                 recover::settle(&self.store, &container, Lost::Monitor)?;
                 return Ok(Some((container, lock)));
             }
-            if Instant::now() > deadline {
+            if patience.is_over() {
                 return Err(Error::conflict(format!(
                     "another command is busy with container `{}`",
                     container.name()
                 )));
             }
-            thread::sleep(Duration::from_micros(200));
+            patience.pause();
         }
     }
 

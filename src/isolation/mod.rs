@@ -35,7 +35,7 @@ use crate::program::{Concept, Fd, Input, Program, Register};
 use namespaces::namespaces;
 
 pub use capabilities::{Capabilities, known as known_capabilities, may, names as capability_names, parse as parse_capability};
-pub use command::{Command, environment};
+pub use command::{Command, PATH, environment};
 pub use device::{Device, Node, all_devices};
 pub use devices::{below_dev, make_node, open_devices};
 pub use host::Host;
@@ -99,6 +99,21 @@ pub fn join(program: &mut Program, host: &Host, users: bool) -> Register {
         open::PATH | open::DIRECTORY,
         "the container's root, which is ours now",
     )
+}
+
+/// Writes the steps after which a process that has joined a container has a copy of its mounts. What it mounts is not seen there, but
+/// what is mounted there later, where that is passed on, is seen here. Returns the container's root directory.
+pub fn join_as_copy(program: &mut Program) -> Register {
+    program.concept(Concept::ProcessIsolation);
+    program.unshare(
+        clone::NEWNS,
+        "a copy of the container's mounts, for this process and its children",
+    );
+    program.propagate(
+        propagation::SLAVE,
+        "what is mounted in the copy does not show in the container",
+    );
+    program.open(Fd::Cwd, b"/", open::PATH | open::DIRECTORY, "the same root, in the copy")
 }
 
 /// Writes the steps with which a process that has become what it is to be has a child that the container's processes see. Nothing of

@@ -6,6 +6,7 @@
 #[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
 mod arch;
 pub mod bpf;
+pub mod credentials;
 pub mod descriptor;
 pub mod filelock;
 pub mod memfd;

@@ -13,15 +13,10 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, openat, statat};
 
 use super::View;
-use super::diff::attributes as extended_attributes;
+use super::tarball::{DIRECTORY, extended_at};
 use super::unpack::{Attributes, Tree};
 use super::view::{Directory, Entry, OPAQUE, lookup, names};
 use crate::error::{Doing, Result};
-
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
 
 /// Copies what is in the directory `path` of an image into the empty directory `into`. Returns whether there is such a directory.
 pub fn copy_tree(view: &View, path: &[u8], into: &Path) -> Result<bool> {
@@ -93,7 +88,7 @@ impl Copy {
 
 pub fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
     let stat: Stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let mut extended = extended_attributes(directory, name)?;
+    let mut extended = extended_at(directory, name)?;
     extended.retain(|(name, _)| name != OPAQUE.as_bytes());
     Ok(Attributes {
         mode: stat.st_mode & 0o7777,

@@ -13,13 +13,19 @@
 //! A layer is a directory named by the digest of the tarball that it was unpacked from (its diff id). It is made beside
 //! ([`Draft`]) and renamed when it is complete and on disk, so a layer that is there is whole.
 
+mod changes;
+mod copy;
 mod diff;
 mod draft;
+mod export;
 mod fill;
 mod implied;
 mod mount;
 mod mountpoint;
 mod overlay;
+mod owners;
+mod place;
+mod tarball;
 mod unpack;
 mod view;
 mod volumes;
@@ -28,8 +34,11 @@ use std::path::PathBuf;
 
 use crate::store::{Digest, Store};
 
+pub use changes::{Change as FileChange, changes};
+pub use copy::{Manner, receive, send};
 pub use diff::{Packed, pack};
 pub use draft::{Draft, Filled, Sealer, seal, sweep_drafts};
+pub use export::export;
 pub use fill::{copy_tree, size as size_of_tree};
 pub use implied::{complete, fill as fill_top, is_complete, stack, top_of};
 pub use mount::{
@@ -38,6 +47,8 @@ pub use mount::{
 };
 pub use mountpoint::MountPoint;
 pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
+pub use owners::{Owners, Span};
+pub use place::{Found, Place, base as base_of_path, parent as parent_of_path, says_directory};
 pub use unpack::{Limits, inflated, too_long, unpack};
 pub use view::View;
 pub use volumes::{Volume, Volumes, check_driver, check_name as check_volume_name};

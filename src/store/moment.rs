@@ -44,7 +44,10 @@ pub fn parse_moment(text: &str, now: Duration) -> Result<Duration> {
         Error::invalid(format!("invalid time `{text}`"))
             .hint("give a date such as `2026-01-31T12:00:00`, seconds since 1970, or how long ago, such as `10m`")
     };
-    if let Ok(ago) = parse_duration(text) {
+    // A duration of nothing would be now; Docker takes the number for 1970, which is everything.
+    if text != "0"
+        && let Ok(ago) = parse_duration(text)
+    {
         return Ok(now.saturating_sub(ago));
     }
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
@@ -129,6 +132,7 @@ mod tests {
             assert_eq!(parse_moment(text, now).unwrap().as_secs(), seconds, "{text}");
         }
         assert_eq!(parse_moment("1.5", now).unwrap(), Duration::from_millis(1500));
+        assert_eq!(parse_moment("0", now).unwrap(), Duration::ZERO);
         assert_eq!(parse_moment("2001-09-09T01:46:40.25Z", now).unwrap().subsec_millis(), 250);
         for text in [
             "",

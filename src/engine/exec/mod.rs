@@ -3,9 +3,10 @@
 
 mod ends;
 mod keep;
+mod tools;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::event::PollFlags;
 
@@ -39,11 +40,18 @@ pub struct ExecOptions {
     pub interactive: bool,
     /// Whether to leave the command running by itself.
     pub detach: bool,
+    /// Whether the command may do all that the host's root may, but for its namespaces and limits.
+    pub privileged: bool,
 }
 
 impl Engine {
     /// Runs a command in a running container, until it has ended or the user leaves. If it is detached, that is at once.
     pub fn exec(&self, container: &Container, options: &ExecOptions, streams: &Streams) -> Result<Left> {
+        self.exec_with(container, options, streams, None)
+    }
+
+    /// The same, with the directory of tools that only the command sees.
+    fn exec_with(&self, container: &Container, options: &ExecOptions, streams: &Streams, tools: Option<PathBuf>) -> Result<Left> {
         if matches!(container.state()?, State::Paused(_)) {
             let name = container.name();
             let paused = Error::conflict(format!("container `{name}` is paused, unpause the container before exec"));
@@ -58,7 +66,7 @@ impl Engine {
             facts.host = facts.host.for_own_users();
         }
         let group = cgroups::existing(&self.store, container.id())?;
-        let program = plan_exec(&facts, &group, container, options)?;
+        let program = plan_exec(&facts, &group, container, options, tools.as_deref())?;
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         wires.give(Input::Target, init)?;
@@ -106,13 +114,18 @@ fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     adopt(&init, program, wires)
 }
 
-fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &ExecOptions) -> Result<Program> {
+fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &ExecOptions, tools: Option<&Path>) -> Result<Program> {
     let spec = &container.spec;
     let user = options.user.as_ref().unwrap_or(&spec.options.user);
     let users = users(facts.view.as_ref())?;
     let mut identity = users.find(user).doing(|| format!("user `{user}`"))?;
     users.add_groups(&mut identity, &spec.options.groups)?;
-    let process = spec.options.security.process(&identity, &spec.options.ulimits)?;
+    let security = if options.privileged {
+        &tools::privileged()?
+    } else {
+        &spec.options.security
+    };
+    let process = security.process(&identity, &spec.options.ulimits)?;
     let tied = !options.detach;
     let mut program = Program::default();
     group.enter(&mut program);
@@ -120,7 +133,11 @@ fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &Exec
         isolation::prefer_to_kill(&mut program, score);
     }
     let labels = process.labels.open(&mut program);
-    let root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
+    let tools = tools.map(|tools| tools::take(&mut program, tools));
+    let mut root = isolation::join(&mut program, &facts.host, spec.options.namespaces.has_users());
+    if let Some(tools) = tools {
+        root = tools::show(&mut program, tools);
+    }
     let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
     let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
     let terminal = options

@@ -6,7 +6,8 @@ use rustix::fs::{FileType, Timespec};
 use tar::EntryType;
 
 use super::archive::{Entry, number};
-use super::tree::{Attributes, Tree};
+use super::attributes::Attributes;
+use super::tree::Tree;
 use super::whiteout::Whiteout;
 use crate::error::{Error, Result};
 
@@ -27,7 +28,9 @@ pub fn write(entry: &Entry, data: &mut impl Read, tree: &mut Tree) -> Result<()>
             Err(Error::invalid("has no name"))
         };
     };
-    if let Some(whiteout) = Whiteout::of(&last)? {
+    if tree.has_whiteouts()
+        && let Some(whiteout) = Whiteout::of(&last)?
+    {
         return whiteout.apply(tree, &path);
     }
     match kind {

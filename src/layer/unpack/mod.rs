@@ -9,6 +9,7 @@
 //! ```
 
 mod archive;
+mod attributes;
 mod entry;
 mod limits;
 mod path;
@@ -26,10 +27,11 @@ use archive::Archive;
 use super::Content;
 use crate::error::{Doing, Error, Result};
 
+pub use attributes::{Attributes, Manner};
 pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
-pub use tree::{Attributes, Tree};
+pub use tree::Tree;
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
 pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
@@ -47,16 +49,22 @@ pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<
 }
 
 fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
-    let mut archive = Archive::new(reader);
     let mut tree = Tree::new(into)?;
+    write_entries(reader, &mut tree, |count| limits.check_entries(count))?;
+    tree.finish_layer()
+}
+
+/// Writes all entries of a tarball, as long as their number is no reason not to.
+pub fn write_entries(reader: impl Read, tree: &mut Tree, check: impl Fn(u64) -> Result<()>) -> Result<()> {
+    let mut archive = Archive::new(reader);
     let mut count = 0;
     while let Some(entry) = archive.next_entry()? {
         count += 1;
-        limits.check_entries(count)?;
+        check(count)?;
         let name = || format!("entry `{}`", String::from_utf8_lossy(&entry.name).escape_debug());
-        entry::write(&entry, &mut archive, &mut tree).doing(name)?;
+        entry::write(&entry, &mut archive, tree).doing(name)?;
     }
-    tree.finish_layer()
+    Ok(())
 }
 
 /// Reads what follows the last entry, so that all of the tarball is hashed, and checks that it ends as tarballs do.
@@ -69,7 +77,7 @@ fn finish(mut reader: Tail<Chunks>) -> Result<()> {
     }
 }
 
-fn malformed(error: std::io::Error) -> Error {
+pub fn malformed(error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
         _ => Error::invalid(format!("not a valid tarball: {error}")),

@@ -5,29 +5,20 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr,
-    futimens, linkat, lsetxattr, mkdirat, mknodat, openat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, Timespec, XattrFlags, fchmod, fsetxattr, futimens,
+    linkat, mkdirat, mknodat, openat, statat, statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
+use super::attributes::{Attributes, Manner, times};
 use super::path::{DIRECTORY, make_path, open_path};
 use crate::error::{Doing, Error, Result};
 use crate::layer::implied::{self, Implied};
 use crate::layer::view::{OPAQUE, is_whiteout};
-
-/// What a file has beside its content.
-pub struct Attributes {
-    pub mode: u32,
-    pub user: u32,
-    pub group: u32,
-    pub modified: Timespec,
-    /// Names and values.
-    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
-}
 
 pub struct Tree {
     root: OwnedFd,
@@ -35,6 +26,7 @@ pub struct Tree {
     parent: Option<(Vec<Vec<u8>>, OwnedFd)>,
     /// Directories and their times, which writing into them would change again.
     times: Vec<(Vec<Vec<u8>>, Timespec)>,
+    manner: Manner,
     /// Directories of which no entry has told anything so far.
     implied: BTreeSet<Vec<Vec<u8>>>,
 }
@@ -44,27 +36,43 @@ const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
         let root = openat(CWD, root, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", root.display()))?;
-        Ok(Tree {
+        let mut tree = Tree::of(root, Manner::default());
+        tree.times.push((Vec::new(), EPOCH));
+        tree.implied.insert(Vec::new());
+        Ok(tree)
+    }
+
+    /// The tree below an open directory, which has its own time.
+    pub fn of(root: OwnedFd, manner: Manner) -> Tree {
+        Tree {
             root,
             parent: None,
-            times: vec![(Vec::new(), EPOCH)],
-            implied: BTreeSet::from([Vec::new()]),
-        })
+            times: Vec::new(),
+            manner,
+            implied: BTreeSet::new(),
+        }
+    }
+
+    /// Whether names say that something is gone.
+    pub fn has_whiteouts(&self) -> bool {
+        !self.manner.is_copy
     }
 
     /// Sets the attributes of the root directory itself.
     pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
-        set_attributes(&self.root, attributes)?;
+        attributes.set(&self.root, &self.manner, true)?;
         self.times.push((Vec::new(), attributes.modified));
         self.implied.remove(&[][..]);
         Ok(())
     }
 
     pub fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
         let mut hides = false;
         match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
             Err(Errno::EXIST) if is_directory(parent, name)? => {}
+            Err(Errno::EXIST) if manner.is_copy => return Err(no_directory(name)),
             Err(Errno::EXIST) => {
                 hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
                 remove(parent, name)?;
@@ -73,7 +81,7 @@ impl Tree {
             result => result?,
         }
         let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-        set_attributes(&directory, attributes)?;
+        attributes.set(&directory, &manner, true)?;
         if hides {
             make_opaque(&directory)?;
         }
@@ -91,32 +99,32 @@ impl Tree {
         attributes: &Attributes,
         fill: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || openat(parent, name, flags, Mode::from_raw_mode(0o600));
-        let mut file = File::from(replacing(parent, name, make)?);
+        let mut file = File::from(manner.replacing(parent, name, make)?);
         fill(&mut file).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
             _ if error.raw_os_error().is_some() => Error::from(error),
             _ => Error::invalid(error),
         })?;
-        set_attributes(&file, attributes)?;
+        attributes.set(&file, &manner, false)?;
         Ok(futimens(&file, &times(attributes.modified))?)
     }
 
     pub fn symlink(&mut self, path: &[Vec<u8>], name: &[u8], target: &[u8], attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
-        replacing(parent, name, || symlinkat(target, parent, name))?;
-        set_attributes_at(parent, name, attributes)
+        manner.replacing(parent, name, || symlinkat(target, parent, name))?;
+        attributes.set_at(parent, name, FileType::Symlink, &manner)
     }
 
     pub fn node(&mut self, path: &[Vec<u8>], name: &[u8], kind: FileType, device: u64, attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
         let parent = self.parent(path)?;
-        let mode = Mode::from_raw_mode(attributes.mode);
-        replacing(parent, name, || mknodat(parent, name, kind, mode, device))?;
-        set_attributes_at(parent, name, attributes)?;
-        // mknod applies our umask.
-        Ok(rustix::fs::chmodat(parent, name, mode, AtFlags::empty())?)
+        manner.replacing(parent, name, || mknodat(parent, name, kind, Mode::empty(), device))?;
+        attributes.set_at(parent, name, kind, &manner)
     }
 
     /// Hides what the layers below have under a name, if this layer brings nothing of that name itself.
@@ -149,14 +157,16 @@ impl Tree {
         let shown = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
         let doing = || format!("hard link to `{}`", shown.escape_debug());
         let source = open_path(&self.root, target_path).doing(doing)?;
+        let manner = self.manner;
         let parent = self.parent(path)?;
         if (target_path, target_name.as_slice()) == (path, name) {
             return Err(Error::invalid("is a hard link to itself"));
         }
-        replacing(parent, name, || {
-            linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
-        })
-        .doing(doing)
+        manner
+            .replacing(parent, name, || {
+                linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
+            })
+            .doing(doing)
     }
 
     /// Marks the directories of a layer of which no entry has told anything, and finishes.
@@ -199,6 +209,8 @@ impl Tree {
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
+                Err(Errno::NOENT | Errno::NOTDIR) if self.manner.is_copy => self.make_path(path)?,
+                // The same tarball makes the same tree, whenever it is unpacked.
                 Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| {
                     self.times.push((made.to_vec(), EPOCH));
                     if is_new {
@@ -211,17 +223,68 @@ impl Tree {
         }
         Ok(&self.parent.as_ref().expect("just opened").1)
     }
+
+    /// Makes the directories of the path of a copy one by one.
+    fn make_path(&self, path: &[Vec<u8>]) -> Result<OwnedFd> {
+        let mut directory = open_path(&self.root, &[])?;
+        for depth in 0..path.len() {
+            directory = match open_path(&self.root, &path[..=depth]) {
+                Err(Errno::NOTDIR) => return Err(no_directory(&path[depth])),
+                Err(Errno::NOENT) => {
+                    let name = path[depth].as_slice();
+                    match mkdirat(&directory, name, Mode::from_raw_mode(0o755)) {
+                        Err(Errno::EXIST) => return Err(no_directory(name)),
+                        result => result?,
+                    }
+                    let made = open_path(&self.root, &path[..=depth])?;
+                    // mkdir applies our umask.
+                    fchmod(&made, Mode::from_raw_mode(0o755))?;
+                    made
+                }
+                result => result?,
+            };
+        }
+        Ok(directory)
+    }
 }
 
-/// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
-fn replacing<T>(parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-    match make() {
-        Err(Errno::EXIST) => {
-            remove(parent, name)?;
-            make()
+impl Manner {
+    /// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
+    fn replacing<T>(&self, parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> Result<T> {
+        match make() {
+            Err(Errno::EXIST) if self.is_copy => {
+                give_way(parent, name)?;
+                Ok(make()?)
+            }
+            Err(Errno::EXIST) => {
+                remove(parent, name)?;
+                Ok(make()?)
+            }
+            result => Ok(result?),
         }
-        result => result,
     }
+}
+
+/// Removes what a copied file takes the place of. What is mounted stays: the kernel would only care if it were mounted in our own
+/// namespace, and take it away from the container.
+fn give_way(parent: &OwnedFd, name: &[u8]) -> Result<()> {
+    let look = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let there = statx(parent, name, look, StatxFlags::TYPE)?;
+    if FileType::from_raw_mode(there.stx_mode.into()) == FileType::Directory {
+        let name = String::from_utf8_lossy(name);
+        return Err(Error::conflict(format!(
+            "cannot overwrite directory `{name}` with non-directory"
+        )));
+    }
+    if there.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Err(Errno::BUSY).doing(|| format!("replace `{}`", String::from_utf8_lossy(name)));
+    }
+    Ok(unlinkat(parent, name, AtFlags::empty())?)
+}
+
+fn no_directory(name: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(name);
+    Error::conflict(format!("cannot overwrite non-directory `{name}` with directory"))
 }
 
 /// Removes a file, or a directory with all below it.
@@ -248,49 +311,4 @@ pub fn make_opaque(directory: &OwnedFd) -> Result<()> {
 fn is_directory(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<bool> {
     let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-}
-
-/// Sets owner, mode and extended attributes. The order matters: a change of owner clears the set-user-ID bit and file
-/// capabilities.
-fn set_attributes(file: impl AsFd, attributes: &Attributes) -> Result<()> {
-    fchown(
-        &file,
-        Some(Uid::from_raw(attributes.user)),
-        Some(Gid::from_raw(attributes.group)),
-    )?;
-    fchmod(&file, Mode::from_raw_mode(attributes.mode))?;
-    for (name, value) in &attributes.extended {
-        fsetxattr(&file, name.as_slice(), value, XattrFlags::empty()).doing(|| attribute(name))?;
-    }
-    Ok(())
-}
-
-/// The same for what cannot be opened: links and nodes. Links have no mode.
-fn set_attributes_at(parent: &OwnedFd, name: &[u8], attributes: &Attributes) -> Result<()> {
-    let (user, group) = (Uid::from_raw(attributes.user), Gid::from_raw(attributes.group));
-    chownat(parent, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
-    if !attributes.extended.is_empty() {
-        use std::os::fd::AsRawFd;
-        let path = [format!("/proc/self/fd/{}/", parent.as_raw_fd()).as_bytes(), name].concat();
-        for (key, value) in &attributes.extended {
-            lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty()).doing(|| attribute(key))?;
-        }
-    }
-    Ok(utimensat(
-        parent,
-        name,
-        &times(attributes.modified),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
-}
-
-fn attribute(name: &[u8]) -> String {
-    format!("set extended attribute `{}`", name.escape_ascii())
-}
-
-fn times(modified: Timespec) -> Timestamps {
-    Timestamps {
-        last_access: modified,
-        last_modification: modified,
-    }
 }
