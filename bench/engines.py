@@ -78,6 +78,9 @@ class Engine:
     def pull(self, image):
         return self.command("pull", "-q", image)
 
+    def load_image(self, archive):
+        return self.command("load", "-q", "-i", archive)
+
     def forget(self, image):
         """Removes an image, so that it can be pulled anew."""
         subprocess.run(self.command("rmi", "-f", image), **NOWHERE)
@@ -214,7 +217,6 @@ class Runtime(Engine):
     def pull(self, image):
         return None
 
-
     def list(self):
         return self.command("list")
 
@@ -258,6 +260,10 @@ class SkopeoAndUmoci:
     def pull(self, image):
         return ["sh", "-ec", 'skopeo copy -q --src-tls-verify=false "docker://$0" "oci:$1/layout:it"; '
                 'umoci unpack --image "$1/layout:it" "$1/bundle"', image, self.directory]
+
+    def load_image(self, archive):
+        return ["sh", "-ec", 'skopeo copy -q "docker-archive:$0" "oci:$1/layout:it"; umoci unpack --image "$1/layout:it" "$1/bundle"',
+                archive, self.directory]
 
     def forget(self, _):
         shutil.rmtree(self.directory, ignore_errors=True)

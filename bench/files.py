@@ -10,6 +10,8 @@ import subprocess
 import tarfile
 import time
 
+from engines import quietly
+
 
 class Files:
     def __init__(self, directory):
@@ -56,7 +58,8 @@ class Files:
             os.rename(tarball + ".new", tarball)
 
     def ten_layers(self):
-        """An OCI layout with an image of ten layers, each of a hundred files that compress to a half, 100 MB in all."""
+        """An OCI layout with an image of ten layers, each of a hundred files that compress to a half, 100 MB in all. The first one has
+        busybox, too. An image `N` has one more layer, of its own."""
         layout = self.path("ten")
         os.makedirs(os.path.join(layout, "blobs/sha256"))
 
@@ -66,28 +69,51 @@ class Files:
                 file.write(data)
             return {"mediaType": f"application/vnd.oci.image.{media_type}", "digest": f"sha256:{digest}", "size": len(data)}
 
-        layers, diff_ids = [], []
-        chance = random.Random(1)
-        for layer in range(10):
+        def layer(name, count, first=None):
             packed = io.BytesIO()
             with tarfile.open(fileobj=packed, mode="w") as tar:
-                for n in range(100):
+                if first:
+                    tar.add(first, "bin/true")
+                folder = tarfile.TarInfo(name)
+                folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(folder)
+                for n in range(count):
                     data = chance.randbytes(51_000) + b"x" * 51_000
-                    entry = tarfile.TarInfo(f"layer{layer}/file{n}")
+                    entry = tarfile.TarInfo(f"{name}/file{n}")
                     entry.size = len(data)
                     tar.addfile(entry, io.BytesIO(data))
-            diff_ids.append("sha256:" + hashlib.sha256(packed.getvalue()).hexdigest())
             gzip = subprocess.run(["gzip", "-n"], input=packed.getvalue(), stdout=subprocess.PIPE, check=True)
-            layers.append(blob("layer.v1.tar+gzip", gzip.stdout))
-        config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/true"]}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
-        config = blob("config.v1+json", json.dumps(config).encode())
-        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers}
-        manifest = blob("manifest.v1+json", json.dumps(manifest).encode())
-        manifest["annotations"] = {"org.opencontainers.image.ref.name": "it"}
-        for name, content in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", {"schemaVersion": 2, "manifests": [manifest]})):
+            diff_id = "sha256:" + hashlib.sha256(packed.getvalue()).hexdigest()
+            return blob("layer.v1.tar+gzip", gzip.stdout), diff_id
+
+        def manifest(name, layers):
+            diff_ids = [diff_id for _, diff_id in layers]
+            config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/true"]},
+                      "rootfs": {"type": "layers", "diff_ids": diff_ids}}
+            config = blob("config.v1+json", json.dumps(config).encode())
+            manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config,
+                        "layers": [blob for blob, _ in layers]}
+            manifest = blob("manifest.v1+json", json.dumps(manifest).encode())
+            return {**manifest, "annotations": {"org.opencontainers.image.ref.name": name}}
+
+        chance = random.Random(1)
+        layers = [layer(f"layer{n}", 100, None if n else "/bin/busybox") for n in range(10)]
+        manifests = [manifest("it", layers)] + [manifest(str(n), [*layers, layer(f"own{n}", 5)]) for n in range(20)]
+        for name, content in (("oci-layout", {"imageLayoutVersion": "1.0.0"}), ("index.json", {"schemaVersion": 2, "manifests": manifests})):
             with open(os.path.join(layout, name), "w") as file:
                 json.dump(content, file)
         return layout
+
+    def archive(self, image):
+        """An archive of the image of ten layers, as all can load it."""
+        archive = self.path("ten.tar")
+        quietly(["skopeo", "copy", "-q", f"oci:{self.path('ten')}:it", f"docker-archive:{archive}:{image}"])
+        return archive
+
+    def push_family(self, names):
+        """Gives the registry images that share all layers but one."""
+        for n, name in enumerate(names):
+            quietly(["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{self.path('ten')}:{n}", f"docker://{name}"])
 
     def registry(self, image):
         """Starts a registry on this host and gives it the image of ten layers."""

@@ -1,5 +1,5 @@
-"""Measures engines in turn, so that whatever else the machine does meets all of them alike, and prints a table of the engines and
-one of the OCI runtimes."""
+"""Measures engines in turn, so that whatever else the machine does meets all of them alike, and prints tables of the
+engines, of the OCI runtimes and of images."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ import tempfile
 
 from engines import installed, quietly
 from files import Files
+from images import ImageRows
 from rows import Rows
 from runtimes import RuntimeRows
 
@@ -27,7 +28,6 @@ ROWS = [
     ("version", "ms", "version"),
     ("first run of a 350 MB tarball", "s", "first_run"),
     ("commit of 100 MB", "s", "commit"),
-    ("pull of 10 layers, 100 MB", "ms", "pull"),
     ("system calls of a run", "", "system_calls"),
 ]
 # The same, and the methods of RuntimeRows.
@@ -39,6 +39,16 @@ RUNTIME_ROWS = [
     ("runtime smallest memory limit", "KiB", "least_memory"),
     ("runtime system calls of run", "", "calls_of_run"),
     ("runtime system calls of exec", "", "calls_of_exec"),
+]
+# The same, and the methods of ImageRows.
+IMAGE_ROWS = [
+    ("image pull, 10 layers, 100 MB", "ms", "pull"),
+    ("image load", "ms", "load"),
+    ("image first run", "ms", "first"),
+    ("image second run", "ms", "second"),
+    ("image remove", "ms", "remove"),
+    ("image commit, 1000 files, 20 MB", "ms", "commit"),
+    ("image disk for 20 that share layers", "MB", "disk"),
 ]
 
 
@@ -83,23 +93,46 @@ def measure(rows, wanted):
 
 def measure_engines(directory, files, options, wanted):
     """The table of the engines, and the programs that they are."""
-    run = os.path.join(directory, "run")
-    os.mkdir(run)
-    quietly(["mount", "-t", "tmpfs", "tmpfs", run])
-    engines, notes = installed(directory, files.busybox_tarball())
-    rows = Rows(engines, options.runs, options.others, files)
-    rows.notes.extend(notes)
-    try:
-        for engine in engines:
+    with Installed(directory, files) as installed:
+        for engine in installed.engines:
             engine.crowd = min(engine.crowd, options.crowd)
-        results = measure(rows, wanted)
-    finally:
-        for engine in engines:
+        rows = Rows(installed.engines, options.runs, options.others, files)
+        rows.notes.extend(installed.notes)
+        return rows, measure(rows, wanted), installed.programs()
+
+
+def measure_images(directory, files, options, wanted):
+    """The table of images, and the programs that make it."""
+    place = os.path.join(directory, "images")
+    os.mkdir(place)
+    with Installed(place, files) as installed:
+        rows = ImageRows(installed.engines, files, min(options.runs, 5))
+        try:
+            return rows, measure(rows, wanted), installed.programs()
+        finally:
+            rows.tear_down()
+
+
+class Installed:
+    """The engines that this machine has, for as long as this is used. What dies with the boot is in memory."""
+
+    def __init__(self, directory, files):
+        self.run = os.path.join(directory, "run")
+        os.mkdir(self.run)
+        quietly(["mount", "-t", "tmpfs", "tmpfs", self.run])
+        self.engines, self.notes = installed(directory, files.busybox_tarball())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for engine in self.engines:
             engine.tear_down()
-        subprocess.run(["umount", "--lazy", run])
-    programs = {engine.name: "dockerd" if engine.name == "docker" else getattr(engine, "base", [engine.name])[0]
-                for engine in engines if engine.name != "floor"}
-    return rows, results, programs
+        subprocess.run(["umount", "--lazy", self.run])
+
+    def programs(self):
+        return {engine.name: "dockerd" if engine.name == "docker" else getattr(engine, "base", [engine.name])[0]
+                for engine in self.engines if engine.name != "floor"}
 
 
 def measure_runtimes(directory, files, options, wanted):
@@ -114,7 +147,7 @@ def measure_runtimes(directory, files, options, wanted):
 
 
 def parse():
-    titles = [title for title, _, _ in ROWS + RUNTIME_ROWS]
+    titles = [title for title, _, _ in ROWS + RUNTIME_ROWS + IMAGE_ROWS]
     parser = argparse.ArgumentParser(
         prog="bench/run.sh", usage="%(prog)s [--install] [FLAGS]", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -131,16 +164,20 @@ def parse():
 
 def choose(text):
     """The rows of both tables whose titles contain a text, with those that they need."""
-    chosen = [[row for row in rows if text in row[0]] for rows in (ROWS, RUNTIME_ROWS)]
+    chosen = [[row for row in rows if text in row[0]] for rows in (ROWS, RUNTIME_ROWS, IMAGE_ROWS)]
     methods = [method for _, _, method in chosen[0]]
     if "resident" in methods and "crowd" not in methods:
         chosen[0].insert(0, next(row for row in ROWS if row[2] == "crowd"))
+    # One life of an image is measured in one go.
+    lives = [row for row in IMAGE_ROWS if row[2] in ("load", "first", "second", "remove")]
+    if any(row in chosen[2] for row in lives):
+        chosen[2] = [row for row in IMAGE_ROWS if row in chosen[2] or row is lives[0]]
     return chosen
 
 
 def main():
     options = parse()
-    tables = list(zip((measure_engines, measure_runtimes), choose(options.rows)))
+    tables = list(zip((measure_engines, measure_runtimes, measure_images), choose(options.rows)))
     done = []
     with tempfile.TemporaryDirectory(prefix="tinydock-bench-", ignore_cleanup_errors=True) as directory:
         files = Files(directory)

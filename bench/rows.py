@@ -6,7 +6,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from engines import NOWHERE, SkopeoAndUmoci, quietly
+from engines import NOWHERE, quietly
 from scale import Scale
 from turns import Turns
 

@@ -13,8 +13,7 @@ const MADE: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.con
 impl Engine {
     /// What a container has changed, in the order of the paths.
     pub fn changes(&self, container: &Container) -> Result<Vec<(FileChange, Vec<u8>)>> {
-        let lower = container.spec.layers.iter().rev().map(|id| layer::path(&self.store, id));
-        let below = View::new(&lower.collect::<Vec<_>>())?;
+        let below = View::new(&layer::stack(&self.store, &container.spec.layers))?;
         layer::changes(&container.file("upper"), &below, &MADE)
     }
 

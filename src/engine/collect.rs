@@ -7,15 +7,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::create::CLEANED_UP;
 use super::images::{Meant, folder_name, no_such_image};
-use super::{Container, Engine, ImageFilter};
+use super::{Container, Engine, ImageFilter, recover};
 use crate::error::{Doing, Error, Result};
 use crate::image::{
     BUSYBOX, Blobs, Catalog, Collecting, Config, Descriptor, Document, Entry, Image, Layout, Record, Reference, sweep_blob_drafts,
 };
+use crate::layer;
 use crate::store::{Digest, read_if_present};
 
 /// What was removed.
@@ -147,8 +151,24 @@ impl Engine {
         Ok(entries)
     }
 
+    /// Waits for a container that has ended and is being removed.
+    fn is_gone_soon(&self, container: &Container) -> Result<bool> {
+        let deadline = Instant::now() + CLEANED_UP;
+        while container.is_vanishing(&container.state()?) && Instant::now() < deadline {
+            if Container::load(&self.store, container.id())?.is_none() {
+                return Ok(true);
+            }
+            recover::sweep(&self.store)?;
+            thread::sleep(Duration::from_micros(200));
+        }
+        Ok(false)
+    }
+
     fn check_unused(&self, image: &Image, text: &str, force: bool) -> Result<()> {
         for container in self.users_of(image)? {
+            if self.is_gone_soon(&container)? {
+                continue;
+            }
             let runs = container.state()?.is_live();
             let (id, is) = (container.id().short(), if runs { "running " } else { "" });
             let used = || Error::conflict(format!("image `{text}` is used by {is}container `{id}`"));
@@ -217,17 +237,24 @@ fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -
             found.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
             let config = Config::parse(&blobs.read(&manifest.config)?)?;
             found.insert(manifest.config.digest);
+            found.insert(layer::top_of(&config.rootfs.diff_ids));
             found.extend(config.rootfs.diff_ids);
             Ok(())
         }
     }
 }
 
-/// Adds every digest that a record names.
+/// Adds every digest that a record names. Several in a list may be layers, which have one on top.
 fn digests_in(value: &Value, found: &mut BTreeSet<Digest>) {
     match value {
         Value::String(text) => found.extend(Digest::parse(text)),
-        Value::Array(values) => values.iter().for_each(|value| digests_in(value, found)),
+        Value::Array(values) => {
+            let text = |value: &Value| value.as_str().and_then(Digest::parse);
+            if let Some(layers) = values.iter().map(text).collect::<Option<Vec<_>>>() {
+                found.insert(layer::top_of(&layers));
+            }
+            values.iter().for_each(|value| digests_in(value, found));
+        }
         Value::Object(values) => values.values().for_each(|value| digests_in(value, found)),
         _ => {}
     }

@@ -4,16 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
 use super::images::Meant;
 use super::pause::PAUSED;
 use super::{Container, Engine, State, cgroups};
 use crate::cgroup::Group;
-use crate::error::{Doing, Error, Result};
-use crate::image::{Blobs, Config, History, Layout, Lease, Record, Reference, media, note_commit};
-use crate::layer::pack;
+use crate::error::{Error, Result};
+use crate::image::{Config, History, Layout, Lease, Record, Reference, note_commit, pack_layer};
 use crate::store::{Digest, Id, Lock, Store, clock};
 
 /// What is said about a commit.
@@ -30,28 +26,26 @@ pub struct Commit {
 impl Engine {
     /// Makes an image of a container, and returns its id. One that runs is frozen while its changes are read.
     ///
-    /// The image's digest follows from the content alone: no time, no host and no container is written into it. No file is said
-    /// to be younger than the image below, or than SOURCE_DATE_EPOCH says.
+    /// The image's digest follows from the content alone: no host and no container is written into it, and no time but those of
+    /// files. They keep theirs, which is why the image is as old as the youngest of them; where SOURCE_DATE_EPOCH is set, nothing is
+    /// younger than that.
     pub fn commit(&self, container: &Container, name: Option<&Reference>, commit: &Commit) -> Result<Digest> {
         if let Some(name) = name {
             self.check_free_of_tarballs(name)?;
         }
         let lease = Lease::begin(&self.store)?;
         let mut config = self.config_below(container)?;
-        let latest = latest(&config)?;
-        let blobs = Blobs::new(&self.store);
-        let ingest = blobs.ingest()?;
-        let mut gzip = GzEncoder::new(ingest, Compression::default());
-        let content = {
+        let epoch = source_date_epoch()?;
+        let (layer, packed) = {
             let _frozen = if commit.live {
                 None
             } else {
                 Frozen::freeze(&self.store, container)?
             };
-            pack(&container.file("upper"), latest, &mut gzip)?
+            // A file may claim to be from the future; an image must not.
+            let latest = epoch.unwrap_or_else(clock::seconds);
+            pack_layer(&self.store, &container.file("upper"), latest, &lease)?
         };
-        let layer = gzip.finish().doing(|| "write the layer")?;
-        let layer = layer.finish_leased(media::LAYER_GZIP, &lease)?;
         let mut layers = Vec::new();
         config.rootfs.diff_ids.clear();
         for diff_id in &container.spec.layers {
@@ -59,9 +53,10 @@ impl Engine {
             config.rootfs.diff_ids.push(diff_id);
             layers.push(blob);
         }
-        config.rootfs.diff_ids.push(content.diff_id);
+        config.rootfs.diff_ids.push(packed.content.diff_id);
         layers.push(layer);
-        self.describe(&mut config, container, commit, latest)?;
+        let created = epoch.unwrap_or_else(|| packed.latest.max(config.created_seconds()));
+        self.describe(&mut config, container, commit, created)?;
         let manifest = self.add_manifest(&mut config, layers, &lease)?;
         let (mut manifest, id) = (manifest.0, manifest.1.config.digest.clone());
         note_commit(&mut manifest, clock::seconds());
@@ -73,7 +68,7 @@ impl Engine {
     }
 
     /// What the configuration says of how the image came about.
-    fn describe(&self, config: &mut Config, container: &Container, commit: &Commit, latest: u64) -> Result<()> {
+    fn describe(&self, config: &mut Config, container: &Container, commit: &Commit, created: u64) -> Result<()> {
         let options = &container.spec.options;
         let words = |words: &[crate::store::Text]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let execution = &mut config.config;
@@ -84,7 +79,7 @@ impl Engine {
         execution.working_dir = options.directory.to_string();
         execution.labels.clone_from(&options.labels);
         commit.changes.iter().try_for_each(|change| execution.change(change))?;
-        let created = (latest > 0).then(|| clock::spell(Duration::from_secs(latest)));
+        let created = (created > 0).then(|| clock::spell(Duration::from_secs(created)));
         config.created.clone_from(&created);
         config.author.clone_from(&commit.author);
         let command = options.arguments().iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -126,14 +121,14 @@ impl Engine {
     }
 }
 
-/// The latest time that a file of a commit may have.
-fn latest(below: &Config) -> Result<u64> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Err(_) => Ok(below.created_seconds()),
-        Ok(text) => text
-            .parse()
-            .map_err(|_| Error::invalid(format!("`SOURCE_DATE_EPOCH`: `{}` is not a number", text.escape_debug()))),
-    }
+/// What the environment says that the time is, for builds that are to come out the same whenever they are made
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn source_date_epoch() -> Result<Option<u64>> {
+    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    let number = text.parse().map(Some);
+    number.map_err(|_| Error::invalid(format!("`SOURCE_DATE_EPOCH`: `{}` is not a number", text.escape_debug())))
 }
 
 /// The lock of whoever has frozen a container, in its run directory. If it is there and free, they were killed.

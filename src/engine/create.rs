@@ -12,7 +12,7 @@ use crate::image::Image;
 use crate::store::{Id, Lock, Store, Text, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
-const CLEANED_UP: Duration = Duration::from_secs(10);
+pub const CLEANED_UP: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Creates a container. Whoever has the lock that is returned may start it; one that `starts` is gone with whoever would.

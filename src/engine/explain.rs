@@ -1,7 +1,5 @@
 //! `explain`: everything that `run` would do, without doing it.
 
-use std::path::PathBuf;
-
 use super::bring_up::Trace;
 use super::create::{hostname_of, image_volumes};
 use super::images::layers_of;
@@ -39,7 +37,7 @@ impl Engine {
         }
         let id = Id::parse(EXAMPLE).expect("64 digits");
         let layers = layers_of(image.filter(|image| image.is_complete(&self.store)));
-        let mut lower: Vec<PathBuf> = layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
+        let mut lower = layer::stack(&self.store, &layers);
         let view = if lower.is_empty() { None } else { Some(View::new(&lower)?) };
         if lower.is_empty() {
             lower.push(self.store.root().join(format!(

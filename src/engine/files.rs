@@ -8,8 +8,6 @@
 //! We never enter the container: nothing of it is executed, loaded or read as configuration here (CVE-2019-14271), and its processes
 //! see nothing of us.
 
-use std::collections::VecDeque;
-
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::plan::{Facts, Places, show};
@@ -95,15 +93,9 @@ impl Engine {
             let doing = || format!("{} `{}`", mount.kind(), mount.target);
             mount.prepare(&self.store).doing(doing)?;
         }
-        let lower: VecDeque<_> = container
-            .spec
-            .layers
-            .iter()
-            .rev()
-            .map(|id| layer::path(&self.store, id))
-            .collect();
+        let lower = layer::stack(&self.store, &container.spec.layers);
         let facts = Facts::of(Host::bare(), Some(self.view_of(container)?), &Resources::default());
-        let mut places = Places::of(&self.store, container, lower.into(), facts.host.release >= (6, 5), None)?;
+        let mut places = Places::of(&self.store, container, lower, facts.host.release >= (6, 5), None)?;
         places.overlay.volatile = false;
         let program = show(&facts, &places, options).doing(|| format!("show the files of container `{}`", container.name()))?;
         let mut wires = Wires::new()?;
@@ -131,8 +123,8 @@ impl Engine {
 
     /// What a container sees of its layers, whether it runs or not.
     pub fn view_of(&self, container: &Container) -> Result<View> {
-        let lower = container.spec.layers.iter().rev().map(|id| layer::path(&self.store, id));
-        let stack: Vec<_> = [container.file("upper")].into_iter().chain(lower).collect();
+        let mut stack = layer::stack(&self.store, &container.spec.layers);
+        stack.insert(0, container.file("upper"));
         View::new(&stack)
     }
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 
 use super::{Container, Engine, disk_usage};
 use crate::error::{Doing, Error, Result};
-use crate::image::{BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Image, Layout, Name, Record, digest_of, sweep_blob_drafts};
+use crate::image::{
+    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Image, Layout, Lease, Name, Record, digest_of, sweep_blob_drafts,
+};
 use crate::layer::{self, Draft, Filled, Limits};
 use crate::store::Digest;
 
@@ -35,6 +37,8 @@ enum Source {
     Blob(Descriptor),
     Tarball(Name),
     Builtin,
+    /// It lies on top of these.
+    Layers(Vec<Digest>),
 }
 
 /// The folders below the root that others than images have, and what they are.
@@ -61,6 +65,9 @@ impl Engine {
         self.check_blobs(&mut report, needed.as_ref(), repair)?;
         self.check_layers(&mut report, needed.as_ref(), &sources, repair)?;
         self.check_containers(&mut report)?;
+        if repair {
+            self.complete_images()?;
+        }
         if repair {
             let collecting = Collecting::begin(&self.store)?;
             self.collect(&collecting)?;
@@ -89,6 +96,7 @@ impl Engine {
                         }
                         sources.insert(diff_id.clone(), Source::Blob(blob));
                     }
+                    sources.insert(layer::top_of(image.layers()), Source::Layers(image.layers().to_vec()));
                 }
                 Err(error) => {
                     let name = entry.name().map_or(entry.manifest.digest.to_string(), |name| name.familiar());
@@ -151,11 +159,14 @@ impl Engine {
         repair: bool,
     ) -> Result<()> {
         let (mut used, mut unused) = ((0, 0), (0, 0));
-        for entry in fs::read_dir(self.store.root().join("layer/sha256"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        let entries = fs::read_dir(self.store.root().join("layer/sha256")).into_iter().flatten();
+        let mut entries: Vec<_> = entries.flatten().collect();
+        // What follows from other layers comes after they are right.
+        entries.sort_by_key(|entry| {
+            let id = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy()));
+            id.is_some_and(|id| matches!(sources.get(&id), Some(Source::Layers(_))))
+        });
+        for entry in entries {
             let path = entry.path();
             let Some(diff_id) = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy())) else {
                 if repair {
@@ -187,7 +198,7 @@ impl Engine {
             Ok(other) => return other.discard().map(|()| None),
             Err(_) => return Ok(None),
         };
-        let digest = |directory: &Path| layer::pack(directory, u64::MAX, std::io::sink()).map(|content| content.diff_id);
+        let digest = |directory: &Path| layer::pack(directory, u64::MAX, std::io::sink()).map(|packed| packed.content.diff_id);
         let same = digest(path).and_then(|found| Ok(found == digest(fresh.directory())?));
         if same == Ok(true) {
             return fresh.discard().map(|()| None);
@@ -213,12 +224,27 @@ impl Engine {
                 draft.fill(|into| layer::unpack(file, into, &limits))
             }
             Source::Builtin => draft.fill(|into| layer::unpack(BUSYBOX.tarball, into, &limits)),
+            Source::Layers(layers) => draft.fill(|into| layer::fill_top(&self.store, layers, into)),
             Source::Tarball(name) => {
                 let path = Catalog::new(&self.store).tarball(name);
                 let file = File::open(&path).doing(|| format!("open `{}`", path.display()))?;
                 draft.fill(|into| layer::unpack(file, into, &limits))
             }
         }
+    }
+
+    /// Makes what belongs on top of layers that are as they should be now.
+    fn complete_images(&self) -> Result<()> {
+        let lease = Lease::begin(&self.store)?;
+        for entry in Layout::new(&self.store).entries()? {
+            // What an image lacks is unpacked when it is used next.
+            if let Ok(image) = Image::read(&self.store, &entry)
+                && image.layers().iter().all(|layer| layer::path(&self.store, layer).is_dir())
+            {
+                layer::complete(&self.store, image.layers(), |top| lease.keep([top]))?;
+            }
+        }
+        Ok(())
     }
 
     fn check_containers(&self, report: &mut Report) -> Result<()> {

@@ -126,7 +126,7 @@ impl Engine {
         let lease = Lease::begin(&self.store)?;
         lease.keep(image.needs())?;
         match &image.manifest {
-            Some((_, manifest)) => unpack_layers(&self.store, manifest, &image.config),
+            Some((_, manifest)) => unpack_layers(&self.store, manifest, &image.config, &lease),
             None => Ok(()),
         }
     }

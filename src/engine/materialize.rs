@@ -53,7 +53,7 @@ impl Engine {
             blobs.add(media_type, bytes)
         };
         let manifest = Manifest::new(add(media::CONFIG, &config.to_bytes()?)?, layers);
-        unpack_layers(&self.store, &manifest, config)?;
+        unpack_layers(&self.store, &manifest, config, lease)?;
         let mut descriptor = add(media::MANIFEST, &serde_json::to_vec(&manifest).map_err(Error::system)?)?;
         descriptor.platform = Some(config.platform());
         Ok((descriptor, manifest))
@@ -67,9 +67,9 @@ impl Engine {
             return Ok((blob, diff_id.clone()));
         }
         let mut ingest = Blobs::new(&self.store).ingest()?;
-        let content = layer::pack(&layer::path(&self.store, diff_id), u64::MAX, &mut ingest)?;
-        lease.keep([&content.diff_id])?;
-        Ok((ingest.finish_leased(media::LAYER, lease)?, content.diff_id))
+        let packed = layer::pack(&layer::path(&self.store, diff_id), u64::MAX, &mut ingest)?;
+        lease.keep([&packed.content.diff_id])?;
+        Ok((ingest.finish_leased(media::LAYER, lease)?, packed.content.diff_id))
     }
 
     fn find_blob(&self, diff_id: &Digest, lease: &Lease) -> Result<Option<Descriptor>> {

@@ -126,8 +126,7 @@ impl Engine {
     }
 
     fn view(&self, layers: &[Digest]) -> Result<View> {
-        let lower: Vec<_> = layers.iter().rev().map(|id| layer::path(&self.store, id)).collect();
-        View::new(&lower)
+        View::new(&layer::stack(&self.store, layers))
     }
 
     /// Says that a container is there now, so that its volumes are known from its record.

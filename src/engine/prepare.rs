@@ -1,6 +1,5 @@
 //! What is made ready before a container's processes exist: its address, its cgroup, its files and its program.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::os::fd::OwnedFd;
 
@@ -44,14 +43,8 @@ impl Engine {
                 .prepare(&self.store)
                 .doing(|| format!("{} `{}`", mount.kind(), mount.target))?;
         }
-        let lower: VecDeque<_> = container
-            .spec
-            .layers
-            .iter()
-            .rev()
-            .map(|id| layer::path(&self.store, id))
-            .collect();
-        let view = View::new(&[&[container.file("upper")], lower.as_slices().0, lower.as_slices().1].concat())?;
+        let lower = layer::stack(&self.store, &container.spec.layers);
+        let view = View::new(&[&[container.file("upper")], &lower[..]].concat())?;
         let facts = Facts::gather(Some(view), &options.limits);
         let place = match &options.network {
             Mode::Bridge(name) => Some(self.find_place(container, name, new)?),
@@ -60,7 +53,7 @@ impl Engine {
         cgroups::record_parent(container)?;
         let users = self.find_users(container)?;
         write_files(container, place.as_ref())?;
-        let places = Places::of(&self.store, container, lower.into(), facts.host.release >= (6, 5), users)?;
+        let places = Places::of(&self.store, container, lower, facts.host.release >= (6, 5), users)?;
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
         Ok(Prepared {

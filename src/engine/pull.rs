@@ -9,8 +9,6 @@
 //! The last act is to give the image its name, so a pull that is killed has pulled nothing that anybody sees; what has come of its
 //! blobs is where the next pull goes on.
 
-use std::sync::Mutex;
-
 use super::Engine;
 use super::images::Meant;
 use super::layers::at_once;
@@ -19,7 +17,7 @@ use crate::image::registry::{Download, Fetched, Registries, Repository};
 use crate::image::{
     Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers,
 };
-use crate::layer::{self, Draft, Filled, Limits};
+use crate::layer::{self, Draft, Limits, Sealer};
 use crate::store::{Digest, Store};
 
 /// How a layer gets on.
@@ -117,7 +115,7 @@ impl Pull<'_> {
         let layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
         let is_new = self.layers(layers.map(|(blob, diff_id)| Layer { blob, diff_id }).collect())?;
         // Those whose blobs were there, but which nobody had unpacked.
-        unpack_layers(self.store, &manifest, &config)?;
+        unpack_layers(self.store, &manifest, &config, &lease)?;
         let descriptor = self.blobs.add(&fetched.descriptor.media_type, &fetched.bytes)?;
         let layout = Layout::new(self.store);
         let before = layout.find(name)?.map(|entry| entry.manifest.digest);
@@ -280,24 +278,6 @@ impl Pull<'_> {
         self.sealer
             .seal(self.store, filled.map_err(|error| Damaged(damaged, error))?)?;
         Ok(())
-    }
-}
-
-/// Seals layers as they come. Those that come while others are being brought to disk share the next go.
-#[derive(Default)]
-struct Sealer<'a> {
-    waiting: Mutex<Vec<Filled<'a>>>,
-    at_work: Mutex<()>,
-}
-
-impl<'a> Sealer<'a> {
-    /// Returns when the layer is sealed, by whomever.
-    fn seal(&self, store: &Store, filled: Filled<'a>) -> Result<()> {
-        let held = |_| Error::system("a thread panicked");
-        self.waiting.lock().map_err(|_| held(()))?.push(filled);
-        let _at_work = self.at_work.lock().map_err(|_| held(()))?;
-        let all = std::mem::take(&mut *self.waiting.lock().map_err(|_| held(()))?);
-        layer::seal(store, all)
     }
 }
 

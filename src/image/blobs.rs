@@ -185,6 +185,11 @@ impl<'a> Ingest<'a> {
         self.written
     }
 
+    /// The digest of what was written so far.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.hasher.clone())
+    }
+
     /// Opens what was written so far, to read it from its beginning.
     pub fn reopen(&self) -> Result<File> {
         File::open(&self.path).doing(|| format!("read `{}`", self.path.display()))

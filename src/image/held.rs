@@ -55,9 +55,9 @@ impl Image {
         &self.config.rootfs.diff_ids
     }
 
-    /// Whether all layers are unpacked.
+    /// Whether all layers are unpacked, and what belongs on top of them is there.
     pub fn is_complete(&self, store: &Store) -> bool {
-        self.layers().iter().all(|id| layer::path(store, id).is_dir())
+        layer::is_complete(store, self.layers())
     }
 
     /// How many bytes its layers have as they are transferred.

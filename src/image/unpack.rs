@@ -10,11 +10,12 @@ use std::thread;
 
 use super::{Blobs, Config, Descriptor, Lease, Manifest};
 use crate::error::{Doing, Error, Result};
-use crate::layer::{self, Content, Draft, Limits};
+use crate::layer::{self, Content, Draft, Limits, Sealer};
 use crate::store::{Digest, Store};
 
-/// Unpacks the layers of an image that are not there, from blobs that are.
-pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config) -> Result<()> {
+/// Unpacks the layers of an image that are not there, from blobs that are, and makes what belongs on top of them. The lease keeps
+/// that; the layers are for the caller to keep.
+pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config, lease: &Lease) -> Result<()> {
     config.check_against(manifest)?;
     // In the order of their names, so that two who need the same layers do not wait for each other.
     let layers: BTreeMap<&Digest, &Descriptor> = config.rootfs.diff_ids.iter().zip(&manifest.layers).collect();
@@ -29,28 +30,27 @@ pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config) -> Res
     }
     let limits = Limits::find()?;
     let workers = thread::available_parallelism().map_or(1, usize::from).min(drafts.len());
-    let (drafts, filled, failed) = (Mutex::new(drafts), Mutex::new(Vec::new()), Mutex::new(None));
+    let (drafts, sealer, failed) = (Mutex::new(drafts), Sealer::default(), Mutex::new(None));
     let take = || drafts.lock().ok()?.pop();
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some((draft, diff_id, blob)) = take() {
                     let read = || draft.fill(|into| checked(Blobs::new(store).open(blob)?, into, diff_id, &limits));
-                    match read().doing(|| format!("unpack layer `{}`", blob.digest)) {
-                        Ok(layer) => filled.lock().expect("nobody panics with it").push(layer),
-                        Err(error) => {
-                            drafts.lock().expect("nobody panics with it").clear();
-                            failed.lock().expect("nobody panics with it").get_or_insert(error);
-                        }
+                    // What is unpacked goes to the disk while others are being unpacked.
+                    let done = read().and_then(|layer| sealer.seal(store, layer));
+                    if let Err(error) = done.doing(|| format!("unpack layer `{}`", blob.digest)) {
+                        drafts.lock().expect("nobody panics with it").clear();
+                        failed.lock().expect("nobody panics with it").get_or_insert(error);
                     }
                 }
             });
         }
     });
-    match failed.into_inner().expect("nobody panics with it") {
-        Some(error) => Err(error),
-        None => layer::seal(store, filled.into_inner().expect("nobody panics with it")),
+    if let Some(error) = failed.into_inner().expect("nobody panics with it") {
+        return Err(error);
     }
+    layer::complete(store, &config.rootfs.diff_ids, |top| lease.keep([top]))
 }
 
 /// Unpacks a layer while its blob comes in. It is sealed only if `confirm`, which is asked when all was read, says that the

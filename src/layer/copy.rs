@@ -3,8 +3,6 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
-use tar::Archive;
-
 use super::owners::Owners;
 use super::place::Found;
 use super::tarball::{Tarball, is_kernels, names_in};
@@ -37,7 +35,7 @@ fn send_entry<W: Write>(tarball: &mut Tarball<W>, from: &OwnedFd, name: &[u8], p
 /// Writes the entries of a tarball to a directory, and reads to the end what they come from.
 pub fn receive(directory: OwnedFd, manner: Manner, mut from: impl Read) -> Result<()> {
     let mut tree = Tree::of(directory, manner);
-    write_entries(Archive::new(&mut from), &mut tree, |_| Ok(()))?;
+    write_entries(&mut from, &mut tree, |_| Ok(()))?;
     std::io::copy(&mut from, &mut std::io::sink()).map_err(malformed)?;
     tree.finish()
 }

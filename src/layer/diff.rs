@@ -15,14 +15,23 @@ use rustix::fs::{AtFlags, CWD, Mode, openat, statat};
 use sha2::{Digest as _, Sha256};
 
 use super::Content;
+use super::implied::is_marked;
 use super::owners::Owners;
 use super::tarball::{DIRECTORY, Tarball, names_in};
 use super::view::{is_opaque, is_whiteout};
 use crate::error::{Doing, Result};
 use crate::store::Digest;
 
-/// Writes what a directory has as a tarball. `latest` is the latest time of a file, in seconds since 1970.
-pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Content> {
+/// A directory as a tarball.
+#[derive(Debug)]
+pub struct Packed {
+    pub content: Content,
+    /// The latest time of a file in it, in seconds since 1970.
+    pub latest: u64,
+}
+
+/// Writes what a directory has as a tarball. No file in it is said to be younger than `latest`, in seconds since 1970.
+pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Packed> {
     let from = openat(CWD, directory, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", directory.display()))?;
     let hasher = Hasher {
         into,
@@ -30,13 +39,18 @@ pub fn pack(directory: &Path, latest: u64, into: impl Write) -> Result<Content> 
         size: 0,
     };
     let mut tarball = Tarball::new(hasher, Owners::Same, latest);
-    tarball.directory(&from, b"./")?;
+    // What nobody has told is not told again.
+    if !is_marked(&from, true) {
+        tarball.directory(&from, b"./")?;
+    }
     pack_directory(&mut tarball, &from, b"")?;
+    let latest = tarball.latest_found();
     let hasher = tarball.finish()?;
-    Ok(Content {
+    let content = Content {
         size: hasher.size,
         diff_id: Digest::of(hasher.hasher),
-    })
+    };
+    Ok(Packed { content, latest })
 }
 
 /// Packs all entries of a directory, in the order of their names.

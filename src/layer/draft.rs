@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::{Content, path};
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::store::{Lock, Store};
 
 /// A directory that becomes a layer.
@@ -83,6 +84,24 @@ pub fn seal(store: &Store, filled: Vec<Filled>) -> Result<()> {
     File::open(&layers)
         .and_then(|layers| layers.sync_all())
         .doing(|| format!("sync `{}`", layers.display()))
+}
+
+/// Seals layers as they come. Those that come while others are being brought to disk share the next go.
+#[derive(Default)]
+pub struct Sealer<'a> {
+    waiting: Mutex<Vec<Filled<'a>>>,
+    at_work: Mutex<()>,
+}
+
+impl<'a> Sealer<'a> {
+    /// Returns when the layer is sealed, by whomever.
+    pub fn seal(&self, store: &Store, filled: Filled<'a>) -> Result<()> {
+        let held = |_| Error::system("a thread panicked");
+        self.waiting.lock().map_err(|_| held(()))?.push(filled);
+        let _at_work = self.at_work.lock().map_err(|_| held(()))?;
+        let all = std::mem::take(&mut *self.waiting.lock().map_err(|_| held(()))?);
+        seal(store, all)
+    }
 }
 
 /// Writes a whole file system to disk: one wait for all files, instead of one for each.

@@ -86,7 +86,7 @@ impl Copy {
     }
 }
 
-fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
+pub fn attributes(directory: &OwnedFd, name: &[u8]) -> Result<Attributes> {
     let stat: Stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let mut extended = extended_at(directory, name)?;
     extended.retain(|(name, _)| name != OPAQUE.as_bytes());

@@ -19,6 +19,7 @@ mod diff;
 mod draft;
 mod export;
 mod fill;
+mod implied;
 mod mount;
 mod mountpoint;
 mod overlay;
@@ -35,10 +36,11 @@ use crate::store::{Digest, Store};
 
 pub use changes::{Change as FileChange, changes};
 pub use copy::{Manner, receive, send};
-pub use diff::pack;
-pub use draft::{Draft, Filled, seal, sweep_drafts};
+pub use diff::{Packed, pack};
+pub use draft::{Draft, Filled, Sealer, seal, sweep_drafts};
 pub use export::export;
 pub use fill::{copy_tree, size as size_of_tree};
+pub use implied::{complete, fill as fill_top, is_complete, stack, top_of};
 pub use mount::{
     Access, Bind, HostPath, ImageUse, Mount, Origin, Propagation, Source, Tmpfs, VolumeUse, bind, locate, open_bind, parse_size,
     protect,

@@ -14,6 +14,7 @@ use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, fstatfs, getxattr, li
 use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 
+use super::implied::is_marked;
 use super::owners::Owners;
 use super::view::OPAQUE;
 use crate::error::Result;
@@ -46,6 +47,8 @@ pub struct Tarball<W: Write> {
     owners: Owners,
     /// The latest time that a file may have, in seconds since 1970.
     latest: u64,
+    /// The latest time so far.
+    found: u64,
 }
 
 impl<W: Write> Tarball<W> {
@@ -55,6 +58,7 @@ impl<W: Write> Tarball<W> {
             linked: HashMap::new(),
             owners,
             latest,
+            found: 0,
         }
     }
 
@@ -76,7 +80,9 @@ impl<W: Write> Tarball<W> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind == FileType::Directory {
             let directory = openat(&file, c".", DIRECTORY, Mode::empty())?;
-            self.directory(&directory, &[path, b"/"].concat())?;
+            if !is_marked(&directory, false) {
+                self.directory(&directory, &[path, b"/"].concat())?;
+            }
             return Ok(Some(directory));
         }
         // A socket means nothing without the process that listens on it.
@@ -136,6 +142,11 @@ impl<W: Write> Tarball<W> {
         self.append(path, header, io::empty())
     }
 
+    /// The latest time of a file so far, in seconds since 1970.
+    pub fn latest_found(&self) -> u64 {
+        self.found
+    }
+
     /// Writes the end of the tarball.
     pub fn finish(self) -> Result<W> {
         Ok(self.tar.into_inner()?)
@@ -149,7 +160,7 @@ impl<W: Write> Tarball<W> {
         Ok(self.tar.append_link(&mut header, as_path(path), as_path(target))?)
     }
 
-    fn header(&self, stat: &Stat, kind: FileType) -> Header {
+    fn header(&mut self, stat: &Stat, kind: FileType) -> Header {
         let mut header = Header::new_gnu();
         header.set_entry_type(match kind {
             FileType::Directory => EntryType::Directory,
@@ -164,7 +175,9 @@ impl<W: Write> Tarball<W> {
         header.set_uid(user.into());
         header.set_gid(group.into());
         header.set_size(0);
-        header.set_mtime((stat.st_mtime.max(0) as u64).min(self.latest));
+        let time = (stat.st_mtime.max(0) as u64).min(self.latest);
+        self.found = self.found.max(time);
+        header.set_mtime(time);
         if matches!(kind, FileType::CharacterDevice | FileType::BlockDevice) {
             let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
             let only_old = "only old formats have no room for device numbers";

@@ -230,7 +230,7 @@ pub fn names(directory: &Directory) -> rustix::io::Result<BTreeSet<Vec<u8>>> {
     Ok(names)
 }
 
-fn open_directory(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+pub fn open_directory(at: impl std::os::fd::AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     openat(
         at,
         path,

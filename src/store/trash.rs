@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::error::{Doing, Error, Result};
 use crate::store::{Id, Store};
+
+/// How many entries are many.
+const MANY: usize = 4;
 
 impl Store {
     /// Deletes a file or a directory in one step, by renaming. Returns whether there was anything to delete.
@@ -29,12 +34,27 @@ impl Store {
 
     /// Unlinks what is in the trash. Whoever does the same at the same time is no hindrance.
     pub fn empty_trash(&self) -> Result<()> {
-        for trash in [self.root().join("trash"), self.run().join("trash")] {
-            for entry in fs::read_dir(&trash).into_iter().flatten().flatten() {
-                unlink(&entry.path())?;
-            }
+        let folders = [self.root().join("trash"), self.run().join("trash")];
+        let entries = folders
+            .iter()
+            .flat_map(|trash| fs::read_dir(trash).into_iter().flatten().flatten());
+        let entries: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        // What one container leaves is not worth a thread; an image is.
+        if entries.len() < MANY {
+            return entries.iter().try_for_each(|entry| unlink(entry));
         }
-        Ok(())
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut own = std::iter::from_fn(|| entries.get(next.fetch_add(1, Ordering::Relaxed)));
+            own.try_for_each(|entry| unlink(entry))
+        };
+        thread::scope(|scope| {
+            let workers = thread::available_parallelism().map_or(1, usize::from);
+            let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().map_err(|_| Error::system("a thread panicked"))?)
+        })
     }
 }
 

@@ -30,6 +30,7 @@ mod registry;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
+mod same_tree;
 mod security;
 mod sharing;
 mod snapshots;

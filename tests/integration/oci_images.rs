@@ -174,7 +174,7 @@ fn the_same_commit_has_the_same_digest() {
     let host = Host::new();
     let commit = |name: &str, root: &str| {
         let script = format!(
-            "export TINYDOCK_ROOT=$PWD/{root}; $TINYDOCK run --name {name} --network none busybox sh -c 'echo x > /x; rm /etc/passwd'
+            "export TINYDOCK_ROOT=$PWD/{root} SOURCE_DATE_EPOCH=1700000000; $TINYDOCK run --name {name} --network none busybox sh -c 'echo x > /x; rm /etc/passwd'
              $TINYDOCK commit -m same -c 'ENV A=b' {name} made; $TINYDOCK rm {name} > /dev/null; $TINYDOCK images --digests made"
         );
         let done = host.sh(&script).ok();
@@ -189,6 +189,37 @@ fn the_same_commit_has_the_same_digest() {
     is_sound(&host);
     host.run("save -o made.tar made").ok();
     host.sh("TINYDOCK_ROOT=$PWD/root-of-another $TINYDOCK load -i made.tar").ok();
+}
+
+#[test]
+fn a_commit_keeps_the_times_of_files() {
+    let host = Host::new();
+    let make = "touch -d '2020-01-02 03:04:05' /old; touch -d '2090-01-01 00:00:00' /future";
+    host.sh(&format!("$TINYDOCK run --name made --network none busybox sh -c \"{make}\""))
+        .ok();
+    let commit = |name: &str| host.run(&format!("commit made {name}")).ok();
+    let before = host.sh("date +%s").ok();
+    let first = commit("one");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let seen = host.inside(&[], "one", &["stat", "-c", "%Y", "/old", "/future"]).ok();
+    let (old, future) = seen.trim().split_once('\n').expect("two times");
+    assert_eq!(old, "1577934245");
+    // What is not yet cannot be.
+    assert!(future.len() == 10 && future >= before.trim(), "{future} {before}");
+    let created = host.run("image inspect -f {{.Created}} one").ok();
+    let spelled = host.sh(&format!("date -u -d @{future} +%FT%T.000000000Z")).ok();
+    assert_eq!(created, spelled);
+    // All of its times are those of its files.
+    host.sh("$TINYDOCK start made > /dev/null; $TINYDOCK wait made").ok();
+    host.run("rm made").ok();
+    host.sh("$TINYDOCK create --name again --network none busybox true").ok();
+    let upper = "root/container/$(ls root/container | grep -v names)/upper";
+    host.sh(&format!("cd {upper} && echo x > x && touch -d @1600000000 x .")).ok();
+    let again = |name: &str| host.run(&format!("commit again {name}")).ok();
+    assert_eq!(again("two"), again("three"));
+    assert_ne!(first, again("two"));
+    let created = host.run("image inspect -f {{.Created}} two").ok();
+    assert_eq!(created, "2020-09-13T12:26:40.000000000Z\n");
 }
 
 #[test]
@@ -290,6 +321,13 @@ fn no_layer_reaches_outside() {
         "x.add('.wh.')",
         "x.link('a', '../../../../../../../../OUT'); x.add('a/secret', b'x')",
         "x.link('a', 'OUT'); x.add('b', type=tarfile.LNKTYPE, linkname='a/secret')",
+        "x.link('a', 'OUT/new'); x.add('a/b/c', b'x')",
+        "x.link('a', '../../../../../../../../OUT/new'); x.add('a/b/c', b'x')",
+        "x.link('a', 'b'); x.link('b', '..'); x.link('c', 'a/a/a/../../../../../../OUT/new'); x.add('c/d', b'x')",
+        "x.link('a', 'a'); x.add('a/b', b'x')",
+        "x.link('a', 'OUT/new'); x.add('a/b/.wh.c')",
+        "x.add('a', pax_headers={'path': '../../../../../../../../OUT/x'})",
+        "x.add('a', type=tarfile.SYMTYPE, linkname='b', pax_headers={'linkpath': 'OUT'}); x.add('a/x', b'x')",
         "x.link('a', 'OUT/secret'); x.add('a/x', b'x')",
         "x.add('d', type=tarfile.CHRTYPE, devmajor=0, devminor=0); x.add('d/x', b'x')",
     ]

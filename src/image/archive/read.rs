@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 use tar::{Archive, Entry, EntryType};
 
 use super::Listed;
 use crate::error::{Doing, Error, Result};
 use crate::image::{
-    Blobs, Config, Descriptor, Document, Index, LARGEST_DOCUMENT, Lease, Manifest, Platform, Reference, layer_type, media,
+    Blobs, Config, Descriptor, Document, Index, Ingest, LARGEST_DOCUMENT, Lease, Manifest, Platform, Reference, layer_type, media,
     parse_json, read_manifest, unpack_layers,
 };
 use crate::layer::{Limits, inflated};
@@ -68,15 +70,49 @@ pub fn load(store: &Store, source: impl Read + Send, wanted: &Platform, lease: &
     }
     for (image, config, manifest) in &loaded {
         lease.keep(&config.rootfs.diff_ids)?;
-        unpack_layers(store, manifest, config).doing(|| format!("image `{}`", image.id))?;
+        unpack_layers(store, manifest, config, lease).doing(|| format!("image `{}`", image.id))?;
     }
     Ok(loaded.into_iter().map(|(image, ..)| image).collect())
+}
+
+/// How many files may be on their way to the disk.
+const AHEAD: usize = 4;
+
+fn doing(name: &str) -> String {
+    format!("file `{}` of the archive", name.escape_debug())
 }
 
 type Found = Vec<(Loaded, Config, Manifest)>;
 
 impl Contents {
+    /// Reads all files. What is read goes to the disk while the next is.
     fn read(blobs: &Blobs, source: impl Read + Send, lease: &Lease) -> Result<Contents> {
+        thread::scope(|scope| {
+            let (sender, receiver) = sync_channel::<(Ingest, String)>(AHEAD);
+            let finisher = scope.spawn(move || {
+                let mut done = Ok(());
+                for (ingest, name) in receiver {
+                    done = match done {
+                        Ok(()) => ingest.finish("").map(|_| ()).doing(|| doing(&name)),
+                        // Nobody will go on with the others.
+                        Err(error) => ingest.discard().and(Err(error)),
+                    };
+                }
+                done
+            });
+            let contents = Contents::read_files(blobs, source, lease, &sender);
+            drop(sender);
+            finisher.join().map_err(|_| Error::system("a thread panicked"))??;
+            contents
+        })
+    }
+
+    fn read_files<'a>(
+        blobs: &Blobs<'a>,
+        source: impl Read + Send,
+        lease: &Lease,
+        finisher: &SyncSender<(Ingest<'a>, String)>,
+    ) -> Result<Contents> {
         let mut contents = Contents::default();
         let limits = Limits::find()?;
         let mut archive = Archive::new(inflated(source)?);
@@ -87,14 +123,26 @@ impl Contents {
             }
             let name = normal(&String::from_utf8_lossy(&entry.path_bytes()));
             let shown = name.clone();
-            contents
+            let written = contents
                 .take(blobs, &mut entry, name, &limits, lease)
-                .doing(|| format!("file `{}` of the archive", shown.escape_debug()))?;
+                .doing(|| doing(&shown))?;
+            if let Some(ingest) = written {
+                let gone = |_| Error::system("the archive is read no further");
+                finisher.send((ingest, shown)).map_err(gone)?;
+            }
         }
         Ok(contents)
     }
 
-    fn take<R: Read>(&mut self, blobs: &Blobs, entry: &mut Entry<R>, name: String, limits: &Limits, lease: &Lease) -> Result<()> {
+    /// Takes one file, and returns the blob that it is, which is written but not yet finished.
+    fn take<'a, R: Read>(
+        &mut self,
+        blobs: &Blobs<'a>,
+        entry: &mut Entry<R>,
+        name: String,
+        limits: &Limits,
+        lease: &Lease,
+    ) -> Result<Option<Ingest<'a>>> {
         let kind = entry.header().entry_type();
         if kind.is_symlink() || kind.is_hard_link() {
             let target = entry.link_name_bytes().unwrap_or_default();
@@ -103,10 +151,10 @@ impl Contents {
             let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
             let target = normal(&format!("{}/{target}", if kind.is_symlink() { parent } else { "" }));
             self.links.insert(name, target);
-            return Ok(());
+            return Ok(None);
         }
         if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
-            return Ok(());
+            return Ok(None);
         }
         let size = entry.size();
         if size > limits.bytes {
@@ -116,26 +164,29 @@ impl Contents {
         if let Some(digest) = hex.and_then(|hex| Digest::parse(&format!("sha256:{hex}"))) {
             lease.keep([&digest])?;
             let descriptor = Descriptor::new("", digest.clone(), size);
-            if let Some(mut ingest) = blobs.resume(&descriptor)? {
-                ingest.restart()?;
-                if let Err(error) = copy(entry, &mut ingest) {
-                    return ingest.discard().and(Err(error));
-                }
-                ingest.finish("")?;
-            }
             self.blobs.insert(name, (digest, size));
+            let Some(mut ingest) = blobs.resume(&descriptor)? else {
+                return Ok(None);
+            };
+            ingest.restart()?;
+            if let Err(error) = copy(entry, &mut ingest) {
+                return ingest.discard().and(Err(error));
+            }
+            Ok(Some(ingest))
         } else if size <= LARGEST_DOCUMENT && self.in_memory + size <= MOST_IN_MEMORY && !name.ends_with(".tar") {
             let mut bytes = Vec::new();
             entry.read_to_end(&mut bytes).map_err(malformed)?;
             self.in_memory += size;
             self.small.insert(name, bytes);
+            Ok(None)
         } else {
             let mut ingest = blobs.ingest()?;
             copy(entry, &mut ingest)?;
-            let blob = ingest.finish_leased("", lease)?;
-            self.blobs.insert(name, (blob.digest, blob.size));
+            let digest = ingest.digest();
+            lease.keep([&digest])?;
+            self.blobs.insert(name, (digest, ingest.written()));
+            Ok(Some(ingest))
         }
-        Ok(())
     }
 
     /// The name of a file behind links.

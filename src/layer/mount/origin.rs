@@ -61,7 +61,7 @@ pub fn locate(store: &Store, mount: &Mount) -> Result<Origin> {
             attributes: tmpfs.attributes,
         },
         Source::Image(image) => {
-            let layers = image.layers.iter().rev().map(|id| layer::path(store, id)).collect();
+            let layers = layer::stack(store, &image.layers);
             match &part_of_image(layers, image.subpath.as_bytes())?[..] {
                 [layer] => Origin::Path {
                     path: layer.as_os_str().as_bytes().to_vec(),

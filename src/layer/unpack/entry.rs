@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 
 use rustix::fs::{FileType, Timespec};
-use tar::{Entry, EntryType};
+use tar::EntryType;
 
+use super::archive::{Entry, number};
 use super::attributes::Attributes;
-use super::sparse::{LARGEST_SPARSE, Sparse, copy_sparse, too_large};
 use super::tree::Tree;
 use super::whiteout::Whiteout;
 use crate::error::{Error, Result};
@@ -14,21 +14,13 @@ use crate::error::{Error, Result};
 /// Extended attributes that are ours to set: they decide what overlayfs shows, so an image may not bring them.
 const OURS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
-/// Writes one entry.
-pub fn write<R: Read>(entry: &mut Entry<R>, tree: &mut Tree) -> Result<()> {
-    let kind = entry.header().entry_type();
-    if matches!(
-        kind,
-        EntryType::XGlobalHeader | EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink
-    ) {
-        return Ok(());
-    }
+/// Writes one entry. `data` is what it has.
+pub fn write(entry: &Entry, data: &mut impl Read, tree: &mut Tree) -> Result<()> {
+    let kind = entry.header.entry_type();
     let attributes = attributes(entry)?;
-    let sparse = Sparse::of(entry)?;
-    let name = sparse
-        .as_ref()
-        .map_or_else(|| entry.path_bytes().into_owned(), |sparse| sparse.name.clone());
-    let mut path = components(&name)?;
+    let sparse = entry.sparse.as_ref();
+    let name = sparse.and_then(|sparse| sparse.name.as_ref()).unwrap_or(&entry.name);
+    let mut path = components(name)?;
     let Some(last) = path.pop() else {
         return if kind.is_dir() {
             tree.set_root(&attributes)
@@ -43,17 +35,15 @@ pub fn write<R: Read>(entry: &mut Entry<R>, tree: &mut Tree) -> Result<()> {
     }
     match kind {
         EntryType::Directory => tree.directory(&path, &last, &attributes),
-        EntryType::Symlink => tree.symlink(&path, &last, &link(entry)?, &attributes),
-        EntryType::Link => tree.hard_link(&path, &last, &components(&link(entry)?)?),
+        EntryType::Symlink => tree.symlink(&path, &last, link(entry)?, &attributes),
+        EntryType::Link => tree.hard_link(&path, &last, &components(link(entry)?)?),
         EntryType::Char => tree.node(&path, &last, FileType::CharacterDevice, device(entry)?, &attributes),
         EntryType::Block => tree.node(&path, &last, FileType::BlockDevice, device(entry)?, &attributes),
         EntryType::Fifo => tree.node(&path, &last, FileType::Fifo, 0, &attributes),
-        EntryType::GNUSparse if entry.size() > LARGEST_SPARSE => Err(too_large(entry.size())),
-        EntryType::GNUSparse => tree.file(&path, &last, &attributes, |file| copy_sparse(entry, file)),
-        EntryType::Regular | EntryType::Continuous => match sparse {
-            Some(sparse) => tree.file(&path, &last, &attributes, |file| sparse.copy(entry, file)),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => match sparse {
+            Some(sparse) => tree.file(&path, &last, &attributes, |file| sparse.copy(data, file)),
             None if name.ends_with(b"/") => tree.directory(&path, &last, &attributes),
-            None => tree.file(&path, &last, &attributes, |file| io::copy(entry, file).map(|_| ())),
+            None => tree.file(&path, &last, &attributes, |file| io::copy(data, file).map(|_| ())),
         },
         other => Err(Error::invalid(format!("is of an unknown type, {other:?}"))),
     }
@@ -77,17 +67,16 @@ fn components(name: &[u8]) -> Result<Vec<Vec<u8>>> {
     Ok(components)
 }
 
-fn link<R: Read>(entry: &Entry<R>) -> Result<Vec<u8>> {
-    let target = entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
-    if target.is_empty() {
+fn link(entry: &Entry) -> Result<&[u8]> {
+    if entry.link.is_empty() {
         Err(Error::invalid("links to nothing"))
     } else {
-        Ok(target)
+        Ok(&entry.link)
     }
 }
 
-fn device<R: Read>(entry: &Entry<R>) -> Result<u64> {
-    let header = entry.header();
+fn device(entry: &Entry) -> Result<u64> {
+    let header = &entry.header;
     let number = |part: io::Result<Option<u32>>| Ok::<u32, Error>(part.map_err(Error::invalid)?.unwrap_or(0));
     Ok(rustix::fs::makedev(
         number(header.device_major())?,
@@ -95,8 +84,8 @@ fn device<R: Read>(entry: &Entry<R>) -> Result<u64> {
     ))
 }
 
-fn attributes<R: Read>(entry: &mut Entry<R>) -> Result<Attributes> {
-    let header = entry.header();
+fn attributes(entry: &Entry) -> Result<Attributes> {
+    let header = &entry.header;
     let mut attributes = Attributes {
         mode: field(header.mode().map(u64::from), &header.as_old().mode)? as u32 & 0o7777,
         user: field(header.uid(), &header.as_old().uid)? as u32,
@@ -107,21 +96,16 @@ fn attributes<R: Read>(entry: &mut Entry<R>) -> Result<Attributes> {
         },
         extended: Vec::new(),
     };
-    let Some(extensions) = entry.pax_extensions().map_err(Error::invalid)? else {
-        return Ok(attributes);
-    };
-    for extension in extensions {
-        let extension = extension.map_err(Error::invalid)?;
-        let (key, value) = (extension.key_bytes(), extension.value_bytes());
-        match key {
+    for (key, value) in &entry.records {
+        match key.as_slice() {
             b"mtime" => attributes.modified = time(value).unwrap_or(attributes.modified),
             b"uid" => attributes.user = number(value)? as u32,
             b"gid" => attributes.group = number(value)? as u32,
-            _ => {
+            key => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.")
                     && !OURS.iter().any(|ours| name.starts_with(ours))
                 {
-                    attributes.extended.push((name.to_vec(), value.to_vec()));
+                    attributes.extended.push((name.to_vec(), value.clone()));
                 }
             }
         }
@@ -129,18 +113,13 @@ fn attributes<R: Read>(entry: &mut Entry<R>) -> Result<Attributes> {
     Ok(attributes)
 }
 
-pub fn number(text: &[u8]) -> Result<u64> {
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| Error::invalid(format!("has an invalid number, `{}`", text.escape_ascii())))
-}
-
-/// A time as PAX headers spell it: seconds since 1970, with a fraction, perhaps negative.
 /// A number of a header. A field that was left blank is 0, as other tools read it.
 fn field(read: std::io::Result<u64>, bytes: &[u8]) -> Result<u64> {
     let is_blank = bytes.iter().all(|byte| matches!(byte, 0 | b' '));
     if is_blank { Ok(0) } else { read.map_err(Error::invalid) }
 }
 
+/// A time as extended records spell it: seconds since 1970, with a fraction, perhaps negative.
 fn time(text: &[u8]) -> Option<Timespec> {
     let text = std::str::from_utf8(text).ok()?;
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));

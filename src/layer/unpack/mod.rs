@@ -8,9 +8,11 @@
 //!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree
 //! ```
 
+mod archive;
 mod attributes;
 mod entry;
 mod limits;
+mod path;
 mod sparse;
 mod stream;
 mod tree;
@@ -20,7 +22,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::thread;
 
-use tar::Archive;
+use archive::Archive;
 
 use super::Content;
 use crate::error::{Doing, Error, Result};
@@ -48,17 +50,19 @@ pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<
 
 fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
     let mut tree = Tree::new(into)?;
-    write_entries(Archive::new(reader), &mut tree, |count| limits.check_entries(count))?;
-    tree.finish()
+    write_entries(reader, &mut tree, |count| limits.check_entries(count))?;
+    tree.finish_layer()
 }
 
 /// Writes all entries of a tarball, as long as their number is no reason not to.
-pub fn write_entries(mut archive: Archive<impl Read>, tree: &mut Tree, check: impl Fn(u64) -> Result<()>) -> Result<()> {
-    for (n, entry) in archive.entries().map_err(malformed)?.enumerate() {
-        check(n as u64 + 1)?;
-        let mut entry = entry.map_err(malformed)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        entry::write(&mut entry, tree).doing(|| format!("entry `{}`", name.escape_debug()))?;
+pub fn write_entries(reader: impl Read, tree: &mut Tree, check: impl Fn(u64) -> Result<()>) -> Result<()> {
+    let mut archive = Archive::new(reader);
+    let mut count = 0;
+    while let Some(entry) = archive.next_entry()? {
+        count += 1;
+        check(count)?;
+        let name = || format!("entry `{}`", String::from_utf8_lossy(&entry.name).escape_debug());
+        entry::write(&entry, &mut archive, tree).doing(name)?;
     }
     Ok(())
 }

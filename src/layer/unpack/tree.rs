@@ -2,20 +2,22 @@
 //! (openat2(2), `RESOLVE_IN_ROOT`), and every last component is made or replaced relative to its open parent, so a link in
 //! the tarball leads nowhere else.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, Timespec, XattrFlags, fchmod, fsetxattr,
-    futimens, linkat, mkdirat, mknodat, openat, openat2, statat, statx, symlinkat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, Timespec, XattrFlags, fchmod, fsetxattr, futimens,
+    linkat, mkdirat, mknodat, openat, statat, statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, Manner, times};
+use super::path::{DIRECTORY, make_path, open_path};
 use crate::error::{Doing, Error, Result};
+use crate::layer::implied::{self, Implied};
 use crate::layer::view::{OPAQUE, is_whiteout};
 
 pub struct Tree {
@@ -25,17 +27,18 @@ pub struct Tree {
     /// Directories and their times, which writing into them would change again.
     times: Vec<(Vec<Vec<u8>>, Timespec)>,
     manner: Manner,
+    /// Directories of which no entry has told anything so far.
+    implied: BTreeSet<Vec<Vec<u8>>>,
 }
 
 const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
         let root = openat(CWD, root, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", root.display()))?;
         let mut tree = Tree::of(root, Manner::default());
         tree.times.push((Vec::new(), EPOCH));
+        tree.implied.insert(Vec::new());
         Ok(tree)
     }
 
@@ -46,6 +49,7 @@ impl Tree {
             parent: None,
             times: Vec::new(),
             manner,
+            implied: BTreeSet::new(),
         }
     }
 
@@ -58,6 +62,7 @@ impl Tree {
     pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
         attributes.set(&self.root, &self.manner, true)?;
         self.times.push((Vec::new(), attributes.modified));
+        self.implied.remove(&[][..]);
         Ok(())
     }
 
@@ -81,6 +86,7 @@ impl Tree {
             make_opaque(&directory)?;
         }
         let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
+        self.implied.remove(&full);
         self.times.push((full, attributes.modified));
         Ok(())
     }
@@ -126,7 +132,11 @@ impl Tree {
         let parent = self.parent(path)?;
         match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
             Err(Errno::EXIST) if is_directory(parent, name)? => {
-                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)
+                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)?;
+                // What is below is gone, so this directory is a new one.
+                let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
+                self.implied.remove(&full);
+                Ok(())
             }
             Err(Errno::EXIST) => Ok(()),
             result => Ok(result?),
@@ -159,6 +169,28 @@ impl Tree {
             .doing(doing)
     }
 
+    /// Marks the directories of a layer of which no entry has told anything, and finishes.
+    pub fn finish_layer(self) -> Result<()> {
+        let below = self.implied.iter().filter(|path| !path.is_empty());
+        let mut marks = Implied {
+            root: self.implied.contains(&[][..]),
+            below: false,
+        };
+        for path in below {
+            match open_path(&self.root, path) {
+                Ok(directory) => {
+                    implied::mark(&directory)?;
+                    marks.below = true;
+                }
+                // A later entry replaced it.
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        marks.write(&self.root)?;
+        self.finish()
+    }
+
     /// Sets the times of directories, the deepest last made first. Of two entries with one name, the later one counts.
     pub fn finish(self) -> Result<()> {
         let mut done = HashSet::new();
@@ -177,7 +209,14 @@ impl Tree {
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
-                Err(Errno::NOENT | Errno::NOTDIR) => self.make_path(path)?,
+                Err(Errno::NOENT | Errno::NOTDIR) if self.manner.is_copy => self.make_path(path)?,
+                // The same tarball makes the same tree, whenever it is unpacked.
+                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| {
+                    self.times.push((made.to_vec(), EPOCH));
+                    if is_new {
+                        self.implied.insert(made.to_vec());
+                    }
+                })?,
                 result => result?,
             };
             self.parent = Some((path.to_vec(), directory));
@@ -185,25 +224,17 @@ impl Tree {
         Ok(&self.parent.as_ref().expect("just opened").1)
     }
 
-    /// Makes the directories of a path one by one. What is in the way and no directory is replaced. In a layer they get the time of
-    /// the epoch: the same tarball makes the same tree, whenever it is unpacked.
-    fn make_path(&mut self, path: &[Vec<u8>]) -> Result<OwnedFd> {
+    /// Makes the directories of the path of a copy one by one.
+    fn make_path(&self, path: &[Vec<u8>]) -> Result<OwnedFd> {
         let mut directory = open_path(&self.root, &[])?;
         for depth in 0..path.len() {
             directory = match open_path(&self.root, &path[..=depth]) {
-                Err(Errno::NOTDIR) if self.manner.is_copy => return Err(no_directory(&path[depth])),
-                Err(Errno::NOENT | Errno::NOTDIR) => {
+                Err(Errno::NOTDIR) => return Err(no_directory(&path[depth])),
+                Err(Errno::NOENT) => {
                     let name = path[depth].as_slice();
                     match mkdirat(&directory, name, Mode::from_raw_mode(0o755)) {
-                        Err(Errno::EXIST) if self.manner.is_copy => return Err(no_directory(name)),
-                        Err(Errno::EXIST) => {
-                            remove(&directory, name)?;
-                            mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
-                        }
+                        Err(Errno::EXIST) => return Err(no_directory(name)),
                         result => result?,
-                    }
-                    if !self.manner.is_copy {
-                        self.times.push((path[..=depth].to_vec(), EPOCH));
                     }
                     let made = open_path(&self.root, &path[..=depth])?;
                     // mkdir applies our umask.
@@ -256,29 +287,8 @@ fn no_directory(name: &[u8]) -> Error {
     Error::conflict(format!("cannot overwrite non-directory `{name}` with directory"))
 }
 
-/// Opens a directory below the root, following links as a process with that root would.
-fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
-    if path.is_empty() {
-        return openat(root, c".", DIRECTORY, Mode::empty());
-    }
-    let joined = path.join(&b'/');
-    loop {
-        match openat2(
-            root,
-            joined.as_slice(),
-            DIRECTORY,
-            Mode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        ) {
-            // A rename elsewhere on the system made the kernel unsure of a `..` in a link.
-            Err(Errno::AGAIN) => {}
-            result => return result,
-        }
-    }
-}
-
 /// Removes a file, or a directory with all below it.
-fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
+pub fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     match unlinkat(parent, name, AtFlags::empty()) {
         Err(Errno::ISDIR) => {}
         result => return result,
@@ -294,7 +304,7 @@ fn remove(parent: &OwnedFd, name: &[u8]) -> rustix::io::Result<()> {
     unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
-fn make_opaque(directory: &OwnedFd) -> Result<()> {
+pub fn make_opaque(directory: &OwnedFd) -> Result<()> {
     fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty()).doing(|| "hide what is below a directory")
 }
 
