@@ -78,8 +78,11 @@ impl Group {
         self.set_frozen(true)
     }
 
-    /// Lets frozen processes go on.
+    /// Lets frozen processes go on. Where there is no cgroup any more, there are none.
     pub fn thaw(&self) -> Result<()> {
+        if self.freezer().is_none() {
+            return Ok(());
+        }
         self.set_frozen(false)
     }
 

@@ -89,7 +89,7 @@ impl Engine {
         let _lock = self.store.lock()?;
         if self.store.names().owner(name).is_some() {
             return Err(Error::conflict(format!(
-                "container name `{name}` is in use by a container that is being created"
+                "the container name `{name}` is already in use by a container that is being created"
             )));
         }
         self.store.names().claim(name, id, "").map(|()| name.to_string())

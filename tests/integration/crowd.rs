@@ -78,7 +78,7 @@ fn one_of_sixty_four_shells_gets_what_there_is_once() {
     for (wanted, reason) in [
         (
             "$T run -d --name one --network none busybox sleep 1000",
-            "the container name `one` is already in use by container",
+            "the container name `one` is already in use by",
         ),
         ("$T run -d -p 127.0.0.1:8080:80 busybox sleep 1000", "8080"),
         ("$T network create one", "one"),

@@ -37,7 +37,7 @@ fn s5_16_stats_tell_what_a_container_uses() {
         let used = column(&host, "busy", "MemUsage");
         used.ends_with("MiB / 64MiB") && used[..2].parse::<u32>().is_ok_and(|used| (20..30).contains(&used))
     });
-    assert_eq!(column(&host, "busy", "PIDs"), "3");
+    until("its processes are there", || column(&host, "busy", "PIDs") == "3");
     let percent: f64 = column(&host, "busy", "CPUPerc")
         .trim_end_matches('%')
         .parse()
