@@ -80,10 +80,10 @@ impl Group {
 
     /// Lets frozen processes go on. Where there is no cgroup any more, there are none.
     pub fn thaw(&self) -> Result<()> {
-        if self.freezer().is_none() {
-            return Ok(());
+        match self.set_frozen(false) {
+            Err(_) if self.freezer().is_none() => Ok(()),
+            result => result,
         }
-        self.set_frozen(false)
     }
 
     /// Whether the container is frozen.

@@ -18,7 +18,7 @@ const LOAD_FLAGS: [Flag; 3] = [
         "PLATFORM",
         "Of an image for several platforms, load this one",
     ),
-    switch("quiet", Some(b'q'), "Print the names only"),
+    switch("quiet", Some(b'q'), "Print no progress (the same as without: there is none)"),
 ];
 
 pub const LOAD: Command = Command {
@@ -102,15 +102,12 @@ fn load(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let source = open(parsed.last("input").map(PathBuf::from))?;
     let platform = platform(&parsed)?.unwrap_or_else(Platform::host);
-    let quiet = parsed.is_set("quiet");
     for image in engine.load(source, &platform).doing(|| "load")? {
         for name in &image.names {
-            let head = if quiet { "" } else { "Loaded image: " };
-            print(format!("{head}{}\n", name.familiar()))?;
+            print(format!("Loaded image: {}\n", name.familiar()))?;
         }
         if image.names.is_empty() {
-            let head = if quiet { "" } else { "Loaded image ID: " };
-            print(format!("{head}{}\n", image.id))?;
+            print(format!("Loaded image ID: {}\n", image.id))?;
         }
     }
     Ok(0)

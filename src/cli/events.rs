@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::template::{Template, Value};
 use super::{Command, print};
 use crate::engine::Engine;
 use crate::engine::events::Event;
@@ -18,7 +19,12 @@ const FLAGS: [Flag; 4] = [
         "NAME=VALUE",
         "Show only events of a `container`, `event`, `image`, `label`, `type` and others",
     ),
-    option("format", None, "FORMAT", "`json`, or lines for readers (the default)"),
+    option(
+        "format",
+        None,
+        "TEMPLATE",
+        "`json`, or a Go template of fields, such as `{{.Action}}`",
+    ),
 ];
 
 pub const COMMAND: Command = Command {
@@ -50,18 +56,22 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let moment = |flag| parsed.text(flag)?.map(|text| parse_moment(text, now)).transpose();
     let (since, until): (Option<Duration>, Option<Duration>) = (moment("since")?, moment("until")?);
     let filters = filters(&parsed)?;
-    let json = match parsed.text("format")? {
-        None => false,
-        Some("json" | "{{json .}}") => true,
-        Some(other) => return Err(Error::invalid(format!("invalid format `{other}`")).hint("there is `json`")),
+    let format = match parsed.text("format")? {
+        None => None,
+        Some("json") => Some("{{json .}}"),
+        given => given,
     };
+    let format = format.map(Template::parse).transpose()?;
     let mut reader = engine.events(since.is_some() || until.is_some())?;
     let end = until.map(|until| Instant::now() + until.saturating_sub(now));
     while let Some(event) = reader.next(end)? {
         let at = Duration::from_nanos(event.time_nano);
         let in_time = since.is_none_or(|since| at >= since) && until.is_none_or(|until| at <= until);
         if in_time && matches(&event, &filters) {
-            print(if json { json_line(&event)? } else { line(&event) })?;
+            print(match &format {
+                Some(template) => template.execute(&Value::of(&event)?)? + "\n",
+                None => line(&event),
+            })?;
         }
     }
     Ok(0)
@@ -110,8 +120,4 @@ fn line(event: &Event) -> String {
     let attributes = attributes.collect::<Vec<_>>().join(", ");
     let at = clock::spell(Duration::from_nanos(event.time_nano));
     format!("{at} {} {} {} ({attributes})\n", event.kind, event.action, event.actor.id)
-}
-
-fn json_line(event: &Event) -> Result<String> {
-    serde_json::to_string(event).map(|text| text + "\n").map_err(Error::system)
 }

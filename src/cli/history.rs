@@ -1,22 +1,34 @@
 //! `tinydock history`
 
 use super::images::ago;
-use super::table::{bytes, table};
+use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
+use super::table::bytes;
+use super::template::Value;
 use super::{Command, print, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::flags::{Flag, Order, Parsed, switch};
+use crate::flags::{Flag, Order, Parsed};
 use crate::image::{History, Image};
 use crate::store::clock;
 
-const FLAGS: [Flag; 2] = [
-    switch("no-trunc", None, "Print everything in full"),
-    switch("quiet", Some(b'q'), "Only print ids"),
-];
+const FLAGS: [Flag; 3] = [FORMAT, NO_TRUNC, QUIET];
+
+const LISTING: Listing = Listing {
+    table: "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+    quiet: "{{.ID}}",
+    headings: &[
+        ("Comment", "COMMENT"),
+        ("CreatedAt", "CREATED AT"),
+        ("CreatedBy", "CREATED BY"),
+        ("CreatedSince", "CREATED"),
+        ("ID", "IMAGE"),
+        ("Size", "SIZE"),
+    ],
+};
 
 pub const COMMAND: Command = Command {
     name: "history",
-    usage: "[-q] [--no-trunc] IMAGE",
+    usage: "[-q] [--format TEMPLATE] [--no-trunc] IMAGE",
     summary: "Show how an image's layers came about",
     flags: &FLAGS,
     order: Order::Mixed,
@@ -31,15 +43,11 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let image = engine.image(&parsed.arguments[0].display().to_string())?.image;
     let full = parsed.is_set("no-trunc");
-    let rows = rows(&image, full);
-    if parsed.is_set("quiet") {
-        return print(rows.iter().map(|row| format!("{}\n", row[0])).collect::<String>()).map(|()| 0);
-    }
-    print(table(["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"], rows)).map(|()| 0)
+    print(LISTING.format(&parsed)?.show(rows(&image, full))?).map(|()| 0)
 }
 
 /// One row for each entry, the youngest first. Only the image itself has an id.
-fn rows(image: &Image, full: bool) -> Vec<[String; 5]> {
+fn rows(image: &Image, full: bool) -> Vec<Value> {
     let mut sizes = image
         .manifest
         .iter()
@@ -48,20 +56,19 @@ fn rows(image: &Image, full: bool) -> Vec<[String; 5]> {
     let mut rows = Vec::new();
     for history in &image.config.history {
         let size = if history.empty_layer { 0 } else { sizes.next().unwrap_or(0) };
-        rows.push(row(history, size, full));
+        rows.push((history, size));
     }
-    rows.reverse();
-    if let Some(first) = rows.first_mut() {
-        first[0] = if full {
-            image.id.to_string()
-        } else {
-            image.id.hex()[..12].into()
-        };
-    }
-    rows
+    let id = if full {
+        image.id.to_string()
+    } else {
+        image.id.hex()[..12].into()
+    };
+    let ids = [id].into_iter().chain(std::iter::repeat("<missing>".into()));
+    let rows = rows.into_iter().rev().zip(ids);
+    rows.map(|((history, size), id)| row(history, size, id, full)).collect()
 }
 
-fn row(history: &History, size: u64, full: bool) -> [String; 5] {
+fn row(history: &History, size: u64, id: String, full: bool) -> Value {
     let created = history.created.as_deref().and_then(clock::parse).map(|time| time.as_secs());
     let created = created
         .filter(|time| *time > 0)
@@ -71,5 +78,12 @@ fn row(history: &History, size: u64, full: bool) -> [String; 5] {
         by = by.chars().take(LONGEST - 1).chain(['…']).collect();
     }
     let comment = history.comment.clone().unwrap_or_default();
-    ["<missing>".into(), created, by, bytes(size), comment]
+    Value::Object(vec![
+        ("Comment", comment.into()),
+        ("CreatedAt", history.created.clone().unwrap_or_default().into()),
+        ("CreatedBy", by.into()),
+        ("CreatedSince", created.into()),
+        ("ID", id.into()),
+        ("Size", bytes(size).into()),
+    ])
 }

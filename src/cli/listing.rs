@@ -40,12 +40,13 @@ impl Listing {
         self.format_or(parsed, self.table)
     }
 
-    /// The format that `--quiet` and `--format` ask for, or this usual table.
+    /// The format that `--quiet` and `--format` ask for, or this usual table. `--quiet` is about tables.
     pub fn format_or(&self, parsed: &Parsed, table: &str) -> Result<Format> {
-        if parsed.is_set("quiet") {
+        let format = parsed.text("format")?.unwrap_or_default();
+        if parsed.is_set("quiet") && (format.is_empty() || format.starts_with("table")) {
             return self.lines(self.quiet);
         }
-        match parsed.text("format")?.unwrap_or_default() {
+        match format {
             "" | "table" => self.table(table),
             "json" => self.lines("{{json .}}"),
             text => match text.strip_prefix("table ") {
@@ -121,7 +122,8 @@ mod tests {
         for (words, expected) in [
             (vec![], "THE ID    NAME\n1         one\n23        a longer name\n"),
             (vec!["-q"], "1\n23\n"),
-            (vec!["-q", "--format", "{{.Name}}"], "1\n23\n"),
+            (vec!["-q", "--format", "{{.Name}}"], "one\na longer name\n"),
+            (vec!["-q", "--format", "table {{.Name}}"], "1\n23\n"),
             (
                 vec!["--format", "table"],
                 "THE ID    NAME\n1         one\n23        a longer name\n",

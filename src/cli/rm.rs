@@ -1,8 +1,8 @@
 //! `tinydock rm`
 
-use super::{Command, MANY, for_each, tidy};
+use super::{Command, MANY, for_each, report, tidy};
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::flags::{Flag, Order, Parsed, switch};
 
 const FLAGS: [Flag; 2] = [
@@ -23,7 +23,18 @@ pub const COMMAND: Command = Command {
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let (force, volumes) = (parsed.is_set("force"), parsed.is_set("volumes"));
-    let status = for_each(&parsed.arguments, |name| engine.remove(&engine.find(name)?, force, volumes));
+    let mut names = parsed.arguments.clone();
+    if force {
+        // What is not there is as it was asked for.
+        names.retain(|name| match engine.find(&name.display().to_string()) {
+            Err(error) if error.kind == Kind::NotFound => {
+                report(&error);
+                false
+            }
+            _ => true,
+        });
+    }
+    let status = for_each(&names, |name| engine.remove(&engine.find(name)?, force, volumes));
     tidy(engine);
     status
 }

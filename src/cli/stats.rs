@@ -5,19 +5,19 @@ use std::io::{IsTerminal, stdout};
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::table::{binary_bytes, decimal_bytes, table};
+use super::listing::{FORMAT, Format, Listing, NO_TRUNC};
+use super::table::{binary_bytes, decimal_bytes};
+use super::template::Value;
 use super::{Command, MANY, print, report, tidy};
 use crate::engine::{Container, Engine, Usage};
-use crate::error::{Error, Result};
-use crate::flags::{Flag, Order, Parsed, option, switch};
+use crate::error::Result;
+use crate::flags::{Flag, Order, Parsed, switch};
 
 const FLAGS: [Flag; 4] = [
     switch("all", Some(b'a'), "Also those that do not run"),
     switch("no-stream", None, "Print it once"),
-    switch("no-trunc", None, "Print ids in full"),
-    option("format", None, "FORMAT", "`table`, or `json` for a line of it each"),
+    NO_TRUNC,
+    FORMAT,
 ];
 
 pub const COMMAND: Command = Command {
@@ -31,16 +31,21 @@ pub const COMMAND: Command = Command {
     run,
 };
 
-const HEADING: [&str; 8] = [
-    "CONTAINER ID",
-    "NAME",
-    "CPU %",
-    "MEM USAGE / LIMIT",
-    "MEM %",
-    "NET I/O",
-    "BLOCK I/O",
-    "PIDS",
-];
+const LISTING: Listing = Listing {
+    table: "{{.ID}}\t{{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}\t{{.MemPerc}}\t{{.NetIO}}\t{{.BlockIO}}\t{{.PIDs}}",
+    quiet: "{{.ID}}",
+    headings: &[
+        ("BlockIO", "BLOCK I/O"),
+        ("CPUPerc", "CPU %"),
+        ("Container", "CONTAINER"),
+        ("ID", "CONTAINER ID"),
+        ("MemPerc", "MEM %"),
+        ("MemUsage", "MEM USAGE / LIMIT"),
+        ("Name", "NAME"),
+        ("NetIO", "NET I/O"),
+        ("PIDs", "PIDS"),
+    ],
+};
 
 /// How often it is shown anew, and what processor time is measured over if it is shown once.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -51,44 +56,17 @@ const HOME: &str = "\x1b[H";
 const REST_OF_LINE: &str = "\x1b[K\n";
 const REST_OF_SCREEN: &str = "\x1b[J";
 
-/// What is shown of a container, in Docker's words.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Line {
-    #[serde(rename = "BlockIO")]
-    block_io: String,
-    #[serde(rename = "CPUPerc")]
-    cpu: String,
-    container: String,
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(rename = "MemPerc")]
-    memory_share: String,
-    #[serde(rename = "MemUsage")]
-    memory: String,
-    name: String,
-    #[serde(rename = "NetIO")]
-    net_io: String,
-    #[serde(rename = "PIDs")]
-    pids: String,
-}
-
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
-    let json = match parsed.text("format")? {
-        None | Some("table") => false,
-        Some("json") => true,
-        Some(other) => return Err(Error::invalid(format!("`--format`: there is no `{other}`"))),
-    };
     let shown = Shown {
         names: parsed.arguments.iter().map(|name| name.display().to_string()).collect(),
         all: parsed.is_set("all"),
         full: parsed.is_set("no-trunc"),
-        json,
+        format: LISTING.format(&parsed)?,
     };
     let once = parsed.is_set("no-stream");
     let mut before = measure(engine, &shown.containers(engine)?)?;
-    let clears = !once && !json && stdout().is_terminal();
+    let clears = !once && stdout().is_terminal();
     loop {
         sleep(if once { ONCE } else { INTERVAL });
         let containers = shown.containers(engine)?;
@@ -126,7 +104,7 @@ struct Shown {
     names: Vec<String>,
     all: bool,
     full: bool,
-    json: bool,
+    format: Format,
 }
 
 impl Shown {
@@ -153,28 +131,10 @@ impl Shown {
             let id = container.id().as_str();
             self.line(asked, container, before.get(id), now.get(id))
         });
-        if self.json {
-            let json = |line: Line| serde_json::to_string(&line).map_err(Error::system).map(|line| line + "\n");
-            return lines.map(json).collect();
-        }
-        Ok(table(
-            HEADING,
-            lines.map(|line| {
-                [
-                    line.id,
-                    line.name,
-                    line.cpu,
-                    line.memory,
-                    line.memory_share,
-                    line.net_io,
-                    line.block_io,
-                    line.pids,
-                ]
-            }),
-        ))
+        self.format.show(lines)
     }
 
-    fn line(&self, asked: &str, container: &Container, before: Option<&Usage>, now: Option<&Usage>) -> Line {
+    fn line(&self, asked: &str, container: &Container, before: Option<&Usage>, now: Option<&Usage>) -> Value {
         let id = container.id();
         let percent = |percent: f64| format!("{percent:.2}%");
         let cpu = before.zip(now).map_or(0.0, |(before, now)| now.cpu_percent(before));
@@ -182,16 +142,17 @@ impl Shown {
             let [one, other] = pair.unwrap_or_default();
             format!("{} / {}", spell(one), spell(other))
         };
-        Line {
-            block_io: pair(now.map(|now| now.block), decimal_bytes),
-            cpu: percent(cpu),
-            container: asked.into(),
-            id: if self.full { id.to_string() } else { id.short().to_string() },
-            memory_share: percent(now.map_or(0.0, Usage::memory_percent)),
-            memory: pair(now.map(|now| [now.memory, now.limit]), binary_bytes),
-            name: container.name().into(),
-            net_io: pair(now.map(|now| now.network), decimal_bytes),
-            pids: now.map_or(0, |now| now.pids).to_string(),
-        }
+        let id = if self.full { id.to_string() } else { id.short().to_string() };
+        Value::Object(vec![
+            ("BlockIO", pair(now.map(|now| now.block), decimal_bytes).into()),
+            ("CPUPerc", percent(cpu).into()),
+            ("Container", asked.into()),
+            ("ID", id.into()),
+            ("MemPerc", percent(now.map_or(0.0, Usage::memory_percent)).into()),
+            ("MemUsage", pair(now.map(|now| [now.memory, now.limit]), binary_bytes).into()),
+            ("Name", container.name().into()),
+            ("NetIO", pair(now.map(|now| now.network), decimal_bytes).into()),
+            ("PIDs", now.map_or(0, |now| now.pids).to_string().into()),
+        ])
     }
 }

@@ -167,6 +167,8 @@ impl Container {
 
     /// The container that `text` means: its id, its name, or the beginning of its id that no other one has.
     pub fn find(store: &Store, text: &str) -> Result<Container> {
+        // As `inspect` spells names.
+        let text = text.strip_prefix('/').unwrap_or(text);
         let named = Id::parse(text).or_else(|| super::check_name(text).ok().and_then(|()| store.names().owner(text)));
         if let Some(container) = named.map(|id| Container::load(store, &id)).transpose()?.flatten()
             && (container.name() == text || container.id().as_str() == text)

@@ -46,7 +46,13 @@ impl Engine {
     /// Copies from a container to an absolute path of the host. Returns how many bytes went through.
     pub fn copy_out(&self, container: &Container, path: &[u8], to: &[u8], how: Copying) -> Result<u64> {
         let (files, host) = (self.files(container)?, Place::host()?);
-        let owners = if how.archive { Owners::Same } else { Owners::Mine };
+        // Who is nobody on the host owns no files there, least of all some that run with the power of their owner.
+        let is_of_host = !container.spec.options.namespaces.has_users();
+        let owners = if how.archive && is_of_host {
+            Owners::Same
+        } else {
+            Owners::Mine
+        };
         let target = End {
             place: &host,
             owners,

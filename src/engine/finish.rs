@@ -21,7 +21,8 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
         return Err(wrong());
     };
     let id = Id::parse(id).ok_or_else(wrong)?;
-    let numbers: Vec<i32> = descriptors.iter().filter_map(|number| number.parse().ok()).collect();
+    let numbers = descriptors.iter().filter_map(|number| number.parse().ok());
+    let numbers: Vec<i32> = numbers.filter(|number| *number >= 0).collect();
     // Ports stay reserved until their sockets close: that must not be later than the container is gone.
     descriptor::close_all_but(&numbers);
     let mut inherited = numbers.iter().filter_map(|number| descriptor::inherited(*number).ok());

@@ -64,8 +64,11 @@ impl Engine {
         let (ours, theirs) = pair.doing(|| "make a socket")?;
         let may_warn = prepared.plan.cgroup.may_warn();
         // The monitor closes what it does not need, among it our end.
-        beside(|| self.monitor(container, &lock, &prepared, Some(&theirs), trace, told)).doing(|| "start a monitor")?;
+        let made = beside(|| self.monitor(container, &lock, &prepared, Some(&theirs), trace, told));
         drop((lock, prepared, theirs));
+        if let Err(error) = made {
+            return Err(self.clean_up_after_failure(container, Error::from(error).doing("start a monitor")));
+        }
         let mut attached = match wait_for_start(ours) {
             Ok(attached) => attached,
             Err(error) => return Err(self.clean_up_after_failure(container, error)),

@@ -18,6 +18,11 @@ impl Engine {
 
     /// Removes a network that no container uses.
     pub fn remove_network(&self, name: &str) -> Result<()> {
+        if [DEFAULT, "host", "none"].contains(&name) {
+            return Err(Error::conflict(format!(
+                "`{name}` is a pre-defined network and cannot be removed"
+            )));
+        }
         recover::sweep(&self.store)?;
         let _lock = self.store.lock()?;
         let networks = Networks::new(&self.store);

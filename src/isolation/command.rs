@@ -42,15 +42,18 @@ pub fn environment(set: &[Vec<u8>], hostname: &str, home: &[u8], terminal: bool)
     if terminal {
         lines.push(b"TERM=xterm".to_vec());
     }
-    lines.push([b"HOME=", home].concat());
+    let name_of = |line: &[u8]| line.split(|c| *c == b'=').next().unwrap_or_default().to_vec();
     for line in set {
-        let name = line.split(|c| *c == b'=').next().unwrap_or_default();
-        let same = |other: &Vec<u8>| other.split(|c| *c == b'=').next() == Some(name);
+        let name = name_of(line);
+        let same = |other: &Vec<u8>| name_of(other) == name;
         match (line.contains(&b'='), lines.iter().position(same)) {
             (true, Some(place)) => lines[place].clone_from(line),
             (true, None) => lines.push(line.clone()),
             (false, _) => lines.retain(|other| !same(other)),
         }
+    }
+    if !set.iter().any(|line| name_of(line) == b"HOME") {
+        lines.push([b"HOME=", home].concat());
     }
     lines
 }

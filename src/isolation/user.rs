@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 pub struct Identity {
     pub user: u32,
     pub group: u32,
-    /// Further groups, in ascending order.
+    /// All groups, in ascending order. The first one is among them: a file that it may not read is not for whoever has left it
+    /// (CVE-2022-2989).
     pub groups: Vec<u32>,
     pub home: Vec<u8>,
 }
@@ -56,6 +57,9 @@ impl Users {
             identity.group = self.find_group(group)?;
             identity.groups.clear();
         }
+        identity.groups.push(identity.group);
+        identity.groups.sort_unstable();
+        identity.groups.dedup();
         if identity.home.is_empty() {
             identity.home = b"/".to_vec();
         }
@@ -119,15 +123,15 @@ mod tests {
     #[test]
     fn users_are_found_by_name_and_number() {
         for (text, user, group, groups, home) in [
-            ("", 0, 0, vec![10], "/root"),
-            ("root", 0, 0, vec![10], "/root"),
-            ("www", 33, 34, vec![8, 10], "/var/www"),
-            ("33", 33, 34, vec![8, 10], "/var/www"),
-            ("www:mail", 33, 8, vec![], "/var/www"),
-            ("www:99", 33, 99, vec![], "/var/www"),
-            ("4242", 4242, 0, vec![], "/"),
-            ("4242:www", 4242, 34, vec![], "/"),
-            ("1000", 7, 8, vec![], "/seven"),
+            ("", 0, 0, vec![0, 10], "/root"),
+            ("root", 0, 0, vec![0, 10], "/root"),
+            ("www", 33, 34, vec![8, 10, 34], "/var/www"),
+            ("33", 33, 34, vec![8, 10, 34], "/var/www"),
+            ("www:mail", 33, 8, vec![8], "/var/www"),
+            ("www:99", 33, 99, vec![99], "/var/www"),
+            ("4242", 4242, 0, vec![0], "/"),
+            ("4242:www", 4242, 34, vec![34], "/"),
+            ("1000", 7, 8, vec![8], "/seven"),
         ] {
             let found = users().find(text).unwrap();
             let expected = Identity {

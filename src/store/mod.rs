@@ -21,6 +21,7 @@
 //!   container/<id>/                  lock, endpoint, users, volumes, attach: there while something is done for or by the container
 //!   network/<name>/<address>         a symbolic link to the id of the container that leases the address
 //!   port/<protocol>-<address>-<port> a symbolic link to the id of the container that publishes the port
+//!   nothing/                         an empty directory
 //!   users/<id>                       a symbolic link to the container whose users have the ids from this one on
 //! ```
 //!

@@ -1,10 +1,15 @@
 //! The trash: what is renamed into it is deleted, even if nobody has got round to unlinking it yet.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
 use crate::store::{Id, Store};
@@ -58,11 +63,58 @@ impl Store {
     }
 }
 
+/// How deep a tree is removed in one go. Each level takes a descriptor, and a container may nest more directories than those that
+/// a process may have open.
+const LEVELS: usize = 128;
+
+/// Removes a directory with everything in it. What is deep in it becomes a neighbour of it first.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    let trash = open_directory(CWD, path.parent().unwrap_or(path))?;
+    let mut waiting = vec![path.file_name().unwrap_or_default().to_os_string()];
+    while let Some(name) = waiting.pop() {
+        let directory = open_directory(&trash, &name)?;
+        empty(&directory, &trash, LEVELS, &mut waiting)?;
+        unlinkat(&trash, &name, AtFlags::REMOVEDIR)?;
+    }
+    Ok(())
+}
+
+fn open_directory(parent: impl AsFd, name: impl rustix::path::Arg) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(parent, name, flags, Mode::empty())?)
+}
+
+/// Removes everything in a directory. What is further down than `levels` goes to the trash, under the names in `moved`.
+fn empty(directory: &OwnedFd, trash: &OwnedFd, levels: usize, moved: &mut Vec<OsString>) -> io::Result<()> {
+    let names: io::Result<Vec<_>> = Dir::read_from(directory)?
+        .map(|entry| Ok(entry?.file_name().to_owned()))
+        .collect();
+    for name in names? {
+        if [c".", c".."].contains(&name.as_c_str()) {
+            continue;
+        }
+        match unlinkat(directory, &name, AtFlags::empty()) {
+            Err(Errno::ISDIR) if levels == 0 => {
+                let id = Id::generate().map_err(io::Error::other)?;
+                renameat(directory, &name, trash, id.as_str())?;
+                moved.push(id.as_str().into());
+            }
+            Err(Errno::ISDIR) => {
+                empty(&open_directory(directory, &name)?, trash, levels - 1, moved)?;
+                unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
+            }
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 fn unlink(path: &Path) -> Result<()> {
     let removed = if path.is_symlink() || !path.is_dir() {
         fs::remove_file(path)
     } else {
-        fs::remove_dir_all(path)
+        remove_tree(path)
     };
     match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => {

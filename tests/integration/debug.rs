@@ -160,3 +160,14 @@ fn a_killed_debug_leaves_nothing() {
     assert!(!mounts.contains(&host.root().display().to_string()), "{mounts}");
     assert_eq!(debug(&host, &[], "echo well").ok(), "well\n");
 }
+
+/// The layer is one that other containers have as well. A mount that is only read-only could be made writable again.
+#[test]
+fn a_privileged_command_cannot_write_to_the_tools() {
+    let host = Host::new();
+    start(&host, &[]);
+    let script = "mount -o remount,bind,rw /sys/firmware; mount -o remount,rw /sys/firmware; touch /sys/firmware/bin/evil";
+    let done = debug(&host, &["--privileged"], &format!("{script} 2>/dev/null; echo $?"));
+    assert_eq!(done.ok(), "1\n");
+    assert_eq!(host.inside(&[], "busybox", &["ls", "/bin/evil"]).code, 1);
+}

@@ -124,3 +124,8 @@ fn the_page_about_the_oci_runtime_is_true() {
 fn the_page_about_logs_is_true() {
     follow("docs/logs.md");
 }
+
+#[test]
+fn the_page_for_people_who_type_docker_is_true() {
+    follow("docs/docker.md");
+}

@@ -201,3 +201,30 @@ fn the_next_run_cleans_up_after_a_killed_monitor() {
     host.run("run --rm --network none busybox true").ok();
     host.until_nothing_is_left();
 }
+
+/// Each level of a tree that is removed may take a descriptor, of which a process has not as many as a container can nest directories.
+#[test]
+fn a_container_with_very_deep_directories_is_removed() {
+    let host = Host::new();
+    let dig = "i=0; while [ $i -lt 1800 ]; do mkdir d && cd d || exit 1; i=$((i+1)); done";
+    host.tinydock(&["run", "--name", "deep", "--network", "none", "busybox", "sh", "-c", dig])
+        .ok();
+    host.run("rm deep").ok();
+    host.until_nothing_is_left();
+}
+
+/// Whoever starts a container may find that it has ended before it could be looked at.
+#[test]
+fn a_container_without_mounts_is_cleaned_up_after() {
+    let host = Host::new();
+    host.start(&["--rm", "--name", "one", "--network", "none", "busybox", "sleep", "1000"]);
+    let monitor = host.sh(&format!("ps -o ppid= -p {}", host.init("one"))).ok();
+    host.sh(&format!("kill -9 {}", monitor.trim())).ok();
+    let id = host.run("ps -aq --no-trunc").stdout;
+    assert!(id.len() < 66, "{id}");
+    // The last argument is what a monitor says that has no mounts to keep.
+    let lock = format!("root/run/container/{}/lock", "0".repeat(64));
+    host.sh(&format!("mkdir -p $(dirname {lock}) && exec 7> {lock} && export TINYDOCK_RUN=$PWD/root/run && bash -c \"exec -a tinydock-finish $TINYDOCK {} 7 -1\" 2>&1", "0".repeat(64)))
+        .ok();
+    host.until_nothing_is_left();
+}

@@ -35,7 +35,7 @@ impl Engine {
 
     pub fn docker() -> Engine {
         let host = Host::new();
-        let daemon = start_dockerd(&host);
+        let daemon = start_dockerd(&host, &peer(&host));
         Engine::with_image(host, "docker -H unix:///run/docker.sock", "", Some(daemon))
     }
 
@@ -55,7 +55,7 @@ impl Engine {
     /// Ends Docker's daemon, and starts another one.
     pub fn replace_daemon(&mut self) {
         self.end_daemon();
-        self.daemon = Some(start_dockerd(&self.host));
+        self.daemon = Some(start_dockerd(&self.host, &peer(&self.host)));
         self.until_answered();
     }
 
@@ -152,13 +152,17 @@ impl Engine {
     }
 }
 
-fn start_dockerd(host: &Host) -> Child {
+/// What makes the runtime under test Docker's.
+fn peer(host: &Host) -> String {
+    format!("--add-runtime peer={} --default-runtime peer", host.runtime())
+}
+
+pub fn start_dockerd(host: &Host, more: &str) -> Child {
     let arguments = format!(
         "--data-root {} --host unix:///run/docker.sock --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent /{} \
-         --live-restore --storage-driver overlay2 --ip6tables=false --bip 172.30.0.1/16 --add-runtime peer={} --default-runtime peer",
+         --live-restore --storage-driver overlay2 --ip6tables=false --bip 172.30.0.1/16 {more}",
         host.place("docker"),
         host.label(),
-        host.runtime()
     );
     host.serve("dockerd", &arguments.split_whitespace().collect::<Vec<_>>())
 }

@@ -5,6 +5,7 @@
 //! to be used instead: a test that fails with it, too, tells nothing about tinydock.
 
 mod containerd;
+mod differences;
 mod docker;
 mod engine;
 mod host;

@@ -6,7 +6,7 @@ mod keep;
 mod tools;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::event::PollFlags;
 
@@ -51,7 +51,13 @@ impl Engine {
     }
 
     /// The same, with the directory of tools that only the command sees.
-    fn exec_with(&self, container: &Container, options: &ExecOptions, streams: &Streams, tools: Option<PathBuf>) -> Result<Left> {
+    fn exec_with(
+        &self,
+        container: &Container,
+        options: &ExecOptions,
+        streams: &Streams,
+        tools: Option<[PathBuf; 2]>,
+    ) -> Result<Left> {
         if matches!(container.state()?, State::Paused(_)) {
             let name = container.name();
             let paused = Error::conflict(format!("container `{name}` is paused, unpause the container before exec"));
@@ -66,7 +72,7 @@ impl Engine {
             facts.host = facts.host.for_own_users();
         }
         let group = cgroups::existing(&self.store, container.id())?;
-        let program = plan_exec(&facts, &group, container, options, tools.as_deref())?;
+        let program = plan_exec(&facts, &group, container, options, tools.as_ref())?;
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         wires.give(Input::Target, init)?;
@@ -114,7 +120,13 @@ fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     adopt(&init, program, wires)
 }
 
-fn plan_exec(facts: &Facts, group: &Group, container: &Container, options: &ExecOptions, tools: Option<&Path>) -> Result<Program> {
+fn plan_exec(
+    facts: &Facts,
+    group: &Group,
+    container: &Container,
+    options: &ExecOptions,
+    tools: Option<&[PathBuf; 2]>,
+) -> Result<Program> {
     let spec = &container.spec;
     let user = options.user.as_ref().unwrap_or(&spec.options.user);
     let users = users(facts.view.as_ref())?;

@@ -1,13 +1,17 @@
 //! `debug`: a command of ours in a container that may have none, such as one with a single executable.
 //!
 //! It is an `exec` with one difference: its mounts are a copy of the container's, and in that copy the built-in image is mounted, to be
-//! read. The container's processes have the mounts that they had, so they see nothing of it, and it ends with the last process that was
+//! read. The container's processes have the mounts that they had: they see nothing of it but through the `/proc` of the command's
+//! processes. The mount is of a file system that cannot be written to, since a privileged command could make a mount that is only
+//! read-only writable again, and the layer is everybody's. It ends with the last process that was
 //! started so. All else is what the container has: its root with everything that is mounted there, its processes, network, memory,
 //! names and cgroup, and its confinement.
 //!
 //! The place for the tools must be a directory that every container has, whatever is in its image and whether it can write there: a
 //! directory of the kernel's own file systems. [`PLACE`] is one that nothing can be read in, since it is hidden from containers.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::ExecOptions;
@@ -18,7 +22,7 @@ use crate::image::{BUSYBOX, Lease};
 use crate::isolation::{self, PATH, join_as_copy};
 use crate::layer::{self, Draft, Limits, MountPoint};
 use crate::program::flags::mount_attr;
-use crate::program::{Concept, Fd, MountChange, Program, Register};
+use crate::program::{Concept, Program, Register};
 use crate::store::{Digest, Text};
 
 /// Where the tools are, for the command only.
@@ -31,7 +35,10 @@ impl Engine {
     /// Runs a command in a running container, with the tools of the built-in image before its own in PATH.
     pub fn debug(&self, container: &Container, options: &ExecOptions, streams: &Streams) -> Result<Left> {
         let lease = Lease::begin(&self.store)?;
-        let tools = self.tools(&lease).doing(|| "find the tools")?;
+        let nothing = self.store.run_directory("nothing")?;
+        // All users see the tools through it.
+        fs::set_permissions(&nothing, fs::Permissions::from_mode(0o755)).doing(|| format!("open `{}`", nothing.display()))?;
+        let tools = [nothing, self.tools(&lease).doing(|| "find the tools")?];
         let environment = [path_of(container)].into_iter().chain(options.environment.iter().cloned());
         let options = ExecOptions {
             environment: environment.collect(),
@@ -67,20 +74,22 @@ fn path_of(container: &Container) -> Text {
 }
 
 /// Writes the steps that take the tools along, before anything of the container is entered.
-pub fn take(program: &mut Program, tools: &std::path::Path) -> Register {
+pub fn take(program: &mut Program, layers: &[PathBuf; 2]) -> Register {
     program.concept(Concept::BaseImages);
-    let path = tools.as_os_str().as_encoded_bytes();
-    let tree = program.open_tree(Fd::Cwd, path, false, "the tools, attached nowhere yet");
-    let change = MountChange {
-        set: mount_attr::RDONLY | mount_attr::NOSUID | mount_attr::NODEV,
-        ..MountChange::default()
-    };
-    program.change_mount(
-        Fd::Kept(tree),
-        change,
-        "they are a layer that others share: nobody may write to it",
+    let lower = layers.each_ref().map(|path| path.as_os_str().as_encoded_bytes()).join(&b':');
+    let fs = program.fsopen(
+        "overlay",
+        "the tools: a layer that others share, so not even the host's root may write to it from here",
     );
-    tree
+    program.fsconfig_string(
+        fs,
+        "lowerdir",
+        &lower,
+        "nothing, above the tools: an overlay of two layers needs no place to write to",
+    );
+    program.fsconfig_create(fs, "make it");
+    let attributes = mount_attr::RDONLY | mount_attr::NOSUID | mount_attr::NODEV;
+    program.fsmount(fs, "tools", attributes, "mounted, but attached nowhere yet")
 }
 
 /// Writes the steps that show the tools to this process only, which has joined a container. Returns the container's root directory.

@@ -72,6 +72,15 @@ pub struct HostConfig {
     ulimits: Vec<Ulimit>,
     #[serde(skip_serializing_if = "Option::is_none")]
     init: Option<bool>,
+    /// Empty where everything of the host is to be seen.
+    masked_paths: &'static [&'static str],
+    readonly_paths: &'static [&'static str],
+    dns: [String; 0],
+    dns_options: [String; 0],
+    dns_search: [String; 0],
+    extra_hosts: Option<Vec<String>>,
+    links: Option<Vec<String>>,
+    publish_all_ports: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,6 +181,22 @@ impl HostConfig {
             pids_limit: limits.pids.limit,
             ulimits: options.ulimits.iter().map(Ulimit::of).collect(),
             init: options.init.then_some(true),
+            masked_paths: if options.security.unmasked {
+                &[]
+            } else {
+                &isolation::HIDDEN_PATHS
+            },
+            readonly_paths: if options.security.unmasked {
+                &[]
+            } else {
+                &isolation::READ_ONLY_PATHS
+            },
+            dns: [],
+            dns_options: [],
+            dns_search: [],
+            extra_hosts: None,
+            links: None,
+            publish_all_ports: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! An extended record says how long it is, and its value may have any byte in it: a file capability is binary.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use tar::{EntryType, Header};
@@ -116,7 +117,7 @@ impl<R: Read> Archive<R> {
 
     /// Skips what was not read of the last entry, and reads the header that follows.
     fn header(&mut self) -> Result<Option<Header>> {
-        let rest = self.left + self.padding;
+        let rest = self.left.saturating_add(self.padding);
         if io::copy(&mut self.reader.by_ref().take(rest), &mut io::sink()).map_err(super::malformed)? < rest {
             return Err(super::malformed(io::ErrorKind::UnexpectedEof.into()));
         }
@@ -167,15 +168,19 @@ impl<R: Read> Read for Archive<R> {
 /// The records of an extended header, each `LENGTH KEY=VALUE` and a line's end. The last of several with one key counts.
 fn records(mut bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut records: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut places: HashMap<&[u8], usize> = HashMap::new();
     while !bytes.is_empty() {
         let (record, rest) = record(bytes).ok_or_else(|| Error::invalid("malformed extended header"))?;
         let (key, value) = record;
-        records.retain(|record| record.0 != key);
-        if !value.is_empty() {
-            records.push((key.to_vec(), value.to_vec()));
+        let place = *places.entry(key).or_insert(records.len());
+        match records.get_mut(place) {
+            Some(record) => record.1 = value.to_vec(),
+            None => records.push((key.to_vec(), value.to_vec())),
         }
         bytes = rest;
     }
+    // An empty value takes the record back.
+    records.retain(|(_, value)| !value.is_empty());
     Ok(records)
 }
 

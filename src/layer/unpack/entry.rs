@@ -88,8 +88,8 @@ fn attributes(entry: &Entry) -> Result<Attributes> {
     let header = &entry.header;
     let mut attributes = Attributes {
         mode: field(header.mode().map(u64::from), &header.as_old().mode)? as u32 & 0o7777,
-        user: field(header.uid(), &header.as_old().uid)? as u32,
-        group: field(header.gid(), &header.as_old().gid)? as u32,
+        user: id(field(header.uid(), &header.as_old().uid)?)?,
+        group: id(field(header.gid(), &header.as_old().gid)?)?,
         modified: Timespec {
             tv_sec: field(header.mtime(), &header.as_old().mtime)? as i64,
             tv_nsec: 0,
@@ -99,8 +99,8 @@ fn attributes(entry: &Entry) -> Result<Attributes> {
     for (key, value) in &entry.records {
         match key.as_slice() {
             b"mtime" => attributes.modified = time(value).unwrap_or(attributes.modified),
-            b"uid" => attributes.user = number(value)? as u32,
-            b"gid" => attributes.group = number(value)? as u32,
+            b"uid" => attributes.user = id(number(value)?)?,
+            b"gid" => attributes.group = id(number(value)?)?,
             key => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.")
                     && !OURS.iter().any(|ours| name.starts_with(ours))
@@ -111,6 +111,12 @@ fn attributes(entry: &Entry) -> Result<Attributes> {
         }
     }
     Ok(attributes)
+}
+
+/// A user or a group. The largest number means nobody to chown(2).
+fn id(number: u64) -> Result<u32> {
+    let id = u32::try_from(number).ok().filter(|id| *id != u32::MAX);
+    id.ok_or_else(|| Error::invalid(format!("there is no user or group {number}")))
 }
 
 /// A number of a header. A field that was left blank is 0, as other tools read it.
@@ -128,7 +134,7 @@ fn time(text: &[u8]) -> Option<Timespec> {
     // -1.25 is a quarter before -1: a timespec counts its nanoseconds upwards from the second before.
     Some(match (seconds.starts_with('-'), nanoseconds) {
         (true, 1..) => Timespec {
-            tv_sec: seconds_number - 1,
+            tv_sec: seconds_number.saturating_sub(1),
             tv_nsec: 1_000_000_000 - nanoseconds,
         },
         _ => Timespec {

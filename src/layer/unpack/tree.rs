@@ -18,6 +18,7 @@ use super::attributes::{Attributes, Manner, times};
 use super::path::{DIRECTORY, make_path, open_path};
 use crate::error::{Doing, Error, Result};
 use crate::layer::implied::{self, Implied};
+use crate::layer::owners::Owners;
 use crate::layer::view::{OPAQUE, is_whiteout};
 
 pub struct Tree {
@@ -60,6 +61,9 @@ impl Tree {
 
     /// Sets the attributes of the root directory itself.
     pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
+        if self.manner.owners == Owners::Mine {
+            return Ok(());
+        }
         attributes.set(&self.root, &self.manner, true)?;
         self.times.push((Vec::new(), attributes.modified));
         self.implied.remove(&[][..]);
@@ -71,6 +75,8 @@ impl Tree {
         let parent = self.parent(path)?;
         let mut hides = false;
         match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+            // A directory of the user's stays as open as it was.
+            Err(Errno::EXIST) if is_directory(parent, name)? && manner.owners == Owners::Mine => return Ok(()),
             Err(Errno::EXIST) if is_directory(parent, name)? => {}
             Err(Errno::EXIST) if manner.is_copy => return Err(no_directory(name)),
             Err(Errno::EXIST) => {
