@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::images::Meant;
-use super::pause::PAUSED;
+use super::pause::{PAUSED, is_paused};
 use super::{Container, Engine, State, cgroups};
 use crate::cgroup::Group;
 use crate::error::{Error, Result};
 use crate::image::{Config, History, Layout, Lease, Record, Reference, note_commit, pack_layer};
-use crate::store::{Digest, Id, Lock, Store, clock};
+use crate::store::{Digest, Id, Lock, Store, clock, remove_if_present};
 
 /// What is said about a commit.
 #[derive(Debug, Default)]
@@ -181,9 +181,10 @@ pub fn thaw_abandoned(store: &Store, directory: &Path, id: &Id) -> Result<()> {
     if path.exists()
         && let Some(_lock) = super::recover::try_lock(&path)?
     {
-        // One that is paused stands still by itself.
-        if !directory.join(PAUSED).exists() {
+        // One that is paused stands still by itself. One that does not stand still yet would be paused later, when nobody expects it.
+        if !is_paused(directory)? {
             cgroups::existing(store, id)?.thaw()?;
+            remove_if_present(&directory.join(PAUSED))?;
         }
         let _ = fs::remove_file(path);
     }

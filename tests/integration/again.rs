@@ -135,7 +135,7 @@ fn an_entry_point_has_the_command_as_arguments() {
 }
 
 #[test]
-fn files_give_variables_labels_and_take_the_id() {
+fn s5_6_files_give_variables_labels_and_take_the_id() {
     let host = Host::new();
     let file = |name: &str| host.path(name).display().to_string();
     fs::write(host.path("variables"), "# a comment\nA=from file\n\n  B=2\nHOME_OF_NOBODY\n").expect("write");

@@ -43,7 +43,7 @@ fn no_mount_of_the_host_is_left() {
 }
 
 #[test]
-fn devices_are_the_usual_ones() {
+fn s5_7_devices_are_the_usual_ones() {
     let host = Host::new();
     let names = inside(&host, "ls /dev");
     let usual = [
@@ -73,7 +73,7 @@ fn devices_are_the_usual_ones() {
 }
 
 #[test]
-fn only_default_capabilities_are_left() {
+fn s5_8_only_default_capabilities_are_left() {
     let host = Host::new();
     assert_eq!(
         inside(&host, "grep -E 'Cap(Prm|Eff|Bnd|Amb)' /proc/self/status"),
@@ -95,7 +95,7 @@ fn only_default_capabilities_are_left() {
 }
 
 #[test]
-fn secrets_of_the_host_are_masked_and_settings_read_only() {
+fn s5_9_secrets_of_the_host_are_masked_and_settings_read_only() {
     let host = Host::new();
     assert_eq!(
         inside(
@@ -160,7 +160,7 @@ fn arguments_arrive_intact() {
 }
 
 #[test]
-fn environment_and_directory_are_what_was_asked_for() {
+fn s5_6_environment_and_directory_are_what_was_asked_for() {
     let host = Host::new();
     let done = host.sh("FROM_HOST=h $TINYDOCK run --rm --network none -e A=1 -e 'B=two words' -e FROM_HOST -e UNSET -w /tmp busybox sh -c 'echo $A,$B,$FROM_HOST,${UNSET-none},$PWD,$HOME'");
     assert_eq!(done.ok(), "1,two words,h,none,/tmp,/root\n");

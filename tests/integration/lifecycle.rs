@@ -162,7 +162,7 @@ fn signals_reach_a_container_in_the_foreground() {
 }
 
 #[test]
-fn names_are_unique_and_prefixes_may_be_ambiguous() {
+fn s5_5_names_are_unique_and_prefixes_may_be_ambiguous() {
     let host = Host::new();
     host.start(&["--name", "nn", "--network", "none", "busybox", "sleep", "100"]);
     assert!(

@@ -40,7 +40,7 @@ fn is_sound(host: &Host) {
 }
 
 #[test]
-fn a_config_is_honoured() {
+fn s5_13_a_config_is_honoured() {
     let host = Host::new();
     layout(
         &host,

@@ -57,7 +57,7 @@ fn inside(host: &Host, flags: &[&str], command: &[&str]) -> String {
 }
 
 #[test]
-fn calls_that_a_container_has_no_use_for_are_refused() {
+fn s5_10_calls_that_a_container_has_no_use_for_are_refused() {
     let host = Host::new();
     let volume = host.compile("calls", CALLS);
     let expected = "socket done\nsocket AF_ALG EPERM\nsocket AF_VSOCK EPERM\nunshare user EPERM\nclone user EPERM\nclone3 ENOSYS\n\
