@@ -59,7 +59,9 @@ def cell(numbers, own):
     median = statistics.median(numbers)
     spell = lambda number: f"{number:.0f}" if number >= 1000 or number == int(number) else f"{number:.2f}"
     text = spell(median) if len(numbers) == 1 else f"{spell(median)}/{spell(min(numbers))}"
-    return text + (f" x{median / statistics.median(own):.2f}" if own and own is not numbers else "")
+    # Nothing is no measure of anything.
+    comparable = own and own is not numbers and statistics.median(own)
+    return text + (f" x{median / comparable:.2f}" if comparable else "")
 
 
 def print_table(columns, results):
