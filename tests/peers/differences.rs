@@ -39,6 +39,13 @@ struct Scenario<'a> {
     lines: Vec<&'a str>,
 }
 
+impl Scenario<'_> {
+    /// Whether a difference is one of its lines'.
+    fn owns(&self, at: &str) -> bool {
+        at.starts_with(&format!("[{}] ", self.title))
+    }
+}
+
 /// Paragraphs of lines. Those before the first blank line say what the file is.
 fn paragraphs(text: &str) -> impl Iterator<Item = &str> {
     text.split("\n\n").map(str::trim_end).skip(1).filter(|text| !text.is_empty())
@@ -252,10 +259,31 @@ fn found(scenarios: &[Scenario]) -> (Vec<Difference>, usize) {
     (found, count)
 }
 
+/// The scenarios that have differences that are not listed, or have not all that are.
+fn not_as_listed(found: &[Difference], scenarios: &[Scenario]) -> Vec<Scenario<'static>> {
+    let expected = expected();
+    let same = |a: &Difference, b: &Difference| a.at == b.at && a.what == b.what;
+    let strange = found.iter().filter(|one| !expected.iter().any(|known| same(one, known)));
+    let missing = expected.iter().filter(|known| !found.iter().any(|one| same(one, known)));
+    let odd: Vec<&str> = strange.chain(missing).map(|difference| difference.at.as_str()).collect();
+    let mut again = self::scenarios();
+    again.retain(|scenario| scenarios.iter().any(|one| one.title == scenario.title) && odd.iter().any(|at| scenario.owns(at)));
+    again
+}
+
 #[test]
 fn command_lines_do_what_they_do_with_docker() {
     let scenarios = scenarios();
-    let (found, count) = found(&scenarios);
+    let (mut found, count) = found(&scenarios);
+    // Docker prints some lists in any order, and is late with some of what it tells: what is not as listed is looked at again.
+    for _ in 0..2 {
+        let odd = not_as_listed(&found, &scenarios);
+        if odd.is_empty() {
+            break;
+        }
+        found.retain(|difference| !odd.iter().any(|scenario| scenario.owns(&difference.at)));
+        found.extend(self::found(&odd).0);
+    }
     let titles: Vec<String> = scenarios.iter().map(|scenario| format!("[{}] ", scenario.title)).collect();
     let mut expected = expected();
     expected.retain(|known| titles.iter().any(|title| known.at.starts_with(title)));
