@@ -39,7 +39,7 @@ impl Containerd {
     pub fn new() -> Containerd {
         let host = Host::new();
         let configuration = CONFIGURATION
-            .replace("DIRECTORY", &host.place("").trim_end_matches('/'))
+            .replace("DIRECTORY", host.place("").trim_end_matches('/'))
             .replace("RUNTIME", &host.runtime());
         fs::write(host.path("containerd.toml"), configuration).expect("configure containerd");
         fs::create_dir(host.path("cni")).expect("make a directory");

@@ -209,9 +209,7 @@ impl Drop for Place {
 /// Removes the directory above all containers of tinydock's root, which stays for its next one: there will be none.
 fn remove_cgroups(host: &Host) {
     let root = host.path("tinydock");
-    let label = tinydock::store::Store::find(Some(root.into()))
-        .expect("open the store")
-        .label();
+    let label = tinydock::store::Store::find(Some(root)).expect("open the store").label();
     host.sh(&format!(
         "rmdir /sys/fs/cgroup/{label} /sys/fs/cgroup/*/{label} 2>/dev/null || true"
     ))
