@@ -23,6 +23,7 @@ mod arch;
 mod clients;
 mod clock;
 mod exit;
+mod leave;
 mod line;
 mod log;
 mod protocol;
@@ -65,6 +66,7 @@ extern "C" fn enter() -> ! {
     while monitor.clients.accept(given.listener) {}
     monitor.output.deliver(&mut monitor.clients);
     monitor.clients.tell_exit(code);
+    leave::to_remover(given);
     sys::become_program(given.program, given.arguments, given.environment);
     sys::exit(1)
 }

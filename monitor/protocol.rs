@@ -62,9 +62,13 @@ pub struct Given {
     pub oom: i32,
     /// The executable that cleans up.
     pub program: i32,
+    /// The container's run directory, and its lock.
+    pub run: i32,
+    pub lock: i32,
+    /// The container's mounts, which end with the last who refers to them.
+    pub mounts: i32,
     /// Whether the container's input ends when that of a client does, or when a client leaves that writes to it.
     pub input_once: u32,
-    pub reserved: u32,
     /// How many files the log has at most.
     pub log_files: u64,
     /// How long each may become, or 0 if that does not matter, and how long the current one is.

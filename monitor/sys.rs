@@ -114,6 +114,59 @@ pub fn reap(pidfd: i32) {
     call(arch::WAITID, [P_PIDFD, pidfd as u64, 0, WEXITED, 0, 0]);
 }
 
+const O_RDONLY_CLOEXEC: u64 = 0o2000000;
+
+/// Opens a file for reading.
+pub fn open(directory: i32, name: &core::ffi::CStr) -> Option<i32> {
+    let fd = call(arch::OPENAT, [directory as u64, name.as_ptr() as u64, O_RDONLY_CLOEXEC, 0, 0, 0]);
+    (fd >= 0).then_some(fd as i32)
+}
+
+/// Closes everything else. The descriptors may be in any order.
+pub fn close_all_but(mut keep: [i32; 3]) {
+    keep.sort_unstable();
+    let mut from = 0;
+    for fd in keep.into_iter().filter(|fd| *fd >= 0) {
+        if fd > from {
+            call(arch::CLOSE_RANGE, [from as u64, fd as u64 - 1, 0, 0, 0, 0]);
+        }
+        from = fd + 1;
+    }
+    call(arch::CLOSE_RANGE, [from as u64, u64::from(u32::MAX), 0, 0, 0, 0]);
+}
+
+/// A `struct flock` about a whole file.
+#[repr(C)]
+struct FileLock {
+    kind: i16,
+    whence: i16,
+    start: i64,
+    length: i64,
+    pid: i32,
+}
+
+const F_OFD_GETLK: u64 = 36;
+const F_OFD_SETLKW: u64 = 38;
+const F_RDLCK: i16 = 0;
+const F_UNLCK: i16 = 2;
+
+fn lock(fd: i32, command: u64) -> (isize, i16) {
+    let mut lock = FileLock { kind: F_RDLCK, whence: 0, start: 0, length: 0, pid: 0 };
+    let result = call(arch::FCNTL, [fd as u64, command, &raw mut lock as u64, 0, 0, 0]);
+    (result, lock.kind)
+}
+
+/// Whether somebody holds an exclusive lock on a file (fcntl_locking(2)).
+pub fn is_locked(fd: i32) -> bool {
+    let (result, kind) = lock(fd, F_OFD_GETLK);
+    result == 0 && kind != F_UNLCK
+}
+
+/// Waits until nobody does.
+pub fn wait_unlocked(fd: i32) {
+    while lock(fd, F_OFD_SETLKW).0 == EINTR {}
+}
+
 const O_WRONLY_CREAT_TRUNC_APPEND_CLOEXEC: u64 = 0o2003101;
 
 /// Makes an empty file to append to, or empties the one that is there.

@@ -26,6 +26,7 @@ mod numbers {
     pub const IOCTL: usize = 16;
     pub const KILL: usize = 62;
     pub const WAIT4: usize = 61;
+    pub const FCNTL: usize = 72;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const CLOSE_RANGE: usize = 436;
     pub const PREAD64: usize = 17;

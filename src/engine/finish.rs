@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::container::{Exit, Lost, State, Waiting};
 use super::why::Memory;
+use super::remove::REMOVING;
 use super::{Container, Engine, cgroups, events, recover};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
@@ -42,7 +43,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
 }
 
 /// Tells that a container has ended, and how.
-fn tell_end(store: &Store, id: &Id) {
+pub fn tell_end(store: &Store, id: &Id) {
     let Ok(Some(container)) = Container::load(store, id) else {
         return;
     };
@@ -96,7 +97,7 @@ impl Engine {
         {
             write(&container.file("restarts"), &restarts)?;
             write(&container.run_file("starting"), &clock::now())?;
-            for left in ["attach", "paused", "restarting"] {
+            for left in ["attach", "paused", "restarting", REMOVING] {
                 remove_if_present(&container.run_file(left))?;
             }
             match self.prepare(&container, false) {

@@ -175,6 +175,7 @@ impl Engine {
         let (log, log_size, log_torn) = logs::open_to_append(container)?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
         let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
+        let run = File::open(container.run_file("")).doing(|| "open the container's run directory")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
@@ -183,10 +184,11 @@ impl Engine {
             keep_on_exec(socket)?;
         }
         let arguments = [
+        let (lock_number, mounts_number) = (keep_on_exec(lock)?, mounts.as_ref().map_or(Ok(-1), keep_on_exec)?);
             FINISH.to_string(),
             container.id().to_string(),
-            keep_on_exec(lock)?.to_string(),
-            mounts.as_ref().map_or(Ok(-1), keep_on_exec)?.to_string(),
+            lock_number.to_string(),
+            mounts_number.to_string(),
         ]
         .map(String::into_bytes);
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
@@ -208,7 +210,9 @@ impl Engine {
             oom: resident.oom.as_ref().map_or(Ok(-1), keep_on_exec)?,
             program: keep_on_exec(&program)?,
             input_once: u32::from(container.spec.options.interactive && !container.spec.options.keeps_input),
-            reserved: 0,
+            run: keep_on_exec(&run)?,
+            lock: lock_number,
+            mounts: mounts_number,
             log_files: config.files().into(),
             log_limit: config.size().unwrap_or(0),
             log_size,
@@ -224,7 +228,7 @@ impl Engine {
             log.map(OwnedFd::from)
                 .into_iter()
                 .chain(mounts.map(OwnedFd::from))
-                .chain([directory.into(), exit.into(), program, listener])
+                .chain([directory.into(), run.into(), exit.into(), program, listener])
                 .collect(),
         ))
     }

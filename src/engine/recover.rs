@@ -11,14 +11,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
+use super::finish::tell_end;
 use super::patience::Patience;
+use super::remove::REMOVING;
 use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Error, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
-use crate::store::{Id, Lock, Store, read_if_present, write};
+use crate::store::{Id, Lock, Store, read_if_present, remove_if_present, write};
 
 /// Whether a container has a right to what it has claimed: it is being started, or it runs.
 pub fn is_alive(store: &Store, id: &Id) -> bool {
@@ -124,9 +126,19 @@ fn sweep_one(store: &Store, id: &Id) -> Result<()> {
     if !Lock::is_held(&lock)
         && let Some(_lock) = try_lock(&lock)?
     {
+        tell_left_end(store, id)?;
         bury(store, id).doing(|| format!("clean up after container `{}`", id.short()))?;
     }
     Ok(())
+}
+
+/// Tells of an end that a monitor has left to whoever was removing the container.
+pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
+    let removing = store.container_run(id).join(REMOVING);
+    if removing.exists() {
+        tell_end(store, id);
+    }
+    remove_if_present(&removing)
 }
 
 fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
@@ -176,6 +188,15 @@ pub fn let_vanish(store: &Store) -> Result<()> {
 }
 
 impl Container {
+    /// Waits until nobody is responsible for the container any more.
+    pub fn wait_until_free(&self) {
+        let path = self.run_file("lock");
+        // Somebody who has cleaned up has removed it.
+        if path.exists() {
+            let _ = Lock::acquire(&path);
+        }
+    }
+
     /// Waits until somebody has cleaned up after the container, which has ended, but not forever.
     pub fn wait_until_clean(&self) {
         let mut patience = Patience::of(CLEANED_UP);

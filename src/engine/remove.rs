@@ -9,6 +9,9 @@ use super::{Container, Engine, State, recover};
 use crate::error::{Error, Result};
 use crate::store::Lock;
 
+/// What is locked in a container's run directory while it is removed.
+pub const REMOVING: &str = "removing";
+
 /// How long somebody else may be busy with a container.
 const BUSY: Duration = Duration::from_secs(30);
 
@@ -17,12 +20,14 @@ impl Engine {
     pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<()> {
         let mut patience = Patience::of(BUSY);
         let path = container.run_file("lock");
+        let mut announced = None;
         loop {
             let state = container.state()?;
             if state.is_live() {
                 if !force {
                     return Err(is_busy(container, &state));
                 }
+                announced = announced.or_else(|| announce(container));
                 self.make_end(container)?;
             }
             if !path.exists() || !Lock::is_held(&path) {
@@ -36,6 +41,7 @@ impl Engine {
                 } else {
                     Note::remove(&self.store, container.id())?;
                 }
+                recover::tell_left_end(&self.store, container.id())?;
                 return recover::remove_all(&self.store, container.id());
             }
             if patience.is_over() {
@@ -54,10 +60,17 @@ impl Engine {
             by: "rm",
             signal: Some(libc::SIGKILL),
             seconds: Some(-1),
+            removes: true,
             ..Asking::default()
         };
         self.stop(container, &asking)
     }
+}
+
+/// Lets the monitor know that its container is being removed: it leaves the cleaning up to whoever holds this.
+fn announce(container: &Container) -> Option<Lock> {
+    // Two who remove it at once need only one who says so, and one that has just ended needs none.
+    Lock::try_acquire(&container.run_file(REMOVING)).ok().flatten()
 }
 
 fn is_busy(container: &Container, state: &State) -> Error {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::container::{Started, State};
+use super::restart::Policy;
 use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;
@@ -23,6 +24,8 @@ pub struct Asking {
     pub for_host: bool,
     /// Whether it stays even if it were to be removed when it ends.
     pub keeps: bool,
+    /// Whether whoever asks removes it: then they clean up after it themselves.
+    pub removes: bool,
 }
 
 const SECONDS: i64 = 10;
@@ -57,7 +60,10 @@ impl Engine {
         let seconds = asking.seconds.or(container.spec.options.stop_timeout).unwrap_or(SECONDS);
         let grace = u64::try_from(seconds).ok().map(Duration::from_secs);
         let doing = || format!("stop container `{}`", container.name());
-        container.record_stop(asking, number)?;
+        // What nobody would start again needs no record of why.
+        if !asking.removes || container.spec.options.restart != Policy::No {
+            container.record_stop(asking, number)?;
+        }
         if asking.keeps {
             write(&container.file("kept"), &asking.by)?;
         }
@@ -69,10 +75,11 @@ impl Engine {
             let _ = signal::send(init, libc::SIGKILL);
             wait(init, None).doing(doing)?;
         }
-        self.wait_until_buried(container, started)?;
-        if asking.by != "rm" {
-            events::tell_of(&self.store, container, "stop", &[]);
+        if asking.removes {
+            return Ok(container.wait_until_free());
         }
+        self.wait_until_buried(container, started)?;
+        events::tell_of(&self.store, container, "stop", &[]);
         Ok(())
     }
 }

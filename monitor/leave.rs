@@ -1,0 +1,20 @@
+//! Leaving a container to whoever removes it: they clean up anyway, sooner than a program that is executed for it.
+
+use crate::protocol::Given;
+use crate::sys;
+
+/// Ends if somebody removes the container, with its mounts as the last thing: taking down a writable overlay writes out what the
+/// disk's file system has in memory, which nobody needs to wait for.
+pub fn to_remover(given: &Given) {
+    let Some(removing) = sys::open(given.run, c"removing") else {
+        return;
+    };
+    if !sys::is_locked(removing) {
+        return;
+    }
+    // Ports are reserved by sockets, which close before the lock says that the container is gone.
+    sys::close_all_but([given.lock, given.mounts, removing]);
+    sys::close(given.lock);
+    sys::wait_unlocked(removing);
+    sys::exit(0);
+}
