@@ -1,5 +1,6 @@
 //! Bringing a container up: from a prepared one to a running one.
 
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::monitor::Resident;
@@ -7,8 +8,10 @@ use super::prepare::Prepared;
 use super::wires::Wires;
 use super::{Container, Engine, Started, cgroups, users};
 use crate::cgroup::Group;
-use crate::error::Result;
+use crate::error::{Doing, Result};
+use crate::isolation;
 use crate::kernel::process::Child;
+use crate::layer;
 use crate::network;
 use crate::program::{Input, Program};
 use crate::store::clock;
@@ -44,6 +47,15 @@ impl Engine {
         for (input, init) in self.open_partners(options)? {
             wires.give(input, init)?;
         }
+        let made = [
+            (isolation::NETWORK, &prepared.made.network),
+            (layer::ROOT, &prepared.made.root),
+        ];
+        for (input, made) in made {
+            if let Some(made) = made {
+                wires.give(input, made.try_clone().doing(|| "copy a descriptor")?)?;
+            }
+        }
         if let Some(ids) = &prepared.users {
             wires.give(Input::Users, users::namespace(ids)?)?;
             wires.give_away(ids)?;
@@ -77,8 +89,16 @@ impl Engine {
     fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<Option<OwnedFd>> {
         let terminal = wires.receive_terminal(&prepared.plan.program)?;
         if let Some(place) = &prepared.place {
-            let pid = init.pid.as_raw_nonzero().get() as u32;
-            network::connect(&self.store, place.bridge, &place.endpoint, pid)?;
+            let own;
+            let namespace = match &prepared.made.network {
+                Some(made) => made.as_fd(),
+                None => {
+                    let path = format!("/proc/{}/ns/net", init.pid.as_raw_nonzero());
+                    own = File::open(path).doing(|| "open the container's network namespace")?;
+                    own.as_fd()
+                }
+            };
+            network::connect(&self.store, place.bridge, &place.endpoint, namespace)?;
         }
         let started = Started {
             pid: init.pid.as_raw_nonzero().get(),

@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::patience::Patience;
 use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
@@ -15,13 +16,14 @@ use crate::store::{Id, Lock, Store, Text, clock, write};
 pub const CLEANED_UP: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Creates a container. Whoever has the lock that is returned may start it; one that `starts` is gone with whoever would.
+    /// Creates a container. Whoever has the lock that is returned may start it. One that starts at once, with what is made `ahead`, is
+    /// gone with whoever would start it.
     pub fn create(
         &self,
         mut options: Options,
         name: Option<&str>,
         hostname: Option<&str>,
-        starts: bool,
+        ahead: Option<&Ahead>,
     ) -> Result<(Container, Lock)> {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
@@ -37,7 +39,7 @@ impl Engine {
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
-        if starts && options.auto_remove {
+        if ahead.is_some() && options.auto_remove {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
@@ -55,7 +57,8 @@ impl Engine {
             id,
         };
         let container = Container::new(&self.store, spec);
-        write_down(&container).inspect_err(|_| self.forget(container.id()))?;
+        self.write_down(&container, ahead)
+            .inspect_err(|_| self.forget(container.id()))?;
         self.keep_volumes(&container)?;
         Ok((container, lock))
     }
@@ -104,6 +107,26 @@ impl Engine {
             return Ok(());
         }
         self.store.names().release(name, owner)
+    }
+
+    /// Makes a container's directories and its record.
+    fn write_down(&self, container: &Container, ahead: Option<&Ahead>) -> Result<()> {
+        let make = |path: &Path, mode| {
+            DirBuilder::new()
+                .mode(mode)
+                .create(path)
+                .doing(|| format!("make `{}`", path.display()))
+        };
+        make(&container.file(""), 0o700)?;
+        // The root directory of a container is what its upper directory is: everybody may enter it.
+        for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
+            make(&container.file(name), mode)?;
+        }
+        fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        if let Some(ahead) = ahead {
+            ahead.root(&self.store, container);
+        }
+        write(&container.file("spec"), &container.spec)
     }
 
     /// Undoes a creation that failed; the error that is being returned says why.
@@ -155,20 +178,4 @@ pub fn hostname_of(options: &Options, asked: Option<&str>, id: &Id) -> Result<St
             "a container with the host's name has no `--hostname` of its own",
         )),
     }
-}
-
-fn write_down(container: &Container) -> Result<()> {
-    let make = |path: &Path, mode| {
-        DirBuilder::new()
-            .mode(mode)
-            .create(path)
-            .doing(|| format!("make `{}`", path.display()))
-    };
-    make(&container.file(""), 0o700)?;
-    // The root directory of a container is what its upper directory is: everybody may enter it.
-    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
-        make(&container.file(name), mode)?;
-    }
-    fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-    write(&container.file("spec"), &container.spec)
 }

@@ -7,10 +7,10 @@ use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, Options, Spec, image_config};
 use crate::error::Result;
 use crate::kernel::process::SPAWN_FLAGS;
-use crate::layer::{self, Mount, View};
+use crate::layer::{self, Mount, Overlay, View};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
-use crate::program::explain::Explained;
-use crate::program::{Concept, flags::clone};
+use crate::program::explain::{By, Explained};
+use crate::program::{Concept, Program, flags::clone};
 use crate::store::{Id, clock};
 
 /// The id of a container that does not exist.
@@ -63,7 +63,7 @@ impl Engine {
         let endpoint = self.endpoint_to_be(&container)?;
         let facts = Facts::gather(view, &container.spec.options.limits);
         let users = self.users_to_be(&container)?;
-        let places = Places::of(&self.store, &container, lower, facts.host.release >= (6, 5), users)?;
+        let places = Places::of(&self.store, &container, lower, users)?;
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint.as_ref())?;
         Ok(explain(&container, &plan, endpoint.as_ref(), &Trace::new()))
     }
@@ -112,6 +112,7 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
             write.why,
         )
     }));
+    steps.extend(plan.root.iter().flat_map(|root| ahead(container, root)));
     steps.push(spawn(plan));
     let mut program = plan.program.explain();
     for (index, nanoseconds) in trace {
@@ -125,6 +126,23 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).skip(1).map(on_host));
     steps.extend(after);
     steps
+}
+
+/// What a thread does while the rest is planned.
+fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
+    let mut program = Program::default();
+    if container.spec.options.network != Mode::Host {
+        program.concept(Concept::ProcessIsolation);
+        let why = "a network of the container's own, made by a thread while the rest is planned";
+        program.unshare(clone::NEWNET, why);
+    }
+    layer::make_overlay(&mut program, root);
+    let here = |step| Explained {
+        by: By::Host,
+        step: None,
+        ..step
+    };
+    program.explain().into_iter().map(here).collect()
 }
 
 fn on_host(action: network::Action) -> Explained {

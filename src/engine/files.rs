@@ -95,7 +95,7 @@ impl Engine {
         }
         let lower = layer::stack(&self.store, &container.spec.layers);
         let facts = Facts::of(Host::bare(), Some(self.view_of(container)?), &Resources::default());
-        let mut places = Places::of(&self.store, container, lower, facts.host.release >= (6, 5), None)?;
+        let mut places = Places::of(&self.store, container, lower, None)?;
         places.overlay.volatile = false;
         let program = show(&facts, &places, options).doing(|| format!("show the files of container `{}`", container.name()))?;
         let mut wires = Wires::new()?;

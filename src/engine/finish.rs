@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::container::{Exit, Lost, State, Waiting};
-use super::why::Memory;
 use super::remove::REMOVING;
+use super::why::Memory;
 use super::{Container, Engine, cgroups, events, recover};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
@@ -100,7 +101,8 @@ impl Engine {
             for left in ["attach", "paused", "restarting", REMOVING] {
                 remove_if_present(&container.run_file(left))?;
             }
-            match self.prepare(&container, false) {
+            let ahead = Ahead::begin(&container.spec.options);
+            match ahead.and_then(|ahead| self.prepare(&container, ahead, false)) {
                 Ok(prepared) => self.monitor(&container, &lock, &prepared, None, false, &["start"]),
                 Err(error) => container.record_failure(&error, true),
             }

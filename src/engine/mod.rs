@@ -17,6 +17,7 @@
 //! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes
 //! it, whoever was killed when.
 
+mod ahead;
 mod archives;
 mod attach;
 mod boot;

@@ -96,6 +96,12 @@ impl Engine {
         let keep: Vec<i32> = ports
             .map(AsRawFd::as_raw_fd)
             .chain([lock.as_fd().as_raw_fd()])
+            .chain(
+                [&prepared.made.network, &prepared.made.root]
+                    .into_iter()
+                    .flatten()
+                    .map(AsRawFd::as_raw_fd),
+            )
             .chain(client.map(AsRawFd::as_raw_fd))
             .collect();
         descriptor::close_all_but(&keep);
@@ -174,8 +180,8 @@ impl Engine {
         let config = &container.spec.options.log;
         let (log, log_size, log_torn) = logs::open_to_append(container)?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
-        let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
         let run = File::open(container.run_file("")).doing(|| "open the container's run directory")?;
+        let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
@@ -183,8 +189,8 @@ impl Engine {
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
-        let arguments = [
         let (lock_number, mounts_number) = (keep_on_exec(lock)?, mounts.as_ref().map_or(Ok(-1), keep_on_exec)?);
+        let arguments = [
             FINISH.to_string(),
             container.id().to_string(),
             lock_number.to_string(),
@@ -209,10 +215,10 @@ impl Engine {
             exit: keep_on_exec(&exit)?,
             oom: resident.oom.as_ref().map_or(Ok(-1), keep_on_exec)?,
             program: keep_on_exec(&program)?,
-            input_once: u32::from(container.spec.options.interactive && !container.spec.options.keeps_input),
             run: keep_on_exec(&run)?,
             lock: lock_number,
             mounts: mounts_number,
+            input_once: u32::from(container.spec.options.interactive && !container.spec.options.keeps_input),
             log_files: config.files().into(),
             log_limit: config.size().unwrap_or(0),
             log_size,

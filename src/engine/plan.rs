@@ -1,5 +1,7 @@
 //! The plan of a container: its program, and what the host does for it. Pure data; nothing is done here.
 
+use std::path::PathBuf;
+
 use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
@@ -14,6 +16,7 @@ mod birth;
 mod devices;
 mod shown;
 
+pub use birth::makes_ahead;
 pub use shown::show;
 
 /// What must be known of the host and of the image to plan a container.
@@ -42,6 +45,8 @@ pub struct Plan {
     pub namespaces: u64,
     /// Whether init has a child that is born in them.
     pub forks: bool,
+    /// The root, if it is made ahead.
+    pub root: Option<Overlay>,
 }
 
 /// The largest user database that is read from an image.
@@ -83,29 +88,28 @@ pub fn users(view: Option<&View>) -> Result<Users> {
     })
 }
 
+/// The root of a container whose image has the layers `lower`, topmost first.
+pub fn overlay(container: &Container, lower: Vec<PathBuf>, users: Option<Ids>) -> Overlay {
+    Overlay {
+        lower,
+        upper: container.file("upper"),
+        work: container.file("work"),
+        // Nothing is looked for there until the root is in its place.
+        attach: container.file("work"),
+        volatile: container.spec.options.auto_remove,
+        layer_by_layer: isolation::release() >= (6, 5),
+        root: users.map(|ids| (ids.users.first, ids.groups.first)),
+    }
+}
+
 impl Places {
     /// The places of a container whose image has the layers `lower`, topmost first.
-    pub fn of(
-        store: &Store,
-        container: &Container,
-        lower: Vec<std::path::PathBuf>,
-        layer_by_layer: bool,
-        users: Option<Ids>,
-    ) -> Result<Places> {
+    pub fn of(store: &Store, container: &Container, lower: Vec<PathBuf>, users: Option<Ids>) -> Result<Places> {
         let bytes = |name: &str| container.file(name).into_os_string().into_encoded_bytes();
         let mounts = container.spec.options.mounts.iter();
         Ok(Places {
             origins: mounts.map(|mount| layer::locate(store, mount)).collect::<Result<_>>()?,
-            overlay: Overlay {
-                lower,
-                upper: container.file("upper"),
-                work: container.file("work"),
-                // Nothing is looked for there until the root is in its place.
-                attach: container.file("work"),
-                volatile: container.spec.options.auto_remove,
-                layer_by_layer,
-                root: users.map(|ids| (ids.users.first, ids.groups.first)),
-            },
+            overlay: overlay(container, lower, users),
             files: vec![
                 (bytes("hosts"), "/etc/hosts"),
                 (bytes("hostname"), "/etc/hostname"),
@@ -137,9 +141,11 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let birth::Sources { binds, nodes, .. } = sources;
     let memory = birth::share_memory(&mut program, options);
     let labels = process.labels.open(&mut program);
-    let root = early
-        .root
-        .unwrap_or_else(|| layer::make_overlay(&mut program, &places.overlay));
+    let root = match early.root {
+        Some(root) => root,
+        None if makes_ahead(options) => layer::take_overlay(&mut program),
+        None => layer::make_overlay(&mut program, &places.overlay),
+    };
     layer::attach_overlay(&mut program, &places.overlay, root);
     let shown = Shown {
         settings: !options.sysctls.is_empty(),
@@ -185,12 +191,14 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         isolation::begin_session(&mut program, terminal);
     }
     isolation::execute(&mut program, &command(spec, &identity));
-    let namespaces = options.namespaces.born(&host, options.network != Mode::Host);
+    let born_with_network = options.network != Mode::Host && !makes_ahead(options);
+    let namespaces = options.namespaces.born(&host, born_with_network);
     Ok(Plan {
         program,
         cgroup,
         namespaces,
         forks: options.namespaces.forks(),
+        root: makes_ahead(options).then(|| places.overlay.clone()),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 
+use super::ahead::{Ahead, Made};
 use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, cgroups, recover};
 use crate::error::{Doing, Error, Kind, Result};
@@ -23,6 +24,7 @@ pub struct Place {
 /// A container that can be started.
 pub struct Prepared {
     pub plan: Plan,
+    pub made: Made,
     pub place: Option<Place>,
     /// The ids of the container's users, if it has users of its own.
     pub users: Option<Ids>,
@@ -31,13 +33,14 @@ pub struct Prepared {
 }
 
 impl Engine {
-    /// Prepares a container whose lock is held. It is `new` if nobody has tried to start it before.
-    pub fn prepare(&self, container: &Container, new: bool) -> Result<Prepared> {
+    /// Prepares a container whose lock is held, with what was made ahead. It is `new` if nobody has tried to start it before.
+    pub fn prepare(&self, container: &Container, ahead: Ahead, new: bool) -> Result<Prepared> {
         let options = &container.spec.options;
         let again = !new && container.file("exit").exists();
         if again {
             layer::reuse(&container.file("work"))?;
         }
+        ahead.root(&self.store, container);
         for mount in &options.mounts {
             mount
                 .prepare(&self.store)
@@ -46,18 +49,19 @@ impl Engine {
         let lower = layer::stack(&self.store, &container.spec.layers);
         let view = View::new(&[&[container.file("upper")], &lower[..]].concat())?;
         let facts = Facts::gather(Some(view), &options.limits);
+        let users = self.find_users(container)?;
+        let places = Places::of(&self.store, container, lower, users)?;
         let place = match &options.network {
             Mode::Bridge(name) => Some(self.find_place(container, name, new)?),
             Mode::None | Mode::Host => None,
         };
         cgroups::record_parent(container)?;
-        let users = self.find_users(container)?;
         write_files(container, place.as_ref())?;
-        let places = Places::of(&self.store, container, lower, facts.host.release >= (6, 5), users)?;
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
         Ok(Prepared {
             plan,
+            made: ahead.finish()?,
             place,
             users,
             again,

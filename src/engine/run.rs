@@ -1,5 +1,6 @@
 //! `run`: create, prepare and start in one go.
 
+use super::ahead::Ahead;
 use super::attach::{self, Left, Streams};
 use super::explain::explain;
 use super::monitor::Attached;
@@ -26,9 +27,10 @@ impl Engine {
         trace: bool,
         warn: impl Fn(&str),
     ) -> Result<Run> {
-        let (container, lock) = self.create(options, name, hostname, true)?;
+        let ahead = Ahead::begin(&options)?;
+        let (container, lock) = self.create(options, name, hostname, Some(&ahead))?;
         let doing = || format!("start `{}`", container.name());
-        let prepared = match self.prepare(&container, true) {
+        let prepared = match self.prepare(&container, ahead, true) {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Undone like the work of one that was killed; a container that is to be removed goes at once.

@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use super::ahead::Ahead;
 use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
 use super::patience::Patience;
@@ -27,7 +28,8 @@ impl Engine {
         for record in ["kept", "stopped", "restarts", "failed"] {
             remove_if_present(&container.file(record)).doing(doing)?;
         }
-        let prepared = match self.prepare(&container, false) {
+        let ahead = Ahead::begin(&container.spec.options);
+        let prepared = match ahead.and_then(|ahead| self.prepare(&container, ahead, false)) {
             Ok(prepared) => prepared,
             Err(error) => {
                 container.record_failure(&error, container.file("exit").exists());

@@ -76,7 +76,8 @@ impl Engine {
             wait(init, None).doing(doing)?;
         }
         if asking.removes {
-            return Ok(container.wait_until_free());
+            container.wait_until_free();
+            return Ok(());
         }
         self.wait_until_buried(container, started)?;
         events::tell_of(&self.store, container, "stop", &[]);

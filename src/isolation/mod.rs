@@ -38,12 +38,15 @@ pub use capabilities::{Capabilities, known as known_capabilities, may, names as 
 pub use command::{Command, PATH, environment};
 pub use device::{Device, Node, all_devices};
 pub use devices::{below_dev, make_node, open_devices};
-pub use host::Host;
+pub use host::{Host, release};
 pub use id_range::{IdRange, Ids, POOL, UNIT, UserNamespace};
 pub use kernel_mounts::{KernelMounts, SharedMemory, Shown, mount_kernel_file_systems};
 pub use labels::{LabelFiles, Labels, has_apparmor, has_selinux};
 pub use masks::{PATHS as HIDDEN_PATHS, READ_ONLY as READ_ONLY_PATHS, check_cover};
-pub use namespaces::{IPC, Ipc, Namespaces, PROCESSES, Processes, be_born, begin_outside, join_ipc, join_processes, share_memory};
+pub use namespaces::{
+    IPC, Ipc, NETWORK, Namespaces, PROCESSES, Processes, be_born, begin_outside, join_ipc, join_network, join_processes,
+    share_memory,
+};
 pub use process::{
     Process, become_user, begin_session, check_filter, check_waiting, execute, leave_nothing, open_streams, restrict,
 };

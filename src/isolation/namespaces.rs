@@ -49,6 +49,8 @@ pub struct Namespaces {
 /// As what init is given the process whose processes and whose memory a container shares.
 pub const PROCESSES: Input = Input::Namespace(0);
 pub const IPC: Input = Input::Namespace(1);
+/// As what init is given a network namespace that was made ahead.
+pub const NETWORK: Input = Input::Namespace(2);
 
 impl Namespaces {
     /// Reads the values of `--pid`, `--ipc`, `--uts` and `--cgroupns`.
@@ -129,6 +131,16 @@ pub fn namespaces(host: &Host, own_network: bool) -> u64 {
         flags |= clone::NEWTIME;
     }
     flags
+}
+
+/// Writes the step with which init enters the network namespace that was made for it.
+pub fn join_network(program: &mut Program) {
+    program.concept(Concept::ProcessIsolation);
+    program.setns(
+        Fd::Given(NETWORK),
+        clone::NEWNET,
+        "a network of its own, which was made ahead",
+    );
 }
 
 /// Writes the step after which the children of init are in the process namespace of another container.

@@ -11,6 +11,7 @@ pub mod descriptor;
 pub mod filelock;
 pub mod memfd;
 pub mod memory;
+pub mod namespace;
 pub mod netlink;
 pub mod process;
 pub mod signal;

@@ -46,7 +46,7 @@ pub use mount::{
     protect,
 };
 pub use mountpoint::MountPoint;
-pub use overlay::{Overlay, attach_overlay, make_overlay, reuse};
+pub use overlay::{Overlay, ROOT, attach_overlay, make_overlay, make_overlay_here, reuse, take_overlay};
 pub use owners::{Owners, Span};
 pub use place::{Found, Place, base as base_of_path, parent as parent_of_path, says_directory};
 pub use unpack::{Limits, inflated, too_long, unpack};

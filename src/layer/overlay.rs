@@ -3,7 +3,12 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+};
 
 use crate::error::{Doing, Result};
 use crate::program::flags::{mount_attr, prctl};
@@ -117,39 +122,77 @@ pub fn make_image(program: &mut Program, layers: &[PathBuf], why: &'static str) 
     program.fsmount(fs, "image", mount_attr::RDONLY, "mounted, but attached nowhere yet")
 }
 
+/// What is set of a file system before it is made.
+enum Setting {
+    Text(&'static str, Vec<u8>, &'static str),
+    Flag(&'static str, &'static str),
+}
+
+impl Overlay {
+    /// All settings, in order, and why each is made.
+    fn settings(&self) -> Vec<Setting> {
+        use Setting::{Flag, Text};
+        let mut all = Vec::new();
+        if self.layer_by_layer {
+            let why = "a layer of the image, read-only and shared";
+            all.extend(self.lower.iter().map(|layer| Text("lowerdir+", bytes(layer), why)));
+        } else {
+            let layers = self.lower.iter().map(|layer| bytes(layer)).collect::<Vec<_>>();
+            let why = "the layers of the image, read-only and shared";
+            all.push(Text("lowerdir", layers.join(&b':'), why));
+        }
+        let why = "what the container changes is written here";
+        all.push(Text("upperdir", bytes(&self.upper), why));
+        let why = "where changes are prepared, on the same file system";
+        all.push(Text("workdir", bytes(&self.work), why));
+        for option in ["redirect_dir", "metacopy", "index"] {
+            let why = "upper stays a plain difference that can be committed";
+            all.push(Text(option, b"off".to_vec(), why));
+        }
+        if self.volatile {
+            let why = "the container is removed when it ends: nothing needs to reach the disk";
+            all.push(Flag("volatile", why));
+        }
+        all
+    }
+}
+
 fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     program.concept(Concept::FileSystemLayering);
     let fs = program.fsopen("overlay", "the container's root: layers seen as one tree");
-    if overlay.layer_by_layer {
-        for layer in &overlay.lower {
-            program.fsconfig_string(fs, "lowerdir+", &bytes(layer), "a layer of the image, read-only and shared");
+    for setting in overlay.settings() {
+        match setting {
+            Setting::Text(name, value, why) => program.fsconfig_string(fs, name, &value, why),
+            Setting::Flag(name, why) => program.fsconfig_flag(fs, name, why),
         }
-    } else {
-        let all = overlay.lower.iter().map(|layer| bytes(layer)).collect::<Vec<_>>().join(&b':');
-        program.fsconfig_string(fs, "lowerdir", &all, "the layers of the image, read-only and shared");
-    }
-    program.fsconfig_string(
-        fs,
-        "upperdir",
-        &bytes(&overlay.upper),
-        "what the container changes is written here",
-    );
-    program.fsconfig_string(
-        fs,
-        "workdir",
-        &bytes(&overlay.work),
-        "where changes are prepared, on the same file system",
-    );
-    for option in ["redirect_dir", "metacopy", "index"] {
-        program.fsconfig_string(fs, option, b"off", "upper stays a plain difference that can be committed");
-    }
-    if overlay.volatile {
-        program.fsconfig_flag(
-            fs,
-            "volatile",
-            "the container is removed when it ends: nothing needs to reach the disk",
-        );
     }
     program.fsconfig_create(fs, "make it");
     program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet")
+}
+
+/// As what init is given a root that was made ahead.
+pub const ROOT: Input = Input::Mount(0);
+
+/// Makes a container's root file system here, by the calls that [`make_overlay`] writes. It goes with its descriptor, unless it is
+/// attached somewhere.
+pub fn make_overlay_here(overlay: &Overlay) -> Result<OwnedFd> {
+    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).doing(|| "fsopen(\"overlay\")")?;
+    for setting in overlay.settings() {
+        match setting {
+            Setting::Text(name, value, _) => {
+                let doing = || format!("overlay, {name}={}", String::from_utf8_lossy(&value));
+                fsconfig_set_string(&fs, name, &value[..]).doing(doing)?;
+            }
+            Setting::Flag(name, _) => fsconfig_set_flag(&fs, name).doing(|| format!("overlay, {name}"))?,
+        }
+    }
+    let doing = || format!("make the overlay above `{}`", overlay.upper.display());
+    fsconfig_create(&fs).doing(doing)?;
+    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).doing(doing)
+}
+
+/// Writes the step that takes a root that was made ahead.
+pub fn take_overlay(program: &mut Program) -> Register {
+    program.concept(Concept::FileSystemLayering);
+    program.duplicate(Fd::Given(ROOT), "rootfs", "the container's root, which was made ahead")
 }

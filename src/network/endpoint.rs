@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
 
 use serde::{Deserialize, Serialize};
 
@@ -115,15 +116,15 @@ impl Display for Action {
     }
 }
 
-/// Makes the endpoint in the network namespace of the process `pid`, which waits. The network's bridge, the address and the
-/// ports are there. Returns once packets can pass.
-pub fn connect(store: &Store, bridge: u32, endpoint: &Endpoint, pid: u32) -> Result<()> {
+/// Makes the endpoint in a network namespace. The network's bridge, the address and the ports are there. Returns once packets can
+/// pass.
+pub fn connect(store: &Store, bridge: u32, endpoint: &Endpoint, namespace: BorrowedFd) -> Result<()> {
     let veth = Veth {
         name: &endpoint.interface,
         bridge,
         peer: INTERFACE,
         hardware_address: endpoint.hardware_address(),
-        pid,
+        namespace,
     };
     let made = Socket::route().and_then(|socket| socket.create_veth(&veth));
     made.doing(|| format!("make interface `{}` on bridge `{}`", endpoint.interface, endpoint.bridge))?;

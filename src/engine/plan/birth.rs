@@ -79,6 +79,9 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
         isolation::begin(program, hostname, |program| sources.open_shared(program));
     } else {
         isolation::begin(program, hostname, |program| sources.open_shared(program));
+        if spec.options.network != Mode::Host {
+            isolation::join_network(program);
+        }
         enter(program, cgroup, spec);
     }
     if !spec.options.domain.is_empty() {
@@ -88,6 +91,12 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
         isolation::hide_cgroup_parents(program);
     }
     early
+}
+
+/// Whether the container's network namespace and its root are made before its first process is. Those of users of the container's own
+/// must be made by them.
+pub fn makes_ahead(options: &Options) -> bool {
+    !options.namespaces.forks()
 }
 
 /// Writes the steps that subject init to the container's limits.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::{CREATE, EXCLUSIVE, Message, Socket, attributes};
 
@@ -15,7 +16,7 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
-const IFLA_NET_NS_PID: u16 = 19;
+const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
@@ -51,10 +52,10 @@ pub struct Veth<'a> {
     /// The name of this end, and the index of the bridge it is a port of.
     pub name: &'a str,
     pub bridge: u32,
-    /// The name and the hardware address of the other end, and a process in whose network namespace it is made.
+    /// The name and the hardware address of the other end, and the network namespace in which it is made.
     pub peer: &'a str,
     pub hardware_address: [u8; 6],
-    pub pid: u32,
+    pub namespace: BorrowedFd<'a>,
 }
 
 impl Socket {
@@ -109,7 +110,7 @@ impl Socket {
                     data.nest(VETH_INFO_PEER, |peer| {
                         peer.raw(&link_head(0, 0)).text(IFLA_IFNAME, veth.peer);
                         peer.attribute(IFLA_ADDRESS, &veth.hardware_address)
-                            .word(IFLA_NET_NS_PID, veth.pid);
+                            .word(IFLA_NET_NS_FD, veth.namespace.as_raw_fd() as u32);
                     });
                 });
             });

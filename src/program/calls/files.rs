@@ -33,6 +33,11 @@ calls! {
 }
 
 impl Program {
+    /// Makes a copy of a descriptor that later steps use as `name`.
+    pub fn duplicate(&mut self, file: Fd, name: &'static str, why: impl Into<Cow<'static, str>>) -> Register {
+        self.keeping(call!("dup", SYS_dup), name, vec![fd(file)], why)
+    }
+
     /// Opens `path` below `root` as a process with that root directory would: no symbolic link leads out of it.
     pub fn open_in_root(&mut self, root: Register, path: &[u8], how: u64, why: impl Into<Cow<'static, str>>) -> Register {
         self.resolve_in_root(root, path, how, resolve::IN_ROOT | resolve::NO_MAGICLINKS, why)

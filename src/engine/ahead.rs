@@ -1,0 +1,95 @@
+//! What is made ahead of a container: it takes the kernel a while, needs little of the plan, and a second processor may be idle.
+//!
+//! ```text
+//!   the command   image, name, directories ─┬─ record, address, files, plan ──┬─ monitor, init …
+//!   a thread      network namespace         └─ root file system: the overlay ─┘
+//! ```
+//!
+//! Both are only referred to by descriptors. If the command is killed, nothing of them is left.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use super::plan::{makes_ahead, overlay};
+use super::{Container, Options};
+use crate::error::{Doing, Error, Result};
+use crate::kernel::namespace::unshare_network;
+use crate::layer::{self, Overlay, make_overlay_here};
+use crate::network::Mode;
+use crate::store::Store;
+
+/// Few pages are touched of the thread's stack.
+const STACK: usize = 128 << 10;
+
+/// Things that are being made for a container.
+pub struct Ahead(Option<Thread>);
+
+struct Thread {
+    handle: thread::JoinHandle<Result<Made>>,
+    /// Takes what the root is made of, once.
+    roots: Cell<Option<Sender<Overlay>>>,
+}
+
+/// Things that were made for a container.
+#[derive(Default)]
+pub struct Made {
+    /// Its network namespace.
+    pub network: Option<OwnedFd>,
+    /// Its root, attached nowhere.
+    pub root: Option<OwnedFd>,
+}
+
+impl Ahead {
+    /// Begins with what a container of these options will have.
+    pub fn begin(options: &Options) -> Result<Ahead> {
+        if !makes_ahead(options) {
+            return Ok(Ahead(None));
+        }
+        let own_network = options.network != Mode::Host;
+        let (roots, receiver) = channel();
+        let thread = thread::Builder::new().stack_size(STACK);
+        let handle = thread
+            .spawn(move || make(own_network, &receiver))
+            .doing(|| "start a thread")?;
+        Ok(Ahead(Some(Thread {
+            handle,
+            roots: Cell::new(Some(roots)),
+        })))
+    }
+
+    /// Goes on with the container's root, whose directories are there, if it has not been begun.
+    pub fn root(&self, store: &Store, container: &Container) {
+        if let Some(roots) = self.0.as_ref().and_then(|thread| thread.roots.take()) {
+            let lower = layer::stack(store, &container.spec.layers);
+            // If the thread has failed, it tells why in the end.
+            let _ = roots.send(overlay(container, lower, None));
+        }
+    }
+
+    /// Waits for all that was begun.
+    pub fn finish(mut self) -> Result<Made> {
+        self.join().unwrap_or_else(|| Ok(Made::default()))
+    }
+
+    fn join(&mut self) -> Option<Result<Made>> {
+        let Thread { handle, roots } = self.0.take()?;
+        drop(roots);
+        Some(handle.join().unwrap_or_else(|_| Err(Error::system("a thread panicked"))))
+    }
+}
+
+impl Drop for Ahead {
+    /// Whoever forks next must be the only thread.
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+fn make(own_network: bool, roots: &Receiver<Overlay>) -> Result<Made> {
+    let network = own_network.then(unshare_network).transpose();
+    let network = network.doing(|| "make a network namespace")?;
+    let root = roots.recv().ok().map(|overlay| make_overlay_here(&overlay)).transpose()?;
+    Ok(Made { network, root })
+}
