@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, fstat, openat, statat};
+use rustix::io::Errno;
 
 use super::tarball::{DIRECTORY, extended_at, names_in};
 use super::view::{Directory, Entry, View, is_opaque, is_whiteout, lookup, names};
@@ -73,7 +74,7 @@ impl Walk<'_> {
         let stat = match statat(upper, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if !is_whiteout(&stat) => stat,
             // Hidden one by one, or with the whole directory.
-            Ok(_) | Err(rustix::io::Errno::NOENT) => {
+            Ok(_) | Err(Errno::NOENT) => {
                 self.found.extend(lower.map(|_| (Change::Deleted, path.to_vec())));
                 return Ok(());
             }
@@ -88,7 +89,11 @@ impl Walk<'_> {
             Some(_) => None,
         };
         if is_directory {
-            let inside = openat(upper, name, DIRECTORY, Mode::empty())?;
+            let inside = match openat(upper, name, DIRECTORY, Mode::empty()) {
+                // It was removed, or replaced, just now.
+                Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+                inside => inside?,
+            };
             self.directory(&inside, lower.map(|lower| lower.directory).unwrap_or_default(), path)?;
         }
         let of_content = (self.found.len() > at).then_some(Change::Changed);
@@ -135,7 +140,11 @@ fn differs(lower: &Below, stat: &Stat, capability: &Option<Vec<u8>>) -> bool {
 
 /// What a file gives to whoever executes it.
 fn capability(directory: &OwnedFd, name: &[u8]) -> Result<Option<Vec<u8>>> {
-    let all = extended_at(directory, name)?;
+    let all = match extended_at(directory, name) {
+        // It was removed just now.
+        Err(Errno::NOENT) => return Ok(None),
+        all => all?,
+    };
     let own = all.into_iter().find(|(name, _)| name == b"security.capability");
     Ok(own.map(|(_, value)| value))
 }

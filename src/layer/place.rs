@@ -1,8 +1,8 @@
 //! A file system in which others may change what names mean while we look them up: a container's, or the host's own.
 //!
 //! Whatever path is asked for in a container, the kernel resolves it with the container's root as its root (openat2(2),
-//! `RESOLVE_IN_ROOT`): no link and no `..` leads out, whoever exchanges them when (CVE-2018-15664). Nothing is looked up twice: what
-//! was opened is what is used. Links of `/proc` that lead to what a process has open are not followed, and files in which the
+//! `RESOLVE_IN_ROOT`): no link and no `..` leads out, whoever exchanges them when (CVE-2018-15664). What was found is a name in an open
+//! directory; if something else has the name by then, that is in the container as well. Links of `/proc` that lead to what a process has open are not followed, and files in which the
 //! kernel shows itself are not there.
 //!
 //! Paths are understood as Docker understands them: `..` takes away the name before it, whatever that leads to; and a slash or `/.`

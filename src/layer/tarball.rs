@@ -16,7 +16,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::implied::is_marked;
 use super::owners::Owners;
-use super::view::OPAQUE;
+use super::view::{OPAQUE, is_whiteout};
 use crate::error::Result;
 
 pub const DIRECTORY: OFlags = OFlags::RDONLY
@@ -84,6 +84,10 @@ impl<W: Write> Tarball<W> {
                 self.directory(&directory, &[path, b"/"].concat())?;
             }
             return Ok(Some(directory));
+        }
+        // A container that runs has removed it just now: this says so to overlayfs, and to nobody else.
+        if is_whiteout(&stat) {
+            return Ok(None);
         }
         // A socket means nothing without the process that listens on it.
         if kind == FileType::Socket || stat.st_nlink > 1 && self.link(path, &stat)? {
@@ -230,7 +234,10 @@ fn extended(file: &OwnedFd) -> rustix::io::Result<Extended> {
             continue;
         }
         let mut value = vec![0; 64 << 10];
-        let length = getxattr(&path, key, &mut value)?;
+        let length = match getxattr(&path, key, &mut value) {
+            Err(Errno::NODATA) => continue,
+            length => length?,
+        };
         value.truncate(length);
         attributes.push((key.to_vec(), value));
     }

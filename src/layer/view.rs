@@ -193,7 +193,11 @@ pub fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
         };
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                let below = open_directory(&**layer, name)?;
+                let below = match open_directory(&**layer, name) {
+                    // A container that runs has removed it, or replaced it, just now.
+                    Err(Errno::NOENT | Errno::NOTDIR) => continue,
+                    below => below?,
+                };
                 let opaque = is_opaque(&below);
                 found.push(Rc::new(below));
                 if opaque {
@@ -202,7 +206,10 @@ pub fn lookup(directory: &Directory, name: &[u8]) -> rustix::io::Result<Entry> {
             }
             _ if !found.is_empty() || is_whiteout(&stat) => break,
             FileType::Symlink => {
-                let target = readlinkat(&**layer, name, Vec::new())?.into_bytes();
+                let target = match readlinkat(&**layer, name, Vec::new()) {
+                    Err(Errno::NOENT | Errno::INVAL) => continue,
+                    target => target?.into_bytes(),
+                };
                 return Ok(Entry::Link(target, layer.clone()));
             }
             kind => return Ok(Entry::Other(kind, layer.clone())),

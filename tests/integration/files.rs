@@ -63,6 +63,21 @@ fn a_diff_lists_what_was_added_changed_and_deleted() {
     assert_eq!(host.run("diff nobody").fails(1), "tinydock: no such container: `nobody`\n");
 }
 
+/// Files that come and go while they are read.
+#[test]
+fn a_container_that_is_busy_is_compared_and_exported() {
+    let host = Host::new();
+    let busy = "while :; do rm -rf /etc/new /usr/sbin; mkdir /etc/new; touch /etc/new/f; ln -s f /etc/new/l; mkdir -p /usr/sbin/d; \
+                rm -r /etc/new; touch /etc/new; done; sleep 1";
+    container(&host, "busy", &[], busy);
+    until("it is busy", || host.run("diff busy").ok().contains("C /etc\n"));
+    for _ in 0..20 {
+        host.run("diff busy").ok();
+        assert!(shell(&host, "td export busy | tar t").ok().contains("bin/busybox\n"));
+    }
+    host.run("rm -f busy").ok();
+}
+
 #[test]
 fn a_container_that_has_only_started_has_no_diff() {
     let host = Host::new();
