@@ -211,6 +211,8 @@ impl Engine {
             reach(&Blobs::new(&self.store), &entry.manifest, &mut needed).map_err(damaged)?;
         }
         needed.extend(Catalog::new(&self.store).layers()?);
+        // Commands of `debug` use it for longer than whoever has started them is there.
+        needed.extend(Record::builtin().layers);
         for id in Container::ids(&self.store)? {
             // Only digests are looked for, the image's and those of mounts: they must be kept whatever else is said.
             if let Some(spec) = read_if_present::<Value>(&self.store.container(&id).join("spec"))? {
