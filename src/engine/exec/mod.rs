@@ -177,6 +177,7 @@ fn plan_exec(
 fn carry(process: &mut Process, mut ends: Ends, user: &mut User) -> Result<Left> {
     ends.resize(user);
     let mut buffer = vec![0; 16 << 10];
+    let mut had_ended = false;
     while ends.is_open() {
         let typing = user.input().filter(|_| ends.wants_input());
         let [output, errors, pass, input, signal, ended] = wait_to([
@@ -193,10 +194,12 @@ fn carry(process: &mut Process, mut ends: Ends, user: &mut User) -> Result<Left>
                 ends.show(n, &mut buffer)?;
             }
         }
-        if ended && !output && !errors {
-            // What else still has its streams was left in the background.
+        // It may have written and ended while the kernel looked from one to the other. What else still has its streams after that was
+        // left in the background.
+        if had_ended && !output && !errors {
             break;
         }
+        had_ended = ended;
         if pass {
             ends.type_in(&[]);
         }
