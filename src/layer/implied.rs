@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::fill::attributes;
-use super::unpack::Tree;
+use super::unpack::{Target, Tree};
 use super::view::{Directory, is_opaque, open_directory};
 use super::{Content, Draft, path, seal};
 use crate::error::{Doing, Result};

@@ -15,6 +15,8 @@ mod limits;
 mod path;
 mod sparse;
 mod stream;
+mod target;
+mod told;
 mod tree;
 mod whiteout;
 
@@ -31,6 +33,7 @@ pub use attributes::{Attributes, Manner};
 pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
+pub use target::Target;
 pub use tree::Tree;
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
@@ -55,7 +58,7 @@ fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()
 }
 
 /// Writes all entries of a tarball, as long as their number is no reason not to.
-pub fn write_entries(reader: impl Read, tree: &mut Tree, check: impl Fn(u64) -> Result<()>) -> Result<()> {
+pub fn write_entries(reader: impl Read, tree: &mut impl Target, check: impl Fn(u64) -> Result<()>) -> Result<()> {
     let mut archive = Archive::new(reader);
     let mut count = 0;
     while let Some(entry) = archive.next_entry()? {
