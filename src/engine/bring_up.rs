@@ -7,7 +7,7 @@ use super::prepare::Prepared;
 use super::wires::Wires;
 use super::{Container, Engine, Started, cgroups, users};
 use crate::cgroup::Group;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::kernel::process::Child;
 use crate::network;
 use crate::program::{Input, Program};
@@ -43,6 +43,9 @@ impl Engine {
         }
         for (input, init) in self.open_partners(options)? {
             wires.give(input, init)?;
+        }
+        for (input, mount) in prepared.given.mounts() {
+            wires.give(input, mount.try_clone().doing(|| "copy a descriptor")?)?;
         }
         if let Some(ids) = &prepared.users {
             wires.give(Input::Users, users::namespace(ids)?)?;

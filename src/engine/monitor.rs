@@ -94,6 +94,7 @@ impl Engine {
         detach_from_terminal();
         let ports = prepared.place.iter().flat_map(|place| &place.ports);
         let keep: Vec<i32> = ports
+            .chain(prepared.given.mounts().map(|(_, mount)| mount))
             .map(AsRawFd::as_raw_fd)
             .chain([lock.as_fd().as_raw_fd()])
             .chain(client.map(AsRawFd::as_raw_fd))

@@ -1,10 +1,12 @@
 //! The plan of a container: its program, and what the host does for it. Pure data; nothing is done here.
 
+use std::path::PathBuf;
+
 use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command, Host, Identity, Ids, Shown, Users};
-use crate::layer::{self, MountPoint, Origin, Overlay, View};
+use crate::layer::{self, Given, MountPoint, Origin, Overlay, Stack, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
 use crate::store::{Store, Text};
@@ -31,6 +33,8 @@ pub struct Places {
     pub files: Vec<(Vec<u8>, &'static str)>,
     /// What each mount shows, in their order.
     pub origins: Vec<Origin>,
+    /// The images of layers that are mounted for init.
+    pub given: Given,
 }
 
 /// What will be done for a container.
@@ -42,6 +46,8 @@ pub struct Plan {
     pub namespaces: u64,
     /// Whether init has a child that is born in them.
     pub forks: bool,
+    /// The directories of the layers that are mounted for init.
+    pub mounted: Vec<PathBuf>,
 }
 
 /// The largest user database that is read from an image.
@@ -84,18 +90,17 @@ pub fn users(view: Option<&View>) -> Result<Users> {
 }
 
 impl Places {
-    /// The places of a container whose image has the layers `lower`, topmost first.
-    pub fn of(
-        store: &Store,
-        container: &Container,
-        lower: Vec<std::path::PathBuf>,
-        layer_by_layer: bool,
-        users: Option<Ids>,
-    ) -> Result<Places> {
+    /// The places of a container whose image has the layers `lower`.
+    pub fn of(store: &Store, container: &Container, lower: Stack, layer_by_layer: bool, users: Option<Ids>) -> Result<Places> {
         let bytes = |name: &str| container.file(name).into_os_string().into_encoded_bytes();
         let mounts = container.spec.options.mounts.iter();
+        let mut given = Given::default();
+        let lower = lower.give(&mut given);
         Ok(Places {
-            origins: mounts.map(|mount| layer::locate(store, mount)).collect::<Result<_>>()?,
+            origins: mounts
+                .map(|mount| layer::locate(store, mount, &mut given))
+                .collect::<Result<_>>()?,
+            given,
             overlay: Overlay {
                 lower,
                 upper: container.file("upper"),
@@ -191,6 +196,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         cgroup,
         namespaces,
         forks: options.namespaces.forks(),
+        mounted: places.given.directories(),
     })
 }
 

@@ -7,7 +7,7 @@ use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, cgroups, recover};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::isolation::Ids;
-use crate::layer::{self, View};
+use crate::layer::{self, Given, Stack};
 use crate::network::{self, Endpoint, Mode, Networks};
 use crate::store::{Id, Store, write};
 
@@ -28,6 +28,8 @@ pub struct Prepared {
     pub users: Option<Ids>,
     /// Whether the container has run before.
     pub again: bool,
+    /// The images of layers that are mounted for init.
+    pub given: Given,
 }
 
 impl Engine {
@@ -43,8 +45,8 @@ impl Engine {
                 .prepare(&self.store)
                 .doing(|| format!("{} `{}`", mount.kind(), mount.target))?;
         }
-        let lower = layer::stack(&self.store, &container.spec.layers);
-        let view = View::new(&[&[container.file("upper")], &lower[..]].concat())?;
+        let lower = Stack::open(&self.store, &container.spec.layers)?;
+        let view = lower.view_below(&container.file("upper"))?;
         let facts = Facts::gather(Some(view), &options.limits);
         let place = match &options.network {
             Mode::Bridge(name) => Some(self.find_place(container, name, new)?),
@@ -61,6 +63,7 @@ impl Engine {
             place,
             users,
             again,
+            given: places.given,
         })
     }
 

@@ -116,7 +116,11 @@ pub fn set_root_attributes(directory: &Path, attributes: &Attributes) -> Result<
 
 /// How many bytes the files below a directory have. One with several names counts once.
 pub fn size(directory: &Path) -> Result<u64> {
-    let root = openat(CWD, directory, DIRECTORY, Mode::empty())?;
+    size_below(openat(CWD, directory, DIRECTORY, Mode::empty())?)
+}
+
+/// The same of an open directory.
+pub fn size_below(root: OwnedFd) -> Result<u64> {
     let mut seen = std::collections::HashSet::new();
     let mut left = vec![root];
     let mut size = 0;

@@ -5,15 +5,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::Lower;
 use crate::error::{Doing, Result};
-use crate::program::flags::{mount_attr, prctl};
+use crate::program::flags::{mount_attr, open, prctl};
 use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 
 /// The directories of one container's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overlay {
     /// The image's layers, topmost first.
-    pub lower: Vec<PathBuf>,
+    pub lower: Vec<Lower>,
     pub upper: PathBuf,
     pub work: PathBuf,
     /// Where the root is attached until it becomes the root: a directory in which nothing is looked for meanwhile.
@@ -62,6 +63,7 @@ fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
     let places = program.new_mount("tmpfs", &options, 0, "a place for each layer");
     let why = "where layers can be named, in this mount namespace only";
     program.move_mount(places, Fd::Cwd, &bytes(&overlay.attach), why);
+    show_images_as_owned(program, &overlay.lower);
     let mut show = |path: &Path, name: &str| {
         let tree = program.open_tree(Fd::Cwd, &bytes(path), false, "a layer, for its owners to be shown as others");
         let change = MountChange {
@@ -75,7 +77,11 @@ fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
         overlay.attach.join(name)
     };
     let lower = overlay.lower.iter().enumerate();
-    let lower = lower.map(|(n, layer)| show(layer, &n.to_string())).collect();
+    let lower = lower.map(|(n, layer)| match layer {
+        Lower::Tree(path) | Lower::Nothing(path) => Lower::Tree(show(path, &n.to_string())),
+        image => image.clone(),
+    });
+    let lower = lower.collect();
     // What is written and what is prepared must be on one mount.
     let own = show(overlay.upper.parent().unwrap_or(&overlay.upper), "own");
     let below = |path: &Path| own.join(path.file_name().unwrap_or_default());
@@ -84,6 +90,20 @@ fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
         upper: below(&overlay.upper),
         work: below(&overlay.work),
         ..overlay.clone()
+    }
+}
+
+/// Writes the steps that show the images among layers with the container's ids. The mounts are nobody else's.
+pub fn show_images_as_owned(program: &mut Program, layers: &[Lower]) {
+    for layer in layers {
+        if let Lower::Image { given, .. } = layer {
+            let change = MountChange {
+                users: Some(Input::Users),
+                ..MountChange::default()
+            };
+            let why = "files of this layer belong to the container's users, whatever it says";
+            program.change_mount(Fd::Given(*given), change, why);
+        }
     }
 }
 
@@ -108,25 +128,65 @@ pub fn reuse(work: &Path) -> Result<()> {
 }
 
 /// Writes the steps that make a file system of nothing but an image's layers, topmost first (Linux 6.5).
-pub fn make_image(program: &mut Program, layers: &[PathBuf], why: &'static str) -> Register {
+pub fn make_image(program: &mut Program, layers: &[Lower], why: &'static str) -> Register {
     let fs = program.fsopen("overlay", why);
-    for layer in layers {
-        program.fsconfig_string(fs, "lowerdir+", &bytes(layer), "a layer of the image, read-only and shared");
+    layers.iter().for_each(|layer| add_layer(program, fs, layer));
+    if layers.iter().any(|layer| matches!(layer, Lower::Image { .. })) {
+        show_as_one_device(program, fs);
     }
     program.fsconfig_create(fs, "make it");
     program.fsmount(fs, "image", mount_attr::RDONLY, "mounted, but attached nowhere yet")
 }
 
+/// Writes the step after which it cannot be seen that layers are file systems of their own: `find -xdev` would stop at their files.
+fn show_as_one_device(program: &mut Program, fs: Register) {
+    program.fsconfig_string(fs, "xino", b"on", "all files are on one device, whichever layer has them");
+}
+
+/// Writes the step that adds a layer below those that are there.
+fn add_layer(program: &mut Program, fs: Register, layer: &Lower) {
+    const KEY: &str = "lowerdir+";
+    match layer {
+        Lower::Tree(path) => program.fsconfig_string(fs, KEY, &bytes(path), "a layer of the image, read-only and shared"),
+        Lower::Nothing(path) => program.fsconfig_string(fs, KEY, &bytes(path), "nothing: an overlay has two layers at least"),
+        Lower::Image { given, path } if path.is_empty() => {
+            program.fsconfig_fd(
+                fs,
+                KEY,
+                *given,
+                "a layer of the image, which was mounted without unpacking it",
+            );
+        }
+        Lower::Image { given, path } => {
+            let part = program.open(
+                Fd::Given(*given),
+                path,
+                open::PATH | open::DIRECTORY,
+                "the part that is shown",
+            );
+            program.fsconfig_fd(
+                fs,
+                KEY,
+                part,
+                "of a layer of the image, which was mounted without unpacking it",
+            );
+        }
+    }
+}
+
 fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     program.concept(Concept::FileSystemLayering);
     let fs = program.fsopen("overlay", "the container's root: layers seen as one tree");
-    if overlay.layer_by_layer {
-        for layer in &overlay.lower {
-            program.fsconfig_string(fs, "lowerdir+", &bytes(layer), "a layer of the image, read-only and shared");
-        }
-    } else {
-        let all = overlay.lower.iter().map(|layer| bytes(layer)).collect::<Vec<_>>().join(&b':');
+    let trees = overlay.lower.iter().map(|layer| match layer {
+        Lower::Tree(path) if !overlay.layer_by_layer => Some(bytes(path)),
+        _ => None,
+    });
+    // A kernel that mounts images takes layers one at a time.
+    if let Some(trees) = trees.collect::<Option<Vec<_>>>() {
+        let all = trees.join(&b':');
         program.fsconfig_string(fs, "lowerdir", &all, "the layers of the image, read-only and shared");
+    } else {
+        overlay.lower.iter().for_each(|layer| add_layer(program, fs, layer));
     }
     program.fsconfig_string(
         fs,
@@ -142,6 +202,9 @@ fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     );
     for option in ["redirect_dir", "metacopy", "index"] {
         program.fsconfig_string(fs, option, b"off", "upper stays a plain difference that can be committed");
+    }
+    if overlay.lower.iter().any(|layer| matches!(layer, Lower::Image { .. })) {
+        show_as_one_device(program, fs);
     }
     if overlay.volatile {
         program.fsconfig_flag(

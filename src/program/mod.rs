@@ -149,6 +149,12 @@ impl From<Register> for Fd {
     }
 }
 
+impl From<Input> for Fd {
+    fn from(input: Input) -> Fd {
+        Fd::Given(input)
+    }
+}
+
 /// An ordered list of steps.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Program {

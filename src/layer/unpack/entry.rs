@@ -44,7 +44,13 @@ pub fn write(entry: &Entry, archive: &mut Archive<impl Read>, tree: &mut impl Ta
             if sparse.is_none() && name.ends_with(b"/") {
                 return tree.directory(&path, &last, &attributes);
             }
-            let data = Data { reader: archive, sparse };
+            let (offset, length) = archive.place();
+            let data = Data {
+                reader: archive,
+                offset,
+                length,
+                sparse,
+            };
             tree.file(&path, &last, &attributes, data)
         }
         other => Err(Error::invalid(format!("is of an unknown type, {other:?}"))),

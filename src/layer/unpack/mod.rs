@@ -5,7 +5,7 @@
 //! that names the entry.
 //!
 //! ```text
-//!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree
+//!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree, or the tarball and what is in it
 //! ```
 
 mod archive;
@@ -20,6 +20,7 @@ mod told;
 mod tree;
 mod whiteout;
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::thread;
@@ -33,28 +34,32 @@ pub use attributes::{Attributes, Manner};
 pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
-pub use target::Target;
-pub use tree::Tree;
+pub use target::{Data, Target};
+pub use told::{EPOCH, Told};
+pub use tree::{Tree, join};
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
 pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
+    let mut tree = Tree::new(into)?;
+    let content = read_into(source, None, &mut tree, limits)?;
+    tree.finish_layer()?;
+    Ok(content)
+}
+
+/// Reads a tarball, plain or compressed with gzip or zstd, to its end, and writes its entries to a layer. The tarball itself is
+/// written to `copy`.
+pub fn read_into(source: impl Read + Send, copy: Option<File>, layer: &mut impl Target, limits: &Limits) -> Result<Content> {
     thread::scope(|scope| {
-        let (sender, receiver) = Chunks::channel();
+        let (sender, receiver) = Chunks::channel(copy);
         let producer = scope.spawn(move || inflate(source, limits.bytes, &sender));
         let mut reader = Tail::new(receiver);
-        let unpacked = write_tree(&mut reader, into, limits);
-        let rest = unpacked.and_then(|()| finish(reader));
+        let written = write_entries(&mut reader, layer, |count| limits.check_entries(count));
+        let rest = written.and_then(|()| finish(reader));
         let produced = producer.join().map_err(|_| Error::system("the inflating thread panicked"))?;
         // Where inflating failed, the parser only saw a tarball that ends too early.
         let (diff_id, size) = produced?;
         rest.map(|()| Content { diff_id, size })
     })
-}
-
-fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
-    let mut tree = Tree::new(into)?;
-    write_entries(reader, &mut tree, |count| limits.check_entries(count))?;
-    tree.finish_layer()
 }
 
 /// Writes all entries of a tarball, as long as their number is no reason not to.
@@ -83,6 +88,8 @@ fn finish(mut reader: Tail<Chunks>) -> Result<()> {
 pub fn malformed(error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
+        // The disk's, where the tarball is kept.
+        _ if error.raw_os_error().is_some() => error.into(),
         _ => Error::invalid(format!("not a valid tarball: {error}")),
     }
 }

@@ -39,6 +39,9 @@ pub trait Target {
 /// The content of a file, as a tarball has it. What is not read of it is skipped.
 pub struct Data<'a> {
     pub reader: &'a mut dyn Read,
+    /// Where it begins in the tarball, and how long it is there.
+    pub offset: u64,
+    pub length: u64,
     /// Where it goes, if the file has holes.
     pub sparse: Option<&'a Sparse>,
 }
@@ -46,7 +49,7 @@ pub struct Data<'a> {
 impl Data<'_> {
     /// Writes it to a file.
     pub fn copy(self, file: &mut File) -> io::Result<()> {
-        let Data { mut reader, sparse } = self;
+        let Data { mut reader, sparse, .. } = self;
         match sparse {
             Some(sparse) => sparse.copy(&mut reader, file),
             None => io::copy(&mut reader, file).map(|_| ()),
