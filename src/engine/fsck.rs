@@ -168,6 +168,7 @@ impl Engine {
             let id = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy()));
             id.is_some_and(|id| matches!(sources.get(&id), Some(Source::Layers(_))))
         });
+        let mut damaged = BTreeSet::new();
         for entry in entries {
             let path = entry.path();
             let Some(diff_id) = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy())) else {
@@ -180,13 +181,19 @@ impl Engine {
             let is_used = needed.is_none_or(|needed| needed.contains(&diff_id));
             let kind = if is_used { &mut used } else { &mut unused };
             *kind = (kind.0 + 1, kind.1 + disk_usage(&path));
-            let source = sources.get(&diff_id);
+            // What follows from layers that are damaged is not known.
+            let is_known =
+                |source: &&Source| !matches!(source, Source::Layers(layers) if layers.iter().any(|layer| damaged.contains(layer)));
+            let source = sources.get(&diff_id).filter(is_known);
             let problem = if layer::is_image(&path) {
                 self.check_image(&diff_id, source, &path, repair)?
             } else {
                 let checked = source.map(|source| self.check_layer(&diff_id, source, &path, repair));
                 checked.transpose()?.flatten()
             };
+            if problem.as_ref().is_some_and(|problem| !problem.repaired) {
+                damaged.insert(diff_id);
+            }
             report.problems.extend(problem);
         }
         report.uses.push(("layers", used.0, used.1));

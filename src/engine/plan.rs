@@ -96,10 +96,14 @@ impl Places {
         let mounts = container.spec.options.mounts.iter();
         let mut given = Given::default();
         let lower = lower.give(&mut given);
+        let origins = mounts.map(|mount| layer::locate(store, mount, &mut given));
+        let origins = origins.collect::<Result<_>>()?;
+        // With users of its own it has them show other owners.
+        if users.is_some() {
+            given.disjoin()?;
+        }
         Ok(Places {
-            origins: mounts
-                .map(|mount| layer::locate(store, mount, &mut given))
-                .collect::<Result<_>>()?,
+            origins,
             given,
             overlay: Overlay {
                 lower,

@@ -66,12 +66,19 @@ impl Filled<'_> {
         let store = self.draft.store;
         let target = path(store, &self.content.diff_id);
         sync([&self])?;
+        // Who has the old one mounted does not pass it on.
+        erofs::share::forget(store, self.content.diff_id.hex())?;
         match renameat_with(CWD, &self.draft.directory, CWD, &target, RenameFlags::EXCHANGE) {
-            Ok(()) => store.discard(&self.draft.directory)?,
+            Ok(()) => {
+                store.discard(&self.draft.directory)?;
+                sync_names(&store.directory("layer/sha256")?)
+            }
             // It is gone, or the file system cannot exchange names.
-            Err(_) => store.discard(&target)?,
-        };
-        seal(store, vec![self])
+            Err(_) => {
+                store.discard(&target)?;
+                seal(store, vec![self])
+            }
+        }
     }
 }
 
@@ -87,9 +94,13 @@ pub fn seal(store: &Store, filled: Vec<Filled>) -> Result<()> {
             fs::rename(&draft.directory, &target).doing(|| format!("seal layer `{}`", content.diff_id))?;
         }
     }
-    File::open(&layers)
-        .and_then(|layers| layers.sync_all())
-        .doing(|| format!("sync `{}`", layers.display()))
+    sync_names(&layers)
+}
+
+fn sync_names(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .doing(|| format!("sync `{}`", directory.display()))
 }
 
 /// Seals layers as they come. Those that come while others are being brought to disk share the next go.

@@ -1,8 +1,10 @@
 //! The layers of an image as they can be read now: trees where they are, and images mounted where nobody sees them.
 //!
 //! A mount belongs to whoever has it open. A container's init is given those of its root ([`Given`]), and the overlay that it makes
-//! of them keeps them for as long as it lives: nothing of it is ever in the host's mount table.
+//! of them keeps them for as long as it lives: nothing of it is ever in the host's mount table. Containers that run at the same time
+//! share mounts (`erofs/share.rs`).
 
+use std::borrow::Cow;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{CWD, fstat};
+use rustix::mount::{OpenTreeFlags, open_tree};
 
 use super::implied::stack;
 use super::view::{Directory, open_directory};
@@ -29,9 +32,9 @@ pub enum Lower {
     Nothing(PathBuf),
 }
 
-/// The mounts that init is given, with the directories of their layers.
+/// The mounts that init is given, with the directories of their layers, and whether they are its own.
 #[derive(Default)]
-pub struct Given(Vec<(PathBuf, OwnedFd)>);
+pub struct Given(Vec<(PathBuf, OwnedFd)>, bool);
 
 impl Given {
     fn add(&mut self, directory: PathBuf, mount: OwnedFd) -> Input {
@@ -45,6 +48,28 @@ impl Given {
             .iter()
             .enumerate()
             .map(|(n, (_, mount))| (Input::Mount(n as u16), mount))
+    }
+
+    /// Makes them mounts of init's own, which it may change.
+    pub fn disjoin(&mut self) -> Result<()> {
+        for (directory, mount) in &mut self.0 {
+            let how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+            *mount = match open_tree(&*mount, c"", how) {
+                Ok(clone) => clone,
+                // Before Linux 6.15 only what is attached can be cloned.
+                Err(_) => erofs::mount(directory)?,
+            };
+        }
+        self.1 = true;
+        Ok(())
+    }
+
+    /// Keeps them open in this process, whatever it executes, for others to have them as well. That saves others something, and is no
+    /// reason to fail.
+    pub fn share(&self, store: &Store) {
+        for (directory, mount) in self.0.iter().filter(|_| !self.1) {
+            let _ = erofs::share::tell(store, &name_of(directory), mount);
+        }
     }
 
     /// The layers whose images they are.
@@ -80,13 +105,19 @@ impl Layer {
     }
 }
 
+/// The digits of a layer's diff id.
+fn name_of(directory: &Path) -> Cow<'_, str> {
+    directory.file_name().unwrap_or_default().to_string_lossy()
+}
+
 fn mounted(store: &Store, directory: &Path) -> Result<Option<OwnedFd>> {
-    if !erofs::only_trees()
-        && let Ok(mount) = erofs::mount(directory)
-    {
-        return Ok(Some(mount));
+    let name = name_of(directory);
+    if !erofs::only_trees() {
+        let mount = erofs::share::find(store, &name).or_else(|| erofs::mount(directory).ok());
+        if mount.is_some() {
+            return Ok(mount);
+        }
     }
-    let name = directory.file_name().unwrap_or_default().to_string_lossy();
     let layer = Digest::parse(&format!("sha256:{name}")).ok_or_else(|| Error::system("an image is in a layer without a digest"))?;
     become_tree(store, &layer).map(|()| None)
 }

@@ -221,7 +221,7 @@ impl Superblock<'_> {
         put(SUPERBLOCK + 14, &(number(self.root) as u16).to_le_bytes());
         put(SUPERBLOCK + 16, &self.inodes.to_le_bytes());
         put(SUPERBLOCK + 36, &own.to_le_bytes());
-        put(SUPERBLOCK + 48, &self.uuid());
+        put(SUPERBLOCK + 48, &uuid(self.tarball));
         put(SUPERBLOCK + 80, &INCOMPATIBLE.to_le_bytes());
         // One device more than this one, and in which slot of 128 bytes it is described.
         put(SUPERBLOCK + 86, &1u16.to_le_bytes());
@@ -231,12 +231,22 @@ impl Superblock<'_> {
         let sum = checksum(&image[SUPERBLOCK..SUPERBLOCK + BLOCK]);
         image[SUPERBLOCK + 4..SUPERBLOCK + 8].copy_from_slice(&sum.to_le_bytes());
     }
+}
 
-    /// The beginning of the digest.
-    fn uuid(&self) -> [u8; 16] {
-        let digit = |n: usize| u8::from_str_radix(&self.tarball[2 * n..2 * n + 2], 16).unwrap_or_default();
-        std::array::from_fn(digit)
-    }
+/// The beginning of a digest.
+fn uuid(digits: &str) -> [u8; 16] {
+    let byte = |n: usize| {
+        digits
+            .get(2 * n..2 * n + 2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+    };
+    std::array::from_fn(|n| byte(n).unwrap_or_default())
+}
+
+/// What the kernel says of a file system with such a digest (statfs(2), `f_fsid`).
+pub fn file_system_id(digits: &str) -> u64 {
+    let uuid = u128::from_le_bytes(uuid(digits));
+    uuid as u64 ^ (uuid >> 64) as u64
 }
 
 /// CRC-32C, as the kernel begins and ends it: with all bits set, and not inverted.

@@ -20,6 +20,7 @@ mod draw;
 mod form;
 mod format;
 mod mount;
+pub mod share;
 mod sketch;
 #[cfg(test)]
 pub mod tests;
