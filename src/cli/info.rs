@@ -13,6 +13,7 @@ use crate::cgroup::Hierarchies;
 use crate::engine::{Engine, ImageFilter, State};
 use crate::error::Result;
 use crate::flags::{Order, Parsed};
+use crate::layer::Form;
 
 pub const COMMAND: Command = Command {
     name: "info",
@@ -35,6 +36,7 @@ struct About {
     containers_stopped: usize,
     images: usize,
     driver: &'static str,
+    layers: String,
     plugins: BTreeMap<&'static str, Vec<&'static str>>,
     logging_driver: &'static str,
     cgroup_driver: &'static str,
@@ -73,6 +75,7 @@ Server: the same program, there is no daemon
  Images: {{.Images}}
  Server Version: {{.ServerVersion}}
  Storage Driver: {{.Driver}}
+ Layers: {{.Layers}}
  Logging Driver: {{.LoggingDriver}}
  Cgroup Driver: {{.CgroupDriver}}
  Cgroup Version: {{.CgroupVersion}}
@@ -121,6 +124,7 @@ fn about(engine: &Engine) -> Result<About> {
         containers_stopped: count(|state| !state.is_live()),
         images: engine.images(&ImageFilter::default(), |error| report(&error))?.len(),
         driver: "overlay",
+        layers: layers(engine)?,
         plugins: plugins.into(),
         logging_driver: "json-file",
         cgroup_driver: "cgroupfs",
@@ -137,6 +141,14 @@ fn about(engine: &Engine) -> Result<About> {
         default_runtime: "tinydock",
         security_options: security_options(),
         client_info: ClientInfo { version: VERSION },
+    })
+}
+
+/// What becomes of layers that are new here.
+fn layers(engine: &Engine) -> Result<String> {
+    Ok(match engine.form_of_layers()? {
+        Form::Image => "images mounted without unpacking (EROFS)".into(),
+        Form::Tree(reason) => format!("unpacked folders ({reason})"),
     })
 }
 

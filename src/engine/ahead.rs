@@ -16,7 +16,7 @@ use super::plan::{makes_ahead, overlay};
 use super::{Container, Options};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::namespace::unshare_network;
-use crate::layer::{self, Overlay, make_overlay_here};
+use crate::layer::{Given, Overlay, Stack, make_overlay_here};
 use crate::network::Mode;
 use crate::store::Store;
 
@@ -29,7 +29,9 @@ pub struct Ahead(Option<Thread>);
 struct Thread {
     handle: thread::JoinHandle<Result<Made>>,
     /// Takes what the root is made of, once.
-    roots: Cell<Option<Sender<Overlay>>>,
+    roots: Cell<Option<Sender<(Overlay, Given)>>>,
+    /// The layers of that, until somebody else needs them.
+    layers: Cell<Option<Stack>>,
 }
 
 /// Things that were made for a container.
@@ -56,16 +58,27 @@ impl Ahead {
         Ok(Ahead(Some(Thread {
             handle,
             roots: Cell::new(Some(roots)),
+            layers: Cell::new(None),
         })))
     }
 
     /// Goes on with the container's root, whose directories are there, if it has not been begun.
-    pub fn root(&self, store: &Store, container: &Container) {
-        if let Some(roots) = self.0.as_ref().and_then(|thread| thread.roots.take()) {
-            let lower = layer::stack(store, &container.spec.layers);
+    pub fn root(&self, store: &Store, container: &Container) -> Result<()> {
+        let Some(thread) = &self.0 else { return Ok(()) };
+        if let Some(roots) = thread.roots.take() {
+            let layers = Stack::open(store, &container.spec.layers)?;
+            let mut lent = Given::default();
+            let lower = layers.lend(&mut lent)?;
+            thread.layers.set(Some(layers));
             // If the thread has failed, it tells why in the end.
-            let _ = roots.send(overlay(container, lower, None));
+            let _ = roots.send((overlay(container, lower, None), lent));
         }
+        Ok(())
+    }
+
+    /// The layers that the root is made of, once.
+    pub fn layers(&self) -> Option<Stack> {
+        self.0.as_ref().and_then(|thread| thread.layers.take())
     }
 
     /// Waits for all that was begun.
@@ -74,7 +87,7 @@ impl Ahead {
     }
 
     fn join(&mut self) -> Option<Result<Made>> {
-        let Thread { handle, roots } = self.0.take()?;
+        let Thread { handle, roots, .. } = self.0.take()?;
         drop(roots);
         Some(handle.join().unwrap_or_else(|_| Err(Error::system("a thread panicked"))))
     }
@@ -87,9 +100,12 @@ impl Drop for Ahead {
     }
 }
 
-fn make(own_network: bool, roots: &Receiver<Overlay>) -> Result<Made> {
+fn make(own_network: bool, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
     let network = own_network.then(unshare_network).transpose();
     let network = network.doing(|| "make a network namespace")?;
-    let root = roots.recv().ok().map(|overlay| make_overlay_here(&overlay)).transpose()?;
+    let root = roots.recv().ok();
+    let root = root
+        .map(|(overlay, mounts)| make_overlay_here(&overlay, &mounts))
+        .transpose()?;
     Ok(Made { network, root })
 }

@@ -47,14 +47,16 @@ impl Engine {
         for (input, init) in self.open_partners(options)? {
             wires.give(input, init)?;
         }
+        // What its root is made of need not be given along with the root.
+        let taken = prepared.plan.root.as_ref().map_or(0, layer::Overlay::images);
+        let given = prepared.given.mounts().skip(taken);
         let made = [
             (isolation::NETWORK, &prepared.made.network),
-            (layer::ROOT, &prepared.made.root),
+            (Input::Root, &prepared.made.root),
         ];
-        for (input, made) in made {
-            if let Some(made) = made {
-                wires.give(input, made.try_clone().doing(|| "copy a descriptor")?)?;
-            }
+        let made = made.into_iter().filter_map(|(input, made)| Some((input, made.as_ref()?)));
+        for (input, made) in made.chain(given) {
+            wires.give(input, made.try_clone().doing(|| "copy a descriptor")?)?;
         }
         if let Some(ids) = &prepared.users {
             wires.give(Input::Users, users::namespace(ids)?)?;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
-use crate::layer::{self, FileChange, View};
+use crate::layer::{self, FileChange, Stack};
 
 /// What is in every container before it has a file of its own: where the kernel and the engine show something. Docker has it in a
 /// layer between the image and the container.
@@ -13,7 +13,7 @@ const MADE: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.con
 impl Engine {
     /// What a container has changed, in the order of the paths.
     pub fn changes(&self, container: &Container) -> Result<Vec<(FileChange, Vec<u8>)>> {
-        let below = View::new(&layer::stack(&self.store, &container.spec.layers))?;
+        let below = Stack::open(&self.store, &container.spec.layers)?.view()?;
         layer::changes(&container.file("upper"), &below, &MADE)
     }
 

@@ -124,7 +124,7 @@ impl Engine {
         }
         fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         if let Some(ahead) = ahead {
-            ahead.root(&self.store, container);
+            ahead.root(&self.store, container)?;
         }
         write(&container.file("spec"), &container.spec)
     }

@@ -1,5 +1,7 @@
 //! `explain`: everything that `run` would do, without doing it.
 
+use std::path::Path;
+
 use super::bring_up::Trace;
 use super::create::{hostname_of, image_volumes};
 use super::images::layers_of;
@@ -7,7 +9,7 @@ use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, Options, Spec, image_config};
 use crate::error::Result;
 use crate::kernel::process::SPAWN_FLAGS;
-use crate::layer::{self, Mount, Overlay, View};
+use crate::layer::{self, Mount, Overlay, Stack};
 use crate::network::{self, Endpoint, Mode, Network, Networks};
 use crate::program::explain::{By, Explained};
 use crate::program::{Concept, Program, flags::clone};
@@ -37,14 +39,13 @@ impl Engine {
         }
         let id = Id::parse(EXAMPLE).expect("64 digits");
         let layers = layers_of(image.filter(|image| image.is_complete(&self.store)));
-        let mut lower = layer::stack(&self.store, &layers);
-        let view = if lower.is_empty() { None } else { Some(View::new(&lower)?) };
-        if lower.is_empty() {
-            lower.push(self.store.root().join(format!(
-                "layer/sha256/(unpacked from {} when it is first used)",
-                options.image
-            )));
-        }
+        let found = Stack::look(&self.store, &layers);
+        let view = found.as_ref().map(Stack::view).transpose()?;
+        let to_be = || {
+            let name = format!("layer/sha256/(unpacked from {} when it is first used)", options.image);
+            Stack::to_be(self.store.root().join(name))
+        };
+        let lower = found.unwrap_or_else(to_be);
         let hostname = hostname_of(&options, hostname, &id)?;
         let name = name.unwrap_or("example").to_string();
         let container = Container::new(
@@ -96,6 +97,7 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
         "what the container changes, and its records",
     )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));
+    steps.extend(plan.mounted.iter().map(|layer| mount(layer)));
     let cgroups = plan.cgroup.directories.iter();
     steps.extend(cgroups.map(|path| {
         Explained::on_host(
@@ -143,6 +145,15 @@ fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
         ..step
     };
     program.explain().into_iter().map(here).collect()
+}
+
+fn mount(layer: &Path) -> Explained {
+    let layer = layer.display();
+    Explained::on_host(
+        Concept::FileSystemLayering,
+        format!("fsopen(\"erofs\"), source={layer}/erofs, device={layer}/tar, fsmount"),
+        "a layer that is not unpacked: the index of its tarball, and that; attached nowhere",
+    )
 }
 
 fn on_host(action: network::Action) -> Explained {

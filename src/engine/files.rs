@@ -16,7 +16,7 @@ use crate::cgroup::Resources;
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{Host, IdRange};
 use crate::kernel::process::Child;
-use crate::layer::{self, Owners, Place, Span, View};
+use crate::layer::{self, Owners, Place, Span, Stack, View};
 use crate::program::flags::clone;
 use crate::program::{Report, Wires};
 use crate::store::{Id, Lock, Store};
@@ -93,13 +93,16 @@ impl Engine {
             let doing = || format!("{} `{}`", mount.kind(), mount.target);
             mount.prepare(&self.store).doing(doing)?;
         }
-        let lower = layer::stack(&self.store, &container.spec.layers);
+        let lower = Stack::open(&self.store, &container.spec.layers)?;
         let facts = Facts::of(Host::bare(), Some(self.view_of(container)?), &Resources::default());
         let mut places = Places::of(&self.store, container, lower, None)?;
         places.overlay.volatile = false;
         let program = show(&facts, &places, options).doing(|| format!("show the files of container `{}`", container.name()))?;
         let mut wires = Wires::new()?;
         wires.add_release()?;
+        for (input, mount) in places.given.mounts() {
+            wires.give(input, mount.try_clone().doing(|| "copy a descriptor")?)?;
+        }
         let process = wires.start(&program, clone::NEWNS, None)?;
         let mut keeper = Keeper {
             store: self.store.clone(),
@@ -123,9 +126,7 @@ impl Engine {
 
     /// What a container sees of its layers, whether it runs or not.
     pub fn view_of(&self, container: &Container) -> Result<View> {
-        let mut stack = layer::stack(&self.store, &container.spec.layers);
-        stack.insert(0, container.file("upper"));
-        View::new(&stack)
+        Stack::open(&self.store, &container.spec.layers)?.view_below(&container.file("upper"))
     }
 }
 

@@ -1,10 +1,12 @@
 //! `system fsck`: what the store has is compared with what it should have, byte by byte.
 //!
-//! A blob must have the digest that is its name. A layer must be what its blob unpacks to: it is unpacked again, beside, and
-//! both trees are packed and compared. Everything below the root is counted, so that nothing is there that nobody knows of.
+//! A blob must have the digest that is its name. A layer that is a tree must be what its blob unpacks to: it is unpacked again,
+//! beside, and both trees are packed and compared. One that is an image is checked by itself: its tarball has its digest, and the index
+//! follows from that. Everything below the root is counted, so that nothing is there that nobody knows of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use super::{Container, Engine, disk_usage};
@@ -166,6 +168,7 @@ impl Engine {
             let id = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy()));
             id.is_some_and(|id| matches!(sources.get(&id), Some(Source::Layers(_))))
         });
+        let mut damaged = BTreeSet::new();
         for entry in entries {
             let path = entry.path();
             let Some(diff_id) = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy())) else {
@@ -178,12 +181,20 @@ impl Engine {
             let is_used = needed.is_none_or(|needed| needed.contains(&diff_id));
             let kind = if is_used { &mut used } else { &mut unused };
             *kind = (kind.0 + 1, kind.1 + disk_usage(&path));
-            let checked = sources
-                .get(&diff_id)
-                .map(|source| self.check_layer(&diff_id, source, &path, repair));
-            if let Some(problem) = checked.transpose()?.flatten() {
-                report.problems.push(problem);
+            // What follows from layers that are damaged is not known.
+            let is_known =
+                |source: &&Source| !matches!(source, Source::Layers(layers) if layers.iter().any(|layer| damaged.contains(layer)));
+            let source = sources.get(&diff_id).filter(is_known);
+            let problem = if layer::is_image(&path) {
+                self.check_image(&diff_id, source, &path, repair)?
+            } else {
+                let checked = source.map(|source| self.check_layer(&diff_id, source, &path, repair));
+                checked.transpose()?.flatten()
+            };
+            if problem.as_ref().is_some_and(|problem| !problem.repaired) {
+                damaged.insert(diff_id);
             }
+            report.problems.extend(problem);
         }
         report.uses.push(("layers", used.0, used.1));
         report.uses.push(("layers that nothing needs", unused.0, unused.1));
@@ -217,20 +228,65 @@ impl Engine {
 
     fn unpack_again(&self, diff_id: &Digest, source: &Source) -> Result<Filled<'_>> {
         let limits = Limits::find()?;
-        let draft = Draft::begin(&self.store, &format!("fsck-{}", diff_id.hex()))?;
+        let draft = self.draft_again(diff_id)?;
         match source {
-            Source::Blob(blob) => {
-                let file = Blobs::new(&self.store).open(blob)?;
-                draft.fill(|into| layer::unpack(file, into, &limits))
-            }
-            Source::Builtin => draft.fill(|into| layer::unpack(BUSYBOX.tarball, into, &limits)),
             Source::Layers(layers) => draft.fill(|into| layer::fill_top(&self.store, layers, into)),
-            Source::Tarball(name) => {
-                let path = Catalog::new(&self.store).tarball(name);
-                let file = File::open(&path).doing(|| format!("open `{}`", path.display()))?;
+            source => {
+                let file = self.open_source(source)?;
                 draft.fill(|into| layer::unpack(file, into, &limits))
             }
         }
+    }
+
+    fn draft_again(&self, diff_id: &Digest) -> Result<Draft<'_>> {
+        Draft::begin(&self.store, &format!("fsck-{}", diff_id.hex()))
+    }
+
+    /// Opens what a layer was unpacked from.
+    fn open_source(&self, source: &Source) -> Result<Box<dyn Read + Send>> {
+        Ok(match source {
+            Source::Blob(blob) => Box::new(Blobs::new(&self.store).open(blob)?),
+            Source::Builtin => Box::new(BUSYBOX.tarball),
+            Source::Layers(_) => return Err(Error::system("it was not unpacked from anything")),
+            Source::Tarball(name) => {
+                let path = Catalog::new(&self.store).tarball(name);
+                Box::new(File::open(&path).doing(|| format!("open `{}`", path.display()))?)
+            }
+        })
+    }
+
+    /// Checks a layer that is an image.
+    fn check_image(&self, diff_id: &Digest, source: Option<&Source>, path: &Path, repair: bool) -> Result<Option<Problem>> {
+        let limits = Limits::find()?;
+        let error = match layer::check_image(path, &limits) {
+            Ok(content) if content.diff_id == *diff_id => return Ok(None),
+            Ok(content) => Error::system(format!("its tarball has the digest `{}`", content.diff_id)),
+            Err(error) => error,
+        };
+        let error = error.doing(format!("layer `{diff_id}`"));
+        let repaired = repair && self.make_image_again(diff_id, source, path, &limits)?;
+        Ok(Some(Problem { error, repaired }))
+    }
+
+    /// Makes an image again, from its own tarball if that is right, or from what that came from. Returns whether one was.
+    fn make_image_again(&self, diff_id: &Digest, source: Option<&Source>, path: &Path, limits: &Limits) -> Result<bool> {
+        let own = self.draft_again(diff_id)?.fill(|into| layer::make_again(path, into, limits));
+        let is_right = |filled: &Filled| filled.content.diff_id == *diff_id;
+        let filled = match (own, source) {
+            (Ok(own), _) if is_right(&own) => own,
+            (own, Some(source)) => {
+                // There is one draft of a name at a time.
+                drop(own);
+                let file = self.open_source(source);
+                let made = file.and_then(|file| self.draft_again(diff_id)?.fill(|into| layer::make(file, into, limits)));
+                match made {
+                    Ok(made) if is_right(&made) => made,
+                    _ => return Ok(false),
+                }
+            }
+            _ => return Ok(false),
+        };
+        filled.replace().map(|()| true)
     }
 
     /// Makes what belongs on top of layers that are as they should be now.

@@ -3,6 +3,7 @@
 use super::{Container, Engine};
 use crate::error::{Error, Result};
 use crate::image::{Catalog, Image, Layout, Reference};
+use crate::layer::Form;
 use crate::store::{Digest, clock};
 
 /// One line of a list.
@@ -132,9 +133,14 @@ impl Engine {
         crate::layer::path(&self.store, diff_id)
     }
 
+    /// Which form new layers get, and why.
+    pub fn form_of_layers(&self) -> Result<Form> {
+        crate::layer::form(&self.store.directory("layer/draft")?)
+    }
+
     /// How many bytes the files of a layer have.
     pub fn layer_size(&self, diff_id: &Digest) -> u64 {
-        crate::layer::size_of_tree(&self.layer_path(diff_id)).unwrap_or(0)
+        crate::layer::size(&self.store, diff_id).unwrap_or(0)
     }
 
     /// How many bytes the files of several layers have.

@@ -66,8 +66,14 @@ impl Engine {
         if let Some(blob) = found {
             return Ok((blob, diff_id.clone()));
         }
+        let directory = layer::path(&self.store, diff_id);
         let mut ingest = Blobs::new(&self.store).ingest()?;
-        let packed = layer::pack(&layer::path(&self.store, diff_id), u64::MAX, &mut ingest)?;
+        if let Some(tarball) = layer::tarball_of(&directory) {
+            let doing = || format!("read `{}`", tarball.display());
+            io::copy(&mut File::open(&tarball).doing(doing)?, &mut ingest).doing(doing)?;
+            return Ok((ingest.finish_leased(media::LAYER, lease)?, diff_id.clone()));
+        }
+        let packed = layer::pack(&directory, u64::MAX, &mut ingest)?;
         lease.keep([&packed.content.diff_id])?;
         Ok((ingest.finish_leased(media::LAYER, lease)?, packed.content.diff_id))
     }

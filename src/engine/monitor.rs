@@ -94,6 +94,7 @@ impl Engine {
         detach_from_terminal();
         let ports = prepared.place.iter().flat_map(|place| &place.ports);
         let keep: Vec<i32> = ports
+            .chain(prepared.given.mounts().map(|(_, mount)| mount))
             .map(AsRawFd::as_raw_fd)
             .chain([lock.as_fd().as_raw_fd()])
             .chain(
@@ -186,6 +187,7 @@ impl Engine {
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
         let mounts = File::open(format!("/proc/{}/ns/mnt", running.init.pid.as_raw_nonzero())).ok();
+        prepared.given.share(&self.store);
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }

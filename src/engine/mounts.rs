@@ -7,7 +7,7 @@ use super::images::layers_of;
 use super::volumes::{Note, tell};
 use super::{Container, Engine, Options};
 use crate::error::{Doing, Error, Result};
-use crate::layer::{self, Access, Mount, Source, View, Volume, Volumes};
+use crate::layer::{self, Access, Mount, Source, Stack, View, Volume, Volumes};
 use crate::store::{Digest, Id, Text};
 
 impl Engine {
@@ -126,7 +126,7 @@ impl Engine {
     }
 
     fn view(&self, layers: &[Digest]) -> Result<View> {
-        View::new(&layer::stack(&self.store, layers))
+        Stack::open(&self.store, layers)?.view()
     }
 
     /// Says that a container is there now, so that its volumes are known from its record.

@@ -6,7 +6,7 @@ use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
 use crate::isolation::{self, Command, Host, Identity, Ids, Shown, Users};
-use crate::layer::{self, MountPoint, Origin, Overlay, View};
+use crate::layer::{self, Given, Lower, MountPoint, Origin, Overlay, Stack, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
 use crate::store::{Store, Text};
@@ -34,6 +34,8 @@ pub struct Places {
     pub files: Vec<(Vec<u8>, &'static str)>,
     /// What each mount shows, in their order.
     pub origins: Vec<Origin>,
+    /// The images of layers that are mounted for init.
+    pub given: Given,
 }
 
 /// What will be done for a container.
@@ -47,6 +49,8 @@ pub struct Plan {
     pub forks: bool,
     /// The root, if it is made ahead.
     pub root: Option<Overlay>,
+    /// The directories of the layers that are mounted for init.
+    pub mounted: Vec<PathBuf>,
 }
 
 /// The largest user database that is read from an image.
@@ -89,7 +93,7 @@ pub fn users(view: Option<&View>) -> Result<Users> {
 }
 
 /// The root of a container whose image has the layers `lower`, topmost first.
-pub fn overlay(container: &Container, lower: Vec<PathBuf>, users: Option<Ids>) -> Overlay {
+pub fn overlay(container: &Container, lower: Vec<Lower>, users: Option<Ids>) -> Overlay {
     Overlay {
         lower,
         upper: container.file("upper"),
@@ -103,12 +107,21 @@ pub fn overlay(container: &Container, lower: Vec<PathBuf>, users: Option<Ids>) -
 }
 
 impl Places {
-    /// The places of a container whose image has the layers `lower`, topmost first.
-    pub fn of(store: &Store, container: &Container, lower: Vec<PathBuf>, users: Option<Ids>) -> Result<Places> {
+    /// The places of a container whose image has the layers `lower`.
+    pub fn of(store: &Store, container: &Container, lower: Stack, users: Option<Ids>) -> Result<Places> {
         let bytes = |name: &str| container.file(name).into_os_string().into_encoded_bytes();
         let mounts = container.spec.options.mounts.iter();
+        let mut given = Given::default();
+        let lower = lower.give(&mut given);
+        let origins = mounts.map(|mount| layer::locate(store, mount, &mut given));
+        let origins = origins.collect::<Result<_>>()?;
+        // With users of its own it has them show other owners.
+        if users.is_some() {
+            given.disjoin()?;
+        }
         Ok(Places {
-            origins: mounts.map(|mount| layer::locate(store, mount)).collect::<Result<_>>()?,
+            origins,
+            given,
             overlay: overlay(container, lower, users),
             files: vec![
                 (bytes("hosts"), "/etc/hosts"),
@@ -199,6 +212,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         namespaces,
         forks: options.namespaces.forks(),
         root: makes_ahead(options).then(|| places.overlay.clone()),
+        mounted: places.given.directories(),
     })
 }
 

@@ -8,7 +8,7 @@ use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, cgroups, recover};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::isolation::Ids;
-use crate::layer::{self, View};
+use crate::layer::{self, Given, Stack};
 use crate::network::{self, Endpoint, Mode, Networks};
 use crate::store::{Id, Store, write};
 
@@ -30,6 +30,8 @@ pub struct Prepared {
     pub users: Option<Ids>,
     /// Whether the container has run before.
     pub again: bool,
+    /// The images of layers that are mounted for init.
+    pub given: Given,
 }
 
 impl Engine {
@@ -40,14 +42,17 @@ impl Engine {
         if again {
             layer::reuse(&container.file("work"))?;
         }
-        ahead.root(&self.store, container);
+        ahead.root(&self.store, container)?;
         for mount in &options.mounts {
             mount
                 .prepare(&self.store)
                 .doing(|| format!("{} `{}`", mount.kind(), mount.target))?;
         }
-        let lower = layer::stack(&self.store, &container.spec.layers);
-        let view = View::new(&[&[container.file("upper")], &lower[..]].concat())?;
+        let lower = match ahead.layers() {
+            Some(layers) => layers,
+            None => Stack::open(&self.store, &container.spec.layers)?,
+        };
+        let view = lower.view_below(&container.file("upper"))?;
         let facts = Facts::gather(Some(view), &options.limits);
         let users = self.find_users(container)?;
         let places = Places::of(&self.store, container, lower, users)?;
@@ -65,6 +70,7 @@ impl Engine {
             place,
             users,
             again,
+            given: places.given,
         })
     }
 

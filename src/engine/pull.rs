@@ -15,7 +15,8 @@ use super::layers::at_once;
 use crate::error::{Doing, Error, Result};
 use crate::image::registry::{Download, Fetched, Registries, Repository};
 use crate::image::{
-    Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, unpack_layers,
+    Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, make_layer,
+    unpack_layers,
 };
 use crate::layer::{self, Draft, Limits, Sealer};
 use crate::store::{Digest, Store};
@@ -264,7 +265,7 @@ impl Pull<'_> {
         }
         let mut damaged = resumed;
         let filled = draft.fill(|into| {
-            let unpacked = layer::unpack(&mut download, into, &self.limits);
+            let unpacked = make_layer(&mut download, into, layer.diff_id, &self.limits);
             if let Some(failure) = download.failure() {
                 damaged = false;
                 return Err(failure);

@@ -169,4 +169,20 @@ proptest! {
         fs::remove_dir_all(&directory).unwrap();
         prop_assert_eq!(beside, 1);
     }
+
+    /// An image of a layer is the tree that unpacking makes, or there is none and unpacking decides.
+    #[test]
+    fn any_tarball_is_the_same_tree_in_both_forms(bytes in tarball()) {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let limits = Limits { bytes: 1 << 20, entries: 100 };
+        let (tree, image) = layer::both_forms("fuzz", &bytes, &limits);
+        match (tree, image) {
+            (Ok(tree), Some(image)) => prop_assert_eq!(image.unwrap(), tree),
+            // Of two things that are wrong, each may tell another one.
+            (Err(_), Some(image)) => prop_assert!(image.is_err()),
+            (tree, None) => prop_assert!(tree.is_ok()),
+        }
+    }
 }

@@ -51,7 +51,7 @@ pub use name::Name;
 pub use pack::pack_layer;
 pub use platform::Platform;
 pub use reference::Reference;
-pub use unpack::{unpack_layers, unpack_stream, unpack_unknown};
+pub use unpack::{make_layer, unpack_layers, unpack_stream, unpack_unknown};
 
 pub use crate::store::Digest;
 

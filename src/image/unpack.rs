@@ -8,7 +8,7 @@ use std::io::Read;
 use std::sync::Mutex;
 use std::thread;
 
-use super::{Blobs, Config, Descriptor, Lease, Manifest};
+use super::{BUSYBOX, Blobs, Config, Descriptor, Lease, Manifest};
 use crate::error::{Doing, Error, Result};
 use crate::layer::{self, Content, Draft, Limits, Sealer};
 use crate::store::{Digest, Store};
@@ -82,14 +82,22 @@ pub fn unpack_unknown(store: &Store, blob: &Descriptor, lease: &Lease) -> Result
     let limits = Limits::find()?;
     let draft = Draft::begin(store, &format!("blob-{}", blob.digest.hex()))?;
     let source = Blobs::new(store).open(blob)?;
-    let filled = draft.fill(|into| layer::unpack(source, into, &limits)).doing(doing)?;
+    let filled = draft.fill(|into| layer::make(source, into, &limits)).doing(doing)?;
     let diff_id = filled.content.diff_id.clone();
     lease.keep([&diff_id])?;
     layer::seal(store, vec![filled]).map(|()| diff_id)
 }
 
+/// Makes a layer whose diff id is known. That of the built-in image is a tree: nothing is ready sooner.
+pub fn make_layer(source: impl Read + Send, into: &std::path::Path, diff_id: &Digest, limits: &Limits) -> Result<Content> {
+    if diff_id.to_string() == BUSYBOX.diff_id {
+        return layer::unpack(source, into, limits);
+    }
+    layer::make(source, into, limits)
+}
+
 fn checked(source: impl Read + Send, into: &std::path::Path, diff_id: &Digest, limits: &Limits) -> Result<Content> {
-    let content = layer::unpack(source, into, limits)?;
+    let content = make_layer(source, into, diff_id, limits)?;
     if content.diff_id == *diff_id {
         return Ok(content);
     }

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::{Content, path};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{Content, erofs, path};
 use crate::error::{Doing, Error, Result};
 use crate::store::{Lock, Store};
 
@@ -59,20 +61,31 @@ impl Filled<'_> {
         self.draft.store.discard(&self.draft.directory).map(|_| ())
     }
 
-    /// Takes the place of a layer that is damaged. Containers that run keep what they have mounted.
+    /// Takes the place of a layer that is damaged, or has another form, in one step. Containers that run keep what they have mounted.
     pub fn replace(self) -> Result<()> {
         let store = self.draft.store;
-        sync(&self.draft.directory)?;
-        store.discard(&path(store, &self.content.diff_id))?;
-        seal(store, vec![self])
+        let target = path(store, &self.content.diff_id);
+        sync([&self])?;
+        // Who has the old one mounted does not pass it on.
+        erofs::share::forget(store, self.content.diff_id.hex())?;
+        match renameat_with(CWD, &self.draft.directory, CWD, &target, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                store.discard(&self.draft.directory)?;
+                sync_names(&store.directory("layer/sha256")?)
+            }
+            // It is gone, or the file system cannot exchange names.
+            Err(_) => {
+                store.discard(&target)?;
+                seal(store, vec![self])
+            }
+        }
     }
 }
 
 /// Puts layers where layers are: first all their content is on disk, then each gets its name. Only then do they exist.
 pub fn seal(store: &Store, filled: Vec<Filled>) -> Result<()> {
     let layers = store.directory("layer/sha256")?;
-    let Some(first) = filled.first() else { return Ok(()) };
-    sync(&first.draft.directory)?;
+    sync(&filled)?;
     for Filled { draft, content } in filled {
         let target = path(store, &content.diff_id);
         if target.is_dir() {
@@ -81,9 +94,13 @@ pub fn seal(store: &Store, filled: Vec<Filled>) -> Result<()> {
             fs::rename(&draft.directory, &target).doing(|| format!("seal layer `{}`", content.diff_id))?;
         }
     }
-    File::open(&layers)
-        .and_then(|layers| layers.sync_all())
-        .doing(|| format!("sync `{}`", layers.display()))
+    sync_names(&layers)
+}
+
+fn sync_names(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .doing(|| format!("sync `{}`", directory.display()))
 }
 
 /// Seals layers as they come. Those that come while others are being brought to disk share the next go.
@@ -104,11 +121,20 @@ impl<'a> Sealer<'a> {
     }
 }
 
-/// Writes a whole file system to disk: one wait for all files, instead of one for each.
-fn sync(directory: &Path) -> Result<()> {
-    let doing = || format!("sync `{}`", directory.display());
-    let directory = File::open(directory).doing(doing)?;
-    rustix::fs::syncfs(&directory).doing(doing)
+/// Writes layers to disk: images file by file, and for trees the whole file system, with one wait instead of one for each file.
+fn sync<'a>(filled: impl IntoIterator<Item = &'a Filled<'a>>) -> Result<()> {
+    let mut images = Vec::new();
+    for filled in filled {
+        let directory = filled.directory();
+        if erofs::is_image(directory) {
+            images.push(directory);
+            continue;
+        }
+        let doing = || format!("sync `{}`", directory.display());
+        let directory = File::open(directory).doing(doing)?;
+        return rustix::fs::syncfs(&directory).doing(doing);
+    }
+    images.into_iter().try_for_each(erofs::sync)
 }
 
 fn lock_path(store: &Store, key: &str) -> Result<PathBuf> {

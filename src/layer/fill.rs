@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, open
 
 use super::View;
 use super::tarball::{DIRECTORY, extended_at};
-use super::unpack::{Attributes, Tree};
+use super::unpack::{Attributes, Target, Tree};
 use super::view::{Directory, Entry, OPAQUE, lookup, names};
 use crate::error::{Doing, Result};
 
@@ -73,7 +73,7 @@ impl Copy {
                 let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
                 let mut from = File::from(openat(layer, name, how, Mode::empty())?);
                 let fill = |to: &mut File| io::copy(&mut from, to).map(|_| ());
-                self.tree.file(path, name, &attributes, fill)?;
+                self.tree.fill_file(path, name, &attributes, fill)?;
             }
             // Nobody listens at a socket of an image.
             FileType::Socket => return Ok(()),
@@ -116,7 +116,11 @@ pub fn set_root_attributes(directory: &Path, attributes: &Attributes) -> Result<
 
 /// How many bytes the files below a directory have. One with several names counts once.
 pub fn size(directory: &Path) -> Result<u64> {
-    let root = openat(CWD, directory, DIRECTORY, Mode::empty())?;
+    size_below(openat(CWD, directory, DIRECTORY, Mode::empty())?)
+}
+
+/// The same of an open directory.
+pub fn size_below(root: OwnedFd) -> Result<u64> {
     let mut seen = std::collections::HashSet::new();
     let mut left = vec![root];
     let mut size = 0;

@@ -22,7 +22,8 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::fill::attributes;
-use super::unpack::Tree;
+use super::stack::open_layer;
+use super::unpack::{Target, Tree};
 use super::view::{Directory, is_opaque, open_directory};
 use super::{Content, Draft, path, seal};
 use crate::error::{Doing, Result};
@@ -45,19 +46,40 @@ pub struct Implied {
 
 impl Implied {
     pub fn write(self, root: &OwnedFd) -> Result<()> {
-        let value: &[u8] = match (self.root, self.below) {
-            (false, false) => return Ok(()),
-            (true, false) => b"/",
-            (false, true) => b"*",
-            (true, true) => b"/*",
-        };
-        fsetxattr(root, MARK, value, XattrFlags::empty()).doing(|| "mark the root of a layer")
+        match self.value() {
+            None => Ok(()),
+            Some(value) => fsetxattr(root, MARK, value, XattrFlags::empty()).doing(|| "mark the root of a layer"),
+        }
+    }
+
+    fn value(self) -> Option<&'static [u8]> {
+        match (self.root, self.below) {
+            (false, false) => None,
+            (true, false) => Some(b"/"),
+            (false, true) => Some(b"*"),
+            (true, true) => Some(b"/*"),
+        }
+    }
+
+    /// The mark as an extended attribute of a layer's root.
+    pub fn of_root(self) -> Option<(&'static str, &'static [u8])> {
+        self.value().map(|value| (MARK, value))
+    }
+
+    /// The extended attribute of a marked directory below the root.
+    pub fn of_directory() -> (&'static str, &'static [u8]) {
+        (MARK, b"")
     }
 
     /// Reads the mark of a layer, if there is such a layer.
     fn of(store: &Store, layer: &Digest) -> rustix::io::Result<Implied> {
+        Implied::at(&path(store, layer))
+    }
+
+    /// Reads the mark of the layer in a directory.
+    pub fn at(directory: &Path) -> rustix::io::Result<Implied> {
         let mut value = [0; 4];
-        let length = match lgetxattr(path(store, layer), MARK, &mut value) {
+        let length = match lgetxattr(directory, MARK, &mut value) {
             Err(Errno::NODATA) => 0,
             length => length?,
         };
@@ -138,7 +160,7 @@ pub fn fill(store: &Store, layers: &[Digest], into: &Path) -> Result<Content> {
     let mut roots: Directory = Vec::new();
     let mut passed = BTreeSet::new();
     for layer in layers.iter().rev() {
-        let root = open_directory(CWD, path(store, layer)).doing(|| format!("open layer `{layer}`"))?;
+        let root = open_layer(store, layer)?;
         if Implied::of(store, layer)?.below {
             find_marked(&root, &mut Vec::new(), &mut passed)?;
         }

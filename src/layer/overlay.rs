@@ -7,18 +7,20 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount,
+    fsopen,
 };
 
-use crate::error::{Doing, Result};
-use crate::program::flags::{mount_attr, prctl};
+use super::{Given, Lower};
+use crate::error::{Doing, Error, Result};
+use crate::program::flags::{mount_attr, open, prctl};
 use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 
 /// The directories of one container's root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overlay {
     /// The image's layers, topmost first.
-    pub lower: Vec<PathBuf>,
+    pub lower: Vec<Lower>,
     pub upper: PathBuf,
     pub work: PathBuf,
     /// Where the root is attached until it becomes the root: a directory in which nothing is looked for meanwhile.
@@ -67,6 +69,7 @@ fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
     let places = program.new_mount("tmpfs", &options, 0, "a place for each layer");
     let why = "where layers can be named, in this mount namespace only";
     program.move_mount(places, Fd::Cwd, &bytes(&overlay.attach), why);
+    show_images_as_owned(program, &overlay.lower);
     let mut show = |path: &Path, name: &str| {
         let tree = program.open_tree(Fd::Cwd, &bytes(path), false, "a layer, for its owners to be shown as others");
         let change = MountChange {
@@ -80,7 +83,11 @@ fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
         overlay.attach.join(name)
     };
     let lower = overlay.lower.iter().enumerate();
-    let lower = lower.map(|(n, layer)| show(layer, &n.to_string())).collect();
+    let lower = lower.map(|(n, layer)| match layer {
+        Lower::Tree(path) | Lower::Nothing(path) => Lower::Tree(show(path, &n.to_string())),
+        image => image.clone(),
+    });
+    let lower = lower.collect();
     // What is written and what is prepared must be on one mount.
     let own = show(overlay.upper.parent().unwrap_or(&overlay.upper), "own");
     let below = |path: &Path| own.join(path.file_name().unwrap_or_default());
@@ -89,6 +96,20 @@ fn show_as_owned(program: &mut Program, overlay: &Overlay) -> Overlay {
         upper: below(&overlay.upper),
         work: below(&overlay.work),
         ..overlay.clone()
+    }
+}
+
+/// Writes the steps that show the images among layers with the container's ids. The mounts are nobody else's.
+pub fn show_images_as_owned(program: &mut Program, layers: &[Lower]) {
+    for layer in layers {
+        if let Lower::Image { given, .. } = layer {
+            let change = MountChange {
+                users: Some(Input::Users),
+                ..MountChange::default()
+            };
+            let why = "files of this layer belong to the container's users, whatever it says";
+            program.change_mount(Fd::Given(*given), change, why);
+        }
     }
 }
 
@@ -113,47 +134,93 @@ pub fn reuse(work: &Path) -> Result<()> {
 }
 
 /// Writes the steps that make a file system of nothing but an image's layers, topmost first (Linux 6.5).
-pub fn make_image(program: &mut Program, layers: &[PathBuf], why: &'static str) -> Register {
+pub fn make_image(program: &mut Program, layers: &[Lower], why: &'static str) -> Register {
     let fs = program.fsopen("overlay", why);
-    for layer in layers {
-        program.fsconfig_string(fs, "lowerdir+", &bytes(layer), "a layer of the image, read-only and shared");
+    layers.iter().for_each(|layer| add_layer(program, fs, layer));
+    if layers.iter().any(|layer| matches!(layer, Lower::Image { .. })) {
+        program.fsconfig_string(fs, "xino", b"on", ONE_DEVICE);
     }
     program.fsconfig_create(fs, "make it");
     program.fsmount(fs, "image", mount_attr::RDONLY, "mounted, but attached nowhere yet")
 }
 
-/// What is set of a file system before it is made.
+/// The setting that adds a layer below those that are there.
+const LAYER: &str = "lowerdir+";
+const NOTHING: &str = "nothing: an overlay has two layers at least";
+const IMAGE: &str = "a layer of the image, which was mounted without unpacking it";
+/// Layers that are file systems of their own could be told apart: `find -xdev` would stop at their files.
+const ONE_DEVICE: &str = "all files are on one device, whichever layer has them";
+
+/// Writes the step that adds a layer to others.
+fn add_layer(program: &mut Program, fs: Register, layer: &Lower) {
+    match layer {
+        Lower::Tree(path) => program.fsconfig_string(fs, LAYER, &bytes(path), "a layer of the image, read-only and shared"),
+        Lower::Nothing(path) => program.fsconfig_string(fs, LAYER, &bytes(path), NOTHING),
+        Lower::Image { given, path } if path.is_empty() => program.fsconfig_fd(fs, LAYER, *given, IMAGE),
+        Lower::Image { given, path } => {
+            let how = open::PATH | open::DIRECTORY;
+            let part = program.open(Fd::Given(*given), path, how, "the part that is shown");
+            program.fsconfig_fd(
+                fs,
+                LAYER,
+                part,
+                "of a layer of the image, which was mounted without unpacking it",
+            );
+        }
+    }
+}
+
+/// What is set of a file system before it is made, and why.
 enum Setting {
     Text(&'static str, Vec<u8>, &'static str),
+    Mount(&'static str, Input, &'static str),
     Flag(&'static str, &'static str),
 }
 
 impl Overlay {
-    /// All settings, in order, and why each is made.
+    /// All settings, in order.
     fn settings(&self) -> Vec<Setting> {
-        use Setting::{Flag, Text};
-        let mut all = Vec::new();
-        if self.layer_by_layer {
-            let why = "a layer of the image, read-only and shared";
-            all.extend(self.lower.iter().map(|layer| Text("lowerdir+", bytes(layer), why)));
-        } else {
-            let layers = self.lower.iter().map(|layer| bytes(layer)).collect::<Vec<_>>();
-            let why = "the layers of the image, read-only and shared";
-            all.push(Text("lowerdir", layers.join(&b':'), why));
-        }
+        let mut all = self.layers();
         let why = "what the container changes is written here";
-        all.push(Text("upperdir", bytes(&self.upper), why));
+        all.push(Setting::Text("upperdir", bytes(&self.upper), why));
         let why = "where changes are prepared, on the same file system";
-        all.push(Text("workdir", bytes(&self.work), why));
+        all.push(Setting::Text("workdir", bytes(&self.work), why));
         for option in ["redirect_dir", "metacopy", "index"] {
             let why = "upper stays a plain difference that can be committed";
-            all.push(Text(option, b"off".to_vec(), why));
+            all.push(Setting::Text(option, b"off".to_vec(), why));
+        }
+        if self.images() > 0 {
+            all.push(Setting::Text("xino", b"on".to_vec(), ONE_DEVICE));
         }
         if self.volatile {
             let why = "the container is removed when it ends: nothing needs to reach the disk";
-            all.push(Flag("volatile", why));
+            all.push(Setting::Flag("volatile", why));
         }
         all
+    }
+
+    fn layers(&self) -> Vec<Setting> {
+        let trees = self.lower.iter().map(|layer| match layer {
+            Lower::Tree(path) if !self.layer_by_layer => Some(bytes(path)),
+            _ => None,
+        });
+        // A kernel that mounts images takes layers one at a time.
+        if let Some(trees) = trees.collect::<Option<Vec<_>>>() {
+            let why = "the layers of the image, read-only and shared";
+            return vec![Setting::Text("lowerdir", trees.join(&b':'), why)];
+        }
+        let set = |layer: &Lower| match layer {
+            Lower::Tree(path) => Setting::Text(LAYER, bytes(path), "a layer of the image, read-only and shared"),
+            Lower::Nothing(path) => Setting::Text(LAYER, bytes(path), NOTHING),
+            Lower::Image { given, .. } => Setting::Mount(LAYER, *given, IMAGE),
+        };
+        self.lower.iter().map(set).collect()
+    }
+
+    /// How many of its layers are mounts.
+    pub fn images(&self) -> usize {
+        let is_image = |layer: &&Lower| matches!(layer, Lower::Image { .. });
+        self.lower.iter().filter(is_image).count()
     }
 }
 
@@ -163,6 +230,7 @@ fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     for setting in overlay.settings() {
         match setting {
             Setting::Text(name, value, why) => program.fsconfig_string(fs, name, &value, why),
+            Setting::Mount(name, given, why) => program.fsconfig_fd(fs, name, given, why),
             Setting::Flag(name, why) => program.fsconfig_flag(fs, name, why),
         }
     }
@@ -170,18 +238,19 @@ fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet")
 }
 
-/// As what init is given a root that was made ahead.
-pub const ROOT: Input = Input::Mount(0);
-
-/// Makes a container's root file system here, by the calls that [`make_overlay`] writes. It goes with its descriptor, unless it is
-/// attached somewhere.
-pub fn make_overlay_here(overlay: &Overlay) -> Result<OwnedFd> {
+/// Makes a container's root file system here, of layers that are mounted here, by the calls that [`make_overlay`] writes. It goes with
+/// its descriptor, unless it is attached somewhere.
+pub fn make_overlay_here(overlay: &Overlay, mounts: &Given) -> Result<OwnedFd> {
     let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).doing(|| "fsopen(\"overlay\")")?;
     for setting in overlay.settings() {
         match setting {
             Setting::Text(name, value, _) => {
                 let doing = || format!("overlay, {name}={}", String::from_utf8_lossy(&value));
                 fsconfig_set_string(&fs, name, &value[..]).doing(doing)?;
+            }
+            Setting::Mount(name, given, _) => {
+                let mount = mounts.find(given).ok_or_else(|| Error::system("a layer is not mounted"))?;
+                fsconfig_set_fd(&fs, name, mount).doing(|| format!("overlay, {name}"))?;
             }
             Setting::Flag(name, _) => fsconfig_set_flag(&fs, name).doing(|| format!("overlay, {name}"))?,
         }
@@ -194,5 +263,5 @@ pub fn make_overlay_here(overlay: &Overlay) -> Result<OwnedFd> {
 /// Writes the step that takes a root that was made ahead.
 pub fn take_overlay(program: &mut Program) -> Register {
     program.concept(Concept::FileSystemLayering);
-    program.duplicate(Fd::Given(ROOT), "rootfs", "the container's root, which was made ahead")
+    program.duplicate(Fd::Given(Input::Root), "rootfs", "the container's root, which was made ahead")
 }

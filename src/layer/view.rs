@@ -56,9 +56,12 @@ impl View {
                 .map(Rc::new)
                 .doing(|| format!("open layer `{}`", path.display()))
         };
-        Ok(View {
-            root: stack.iter().map(open).collect::<Result<_>>()?,
-        })
+        stack.iter().map(open).collect::<Result<_>>().map(View::of)
+    }
+
+    /// The view of open directories, topmost first.
+    pub fn of(root: Directory) -> View {
+        View { root }
     }
 
     /// Finds out where `path` leads. Components that do not exist are kept as they are.

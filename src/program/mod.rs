@@ -129,6 +129,8 @@ pub enum Input {
     Start,
     /// A mount that whoever started init has made, attached nowhere.
     Mount(u16),
+    /// The root, which is such a mount.
+    Root,
     /// A file to execute.
     Executable,
 }
@@ -146,6 +148,12 @@ pub enum Fd {
 impl From<Register> for Fd {
     fn from(register: Register) -> Fd {
         Fd::Kept(register)
+    }
+}
+
+impl From<Input> for Fd {
+    fn from(input: Input) -> Fd {
+        Fd::Given(input)
     }
 }
 

@@ -12,6 +12,7 @@ mod documents;
 mod events;
 mod files;
 mod formats;
+mod forms;
 mod health;
 mod host;
 mod images;

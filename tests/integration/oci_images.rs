@@ -357,7 +357,8 @@ fn no_layer_reaches_outside() {
 fn flipped_bits_are_found_and_repaired() {
     let host = Host::new();
     layout(&host, "small", SMALL);
-    host.run("load -i small.tar").ok();
+    // Layers that are not unpacked are damaged in `forms.rs`.
+    host.sh("TINYDOCK_LAYERS=tree $TINYDOCK load -i small.tar").ok();
     is_sound(&host);
     let layer = fs::read_dir(host.root().join("layer/sha256"))
         .expect("layers")

@@ -60,6 +60,9 @@ impl Engine {
                 layer::seal(&self.store, vec![filled])?;
             }
         }
+        if layer::is_image(&path) {
+            layer::become_tree(&self.store, &diff_id)?;
+        }
         Ok(path)
     }
 }

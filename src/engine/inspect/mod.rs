@@ -180,7 +180,7 @@ impl Engine {
         };
         let mut words = options.arguments().into_iter().map(|word| word.to_string());
         let path = |name: &str| container.file(name).display().to_string();
-        let lower = layer::stack(&self.store, &spec.layers);
+        let lower = layer::stack_of_directories(&self.store, &spec.layers);
         let lower = lower.iter().map(|layer| layer.display().to_string());
         let created = std::time::Duration::new(spec.created, spec.created_nanos);
         let own = sizes.then(|| layer::size_of_tree(&container.file("upper"))).transpose()?;

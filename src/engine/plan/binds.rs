@@ -4,7 +4,7 @@ use super::super::Options;
 use super::{Facts, Places};
 use crate::error::{Doing, Error, Result};
 use crate::isolation;
-use crate::layer::{self, Access, Bind, Mount, MountPoint, Origin, Propagation, Source};
+use crate::layer::{self, Access, Bind, Lower, Mount, MountPoint, Origin, Propagation, Source};
 use crate::program::{Concept, Program, Register};
 
 /// All of them, in the order in which they are mounted.
@@ -54,8 +54,12 @@ fn mounts(facts: &Facts, places: &Places, options: &Options) -> Result<Vec<Bind>
             clone: None,
             why: why(mount),
         };
-        if matches!((origin, bind.id_mapped), (Origin::Layers(_), true)) {
-            let wrong = Error::invalid("an image of several layers cannot be shown to users of a container's own");
+        let is_unpacked = |layer: &Lower| matches!(layer, Lower::Tree(_));
+        if let (Origin::Layers(layers), true) = (origin, bind.id_mapped)
+            && layers.iter().any(is_unpacked)
+        {
+            let wrong =
+                Error::invalid("an image of several layers that are unpacked cannot be shown to users of a container's own");
             return Err(wrong.doing(doing()));
         }
         inherit_mode(facts, mount, &mut bind)?;

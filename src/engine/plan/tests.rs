@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::layer::Mount;
+use crate::layer::{Lower, Mount};
 use crate::network::Network;
 use crate::program::Argument;
 use crate::store::Id;
@@ -73,7 +73,7 @@ fn planned(options: Options) -> Result<Plan> {
     let endpoint = matches!(options.network, Mode::Bridge(_)).then(endpoint);
     let spec = spec(options);
     let overlay = Overlay {
-        lower: vec!["/layer".into()],
+        lower: vec![Lower::Tree("/layer".into())],
         upper: "/container/upper".into(),
         work: "/container/work".into(),
         attach: "/container/work".into(),
@@ -83,9 +83,13 @@ fn planned(options: Options) -> Result<Plan> {
     };
     let store = Store::find(Some("/store".into())).unwrap();
     let mounts = spec.options.mounts.iter();
+    let mut given = Given::default();
     let places = Places {
         overlay,
-        origins: mounts.map(|mount| layer::locate(&store, mount)).collect::<Result<_>>()?,
+        origins: mounts
+            .map(|mount| layer::locate(&store, mount, &mut given))
+            .collect::<Result<_>>()?,
+        given,
         files: vec![(b"/container/hosts".to_vec(), "/etc/hosts")],
     };
     plan(&facts(), &spec, &places, "tinydock", endpoint.as_ref())

@@ -2,16 +2,14 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 
 use super::{Access, HostPath, Mount, Source};
 use crate::error::{Doing, Error, Result};
-use crate::layer::{self, View, Volumes};
+use crate::layer::{Given, Lower, Stack, Volumes};
 use crate::store::Store;
 
 /// What is mounted, for those who write the steps.
@@ -28,11 +26,11 @@ pub enum Origin {
         attributes: u64,
     },
     /// Directories of layers, topmost first, seen as one tree.
-    Layers(Vec<PathBuf>),
+    Layers(Vec<Lower>),
 }
 
-/// Finds out what is to be mounted. Nothing need be there yet.
-pub fn locate(store: &Store, mount: &Mount) -> Result<Origin> {
+/// Finds out what is to be mounted. Nothing need be there yet. Images that must be mounted before are added to what init is given.
+pub fn locate(store: &Store, mount: &Mount, given: &mut Given) -> Result<Origin> {
     Ok(match &mount.source {
         Source::Bind(host) => Origin::Path {
             path: host.path.as_bytes().to_vec(),
@@ -61,28 +59,16 @@ pub fn locate(store: &Store, mount: &Mount) -> Result<Origin> {
             attributes: tmpfs.attributes,
         },
         Source::Image(image) => {
-            let layers = layer::stack(store, &image.layers);
-            match &part_of_image(layers, image.subpath.as_bytes())?[..] {
-                [layer] => Origin::Path {
-                    path: layer.as_os_str().as_bytes().to_vec(),
+            let stack = Stack::open(store, &image.layers)?;
+            match &stack.give_part(image.subpath.as_bytes(), given, || store.run_directory("nothing"))?[..] {
+                [Lower::Tree(path)] => Origin::Path {
+                    path: path.as_os_str().as_bytes().to_vec(),
                     recursive: false,
                 },
                 layers => Origin::Layers(layers.to_vec()),
             }
         }
     })
-}
-
-/// The directories that layers, topmost first, have for a path of their image. Layers do not change, so what was found stays there.
-fn part_of_image(layers: Vec<PathBuf>, path: &[u8]) -> Result<Vec<PathBuf>> {
-    if path.is_empty() || layers.is_empty() {
-        return Ok(layers);
-    }
-    let doing = || format!("subpath `{}` of the image", String::from_utf8_lossy(path));
-    let found = View::new(&layers)?.directory(path).doing(doing)?;
-    let directories = found.ok_or_else(|| Error::not_found("no such directory").doing(doing()))?;
-    let path_of = |directory: &Rc<OwnedFd>| fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd()));
-    directories.iter().map(path_of).collect::<std::io::Result<_>>().doing(doing)
 }
 
 impl Origin {
@@ -145,7 +131,7 @@ impl Mount {
 
     /// Checks that the part that is shown is there, and is a part.
     fn check_part(&self, store: &Store) -> Result<()> {
-        let Origin::Below { directory, path } = locate(store, self)? else {
+        let Origin::Below { directory, path } = locate(store, self, &mut Given::default())? else {
             return Ok(());
         };
         let doing = || format!("subpath `{}`", String::from_utf8_lossy(&path));

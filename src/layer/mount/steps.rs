@@ -45,7 +45,7 @@ pub fn open_bind(program: &mut Program, concept: Concept, bind: &Bind) -> Regist
     if bind.is_new() {
         return tree;
     }
-    if bind.id_mapped {
+    if bind.id_mapped && !matches!(bind.origin, Origin::Layers(_)) {
         let change = MountChange {
             users: Some(Input::Users),
             ..MountChange::default()
@@ -89,7 +89,13 @@ fn open_origin(program: &mut Program, bind: &Bind) -> Register {
             let data: Vec<(&str, &str)> = data.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             program.new_mount(kind, &data, *attributes, bind.why)
         }
-        Origin::Layers(layers) => overlay::make_image(program, layers, bind.why),
+        Origin::Layers(layers) => {
+            // An overlay shows the owners that its layers show.
+            if bind.id_mapped {
+                overlay::show_images_as_owned(program, layers);
+            }
+            overlay::make_image(program, layers, bind.why)
+        }
     }
 }
 

@@ -17,7 +17,7 @@ const BLOCK: u64 = 512;
 
 /// A tarball that is read once from its beginning. Reading from it gives the data of the entry that came last.
 pub struct Archive<R> {
-    reader: R,
+    reader: Counted<R>,
     /// How much data of the last entry was not read.
     left: u64,
     /// What fills its last block.
@@ -46,7 +46,7 @@ struct Before {
 impl<R: Read> Archive<R> {
     pub fn new(reader: R) -> Archive<R> {
         Archive {
-            reader,
+            reader: Counted { reader, count: 0 },
             left: 0,
             padding: 0,
         }
@@ -143,6 +143,11 @@ impl<R: Read> Archive<R> {
         Ok(Some(header))
     }
 
+    /// Where in the tarball what is read next is, and how much there is left of the entry.
+    pub fn place(&self) -> (u64, u64) {
+        (self.reader.count, self.left)
+    }
+
     fn begin(&mut self, size: u64) {
         self.left = size;
         self.padding = (BLOCK - size % BLOCK) % BLOCK;
@@ -162,6 +167,20 @@ impl<R: Read> Read for Archive<R> {
                 Ok(read)
             }
         }
+    }
+}
+
+/// Counts what is read through it.
+struct Counted<R> {
+    reader: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        self.count += length as u64;
+        Ok(length)
     }
 }
 

@@ -1,21 +1,21 @@
-//! One entry of a tarball, written to the tree.
+//! One entry of a tarball: what it means, and how it is written.
 
 use std::io::{self, Read};
 
 use rustix::fs::{FileType, Timespec};
 use tar::EntryType;
 
-use super::archive::{Entry, number};
+use super::archive::{Archive, Entry, number};
 use super::attributes::Attributes;
-use super::tree::Tree;
+use super::target::{Data, Target};
 use super::whiteout::Whiteout;
 use crate::error::{Error, Result};
 
 /// Extended attributes that are ours to set: they decide what overlayfs shows, so an image may not bring them.
 const OURS: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
-/// Writes one entry. `data` is what it has.
-pub fn write(entry: &Entry, data: &mut impl Read, tree: &mut Tree) -> Result<()> {
+/// Writes the entry that the archive has read last.
+pub fn write(entry: &Entry, archive: &mut Archive<impl Read>, tree: &mut impl Target) -> Result<()> {
     let kind = entry.header.entry_type();
     let attributes = attributes(entry)?;
     let sparse = entry.sparse.as_ref();
@@ -40,11 +40,19 @@ pub fn write(entry: &Entry, data: &mut impl Read, tree: &mut Tree) -> Result<()>
         EntryType::Char => tree.node(&path, &last, FileType::CharacterDevice, device(entry)?, &attributes),
         EntryType::Block => tree.node(&path, &last, FileType::BlockDevice, device(entry)?, &attributes),
         EntryType::Fifo => tree.node(&path, &last, FileType::Fifo, 0, &attributes),
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => match sparse {
-            Some(sparse) => tree.file(&path, &last, &attributes, |file| sparse.copy(data, file)),
-            None if name.ends_with(b"/") => tree.directory(&path, &last, &attributes),
-            None => tree.file(&path, &last, &attributes, |file| io::copy(data, file).map(|_| ())),
-        },
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            if sparse.is_none() && name.ends_with(b"/") {
+                return tree.directory(&path, &last, &attributes);
+            }
+            let (offset, length) = archive.place();
+            let data = Data {
+                reader: archive,
+                offset,
+                length,
+                sparse,
+            };
+            tree.file(&path, &last, &attributes, data)
+        }
         other => Err(Error::invalid(format!("is of an unknown type, {other:?}"))),
     }
 }

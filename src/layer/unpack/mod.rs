@@ -5,7 +5,7 @@
 //! that names the entry.
 //!
 //! ```text
-//!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree
+//!   a thread: read, inflate, hash ──chunks──▶ this thread: parse, write the tree, or the tarball and what is in it
 //! ```
 
 mod archive;
@@ -15,9 +15,12 @@ mod limits;
 mod path;
 mod sparse;
 mod stream;
+mod target;
+mod told;
 mod tree;
 mod whiteout;
 
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::thread;
@@ -31,16 +34,27 @@ pub use attributes::{Attributes, Manner};
 pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
-pub use tree::Tree;
+pub use target::{Data, Target};
+pub use told::{EPOCH, Told};
+pub use tree::{Tree, join};
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
 pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
+    let mut tree = Tree::new(into)?;
+    let content = read_into(source, None, &mut tree, limits)?;
+    tree.finish_layer()?;
+    Ok(content)
+}
+
+/// Reads a tarball, plain or compressed with gzip or zstd, to its end, and writes its entries to a layer. The tarball itself is
+/// written to `copy`.
+pub fn read_into(source: impl Read + Send, copy: Option<File>, layer: &mut impl Target, limits: &Limits) -> Result<Content> {
     thread::scope(|scope| {
-        let (sender, receiver) = Chunks::channel();
+        let (sender, receiver) = Chunks::channel(copy);
         let producer = scope.spawn(move || inflate(source, limits.bytes, &sender));
         let mut reader = Tail::new(receiver);
-        let unpacked = write_tree(&mut reader, into, limits);
-        let rest = unpacked.and_then(|()| finish(reader));
+        let written = write_entries(&mut reader, layer, |count| limits.check_entries(count));
+        let rest = written.and_then(|()| finish(reader));
         let produced = producer.join().map_err(|_| Error::system("the inflating thread panicked"))?;
         // Where inflating failed, the parser only saw a tarball that ends too early.
         let (diff_id, size) = produced?;
@@ -48,14 +62,8 @@ pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<
     })
 }
 
-fn write_tree(reader: &mut impl Read, into: &Path, limits: &Limits) -> Result<()> {
-    let mut tree = Tree::new(into)?;
-    write_entries(reader, &mut tree, |count| limits.check_entries(count))?;
-    tree.finish_layer()
-}
-
 /// Writes all entries of a tarball, as long as their number is no reason not to.
-pub fn write_entries(reader: impl Read, tree: &mut Tree, check: impl Fn(u64) -> Result<()>) -> Result<()> {
+pub fn write_entries(reader: impl Read, tree: &mut impl Target, check: impl Fn(u64) -> Result<()>) -> Result<()> {
     let mut archive = Archive::new(reader);
     let mut count = 0;
     while let Some(entry) = archive.next_entry()? {
@@ -80,6 +88,8 @@ fn finish(mut reader: Tail<Chunks>) -> Result<()> {
 pub fn malformed(error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
+        // The disk's, where the tarball is kept.
+        _ if error.raw_os_error().is_some() => error.into(),
         _ => Error::invalid(format!("not a valid tarball: {error}")),
     }
 }

@@ -1,6 +1,7 @@
 //! The bytes of a tarball: inflated and hashed in a thread of its own, and handed over in chunks.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use flate2::bufread::MultiGzDecoder;
@@ -68,17 +69,20 @@ fn unreadable(error: io::Error) -> Error {
 /// The receiving end: the chunks as one stream.
 pub struct Chunks {
     receiver: Receiver<Vec<u8>>,
+    /// Where each chunk is written when it comes.
+    copy: Option<File>,
     chunk: Vec<u8>,
     read: usize,
 }
 
 impl Chunks {
-    pub fn channel() -> (SyncSender<Vec<u8>>, Chunks) {
+    pub fn channel(copy: Option<File>) -> (SyncSender<Vec<u8>>, Chunks) {
         let (sender, receiver) = sync_channel(AHEAD);
         (
             sender,
             Chunks {
                 receiver,
+                copy,
                 chunk: Vec::new(),
                 read: 0,
             },
@@ -90,6 +94,9 @@ impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read == self.chunk.len() {
             self.chunk = self.receiver.recv().unwrap_or_default();
+            if let Some(copy) = &mut self.copy {
+                copy.write_all(&self.chunk)?;
+            }
             self.read = 0;
         }
         let length = buffer.len().min(self.chunk.len() - self.read);

@@ -2,20 +2,21 @@
 //! (openat2(2), `RESOLVE_IN_ROOT`), and every last component is made or replaced relative to its open parent, so a link in
 //! the tarball leads nowhere else.
 
-use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, Timespec, XattrFlags, fchmod, fsetxattr, futimens,
-    linkat, mkdirat, mknodat, openat, statat, statx, symlinkat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, XattrFlags, fchmod, fsetxattr, futimens, linkat,
+    mkdirat, mknodat, openat, statat, statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, Manner, times};
 use super::path::{DIRECTORY, make_path, open_path};
+use super::target::{Data, Target};
+use super::told::Told;
 use crate::error::{Doing, Error, Result};
 use crate::layer::implied::{self, Implied};
 use crate::layer::owners::Owners;
@@ -25,22 +26,17 @@ pub struct Tree {
     root: OwnedFd,
     /// The directory of the last entry: entries of one directory usually follow each other.
     parent: Option<(Vec<Vec<u8>>, OwnedFd)>,
-    /// Directories and their times, which writing into them would change again.
-    times: Vec<(Vec<Vec<u8>>, Timespec)>,
     manner: Manner,
-    /// Directories of which no entry has told anything so far.
-    implied: BTreeSet<Vec<Vec<u8>>>,
+    told: Told,
 }
-
-const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 impl Tree {
     pub fn new(root: &Path) -> Result<Tree> {
         let root = openat(CWD, root, DIRECTORY, Mode::empty()).doing(|| format!("open `{}`", root.display()))?;
-        let mut tree = Tree::of(root, Manner::default());
-        tree.times.push((Vec::new(), EPOCH));
-        tree.implied.insert(Vec::new());
-        Ok(tree)
+        Ok(Tree {
+            told: Told::of_layer(),
+            ..Tree::of(root, Manner::default())
+        })
     }
 
     /// The tree below an open directory, which has its own time.
@@ -48,57 +44,13 @@ impl Tree {
         Tree {
             root,
             parent: None,
-            times: Vec::new(),
             manner,
-            implied: BTreeSet::new(),
+            told: Told::default(),
         }
-    }
-
-    /// Whether names say that something is gone.
-    pub fn has_whiteouts(&self) -> bool {
-        !self.manner.is_copy
-    }
-
-    /// Sets the attributes of the root directory itself.
-    pub fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
-        if self.manner.owners == Owners::Mine {
-            return Ok(());
-        }
-        attributes.set(&self.root, &self.manner, true)?;
-        self.times.push((Vec::new(), attributes.modified));
-        self.implied.remove(&[][..]);
-        Ok(())
-    }
-
-    pub fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
-        let manner = self.manner;
-        let parent = self.parent(path)?;
-        let mut hides = false;
-        match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
-            // A directory of the user's stays as open as it was.
-            Err(Errno::EXIST) if is_directory(parent, name)? && manner.owners == Owners::Mine => return Ok(()),
-            Err(Errno::EXIST) if is_directory(parent, name)? => {}
-            Err(Errno::EXIST) if manner.is_copy => return Err(no_directory(name)),
-            Err(Errno::EXIST) => {
-                hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
-                remove(parent, name)?;
-                mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
-            }
-            result => result?,
-        }
-        let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
-        attributes.set(&directory, &manner, true)?;
-        if hides {
-            make_opaque(&directory)?;
-        }
-        let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
-        self.implied.remove(&full);
-        self.times.push((full, attributes.modified));
-        Ok(())
     }
 
     /// Makes a file and has `fill` write its content.
-    pub fn file(
+    pub fn fill_file(
         &mut self,
         path: &[Vec<u8>],
         name: &[u8],
@@ -119,70 +71,13 @@ impl Tree {
         Ok(futimens(&file, &times(attributes.modified))?)
     }
 
-    pub fn symlink(&mut self, path: &[Vec<u8>], name: &[u8], target: &[u8], attributes: &Attributes) -> Result<()> {
-        let manner = self.manner;
-        let parent = self.parent(path)?;
-        manner.replacing(parent, name, || symlinkat(target, parent, name))?;
-        attributes.set_at(parent, name, FileType::Symlink, &manner)
-    }
-
-    pub fn node(&mut self, path: &[Vec<u8>], name: &[u8], kind: FileType, device: u64, attributes: &Attributes) -> Result<()> {
-        let manner = self.manner;
-        let parent = self.parent(path)?;
-        manner.replacing(parent, name, || mknodat(parent, name, kind, Mode::empty(), device))?;
-        attributes.set_at(parent, name, kind, &manner)
-    }
-
-    /// Hides what the layers below have under a name, if this layer brings nothing of that name itself.
-    pub fn whiteout(&mut self, path: &[Vec<u8>], name: &[u8]) -> Result<()> {
-        let parent = self.parent(path)?;
-        match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
-            Err(Errno::EXIST) if is_directory(parent, name)? => {
-                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)?;
-                // What is below is gone, so this directory is a new one.
-                let full: Vec<Vec<u8>> = path.iter().cloned().chain([name.to_vec()]).collect();
-                self.implied.remove(&full);
-                Ok(())
-            }
-            Err(Errno::EXIST) => Ok(()),
-            result => Ok(result?),
-        }
-    }
-
-    /// Hides all that the layers below have in a directory.
-    pub fn opaque(&mut self, path: &[Vec<u8>]) -> Result<()> {
-        let directory = self.parent(path)?;
-        make_opaque(directory)
-    }
-
-    /// Links `name` to what the entry `target` made.
-    pub fn hard_link(&mut self, path: &[Vec<u8>], name: &[u8], target: &[Vec<u8>]) -> Result<()> {
-        let Some((target_name, target_path)) = target.split_last() else {
-            return Err(Error::invalid("is a hard link to the root directory"));
-        };
-        let shown = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
-        let doing = || format!("hard link to `{}`", shown.escape_debug());
-        let source = open_path(&self.root, target_path).doing(doing)?;
-        let manner = self.manner;
-        let parent = self.parent(path)?;
-        if (target_path, target_name.as_slice()) == (path, name) {
-            return Err(Error::invalid("is a hard link to itself"));
-        }
-        manner
-            .replacing(parent, name, || {
-                linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
-            })
-            .doing(doing)
-    }
-
     /// Marks the directories of a layer of which no entry has told anything, and finishes.
     pub fn finish_layer(self) -> Result<()> {
-        let below = self.implied.iter().filter(|path| !path.is_empty());
         let mut marks = Implied {
-            root: self.implied.contains(&[][..]),
+            root: self.told.implies_root(),
             below: false,
         };
-        for path in below {
+        for path in self.told.implied() {
             match open_path(&self.root, path) {
                 Ok(directory) => {
                     implied::mark(&directory)?;
@@ -197,12 +92,11 @@ impl Tree {
         self.finish()
     }
 
-    /// Sets the times of directories, the deepest last made first. Of two entries with one name, the later one counts.
+    /// Sets the times of directories.
     pub fn finish(self) -> Result<()> {
-        let mut done = HashSet::new();
-        for (path, modified) in self.times.iter().rev().filter(|(path, _)| done.insert(path)) {
+        for (path, modified) in self.told.times() {
             match open_path(&self.root, path) {
-                Ok(directory) => futimens(&directory, &times(*modified))?,
+                Ok(directory) => futimens(&directory, &times(modified))?,
                 // A later entry replaced it.
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -216,13 +110,7 @@ impl Tree {
         if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
             let directory = match open_path(&self.root, path) {
                 Err(Errno::NOENT | Errno::NOTDIR) if self.manner.is_copy => self.make_path(path)?,
-                // The same tarball makes the same tree, whenever it is unpacked.
-                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| {
-                    self.times.push((made.to_vec(), EPOCH));
-                    if is_new {
-                        self.implied.insert(made.to_vec());
-                    }
-                })?,
+                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| self.told.made(made, is_new))?,
                 result => result?,
             };
             self.parent = Some((path.to_vec(), directory));
@@ -252,6 +140,106 @@ impl Tree {
         }
         Ok(directory)
     }
+}
+
+impl Target for Tree {
+    fn has_whiteouts(&self) -> bool {
+        !self.manner.is_copy
+    }
+
+    fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
+        if self.manner.owners == Owners::Mine {
+            return Ok(());
+        }
+        attributes.set(&self.root, &self.manner, true)?;
+        self.told.directory(Vec::new(), attributes.modified);
+        Ok(())
+    }
+
+    fn directory(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
+        let parent = self.parent(path)?;
+        let mut hides = false;
+        match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+            // A directory of the user's stays as open as it was.
+            Err(Errno::EXIST) if is_directory(parent, name)? && manner.owners == Owners::Mine => return Ok(()),
+            Err(Errno::EXIST) if is_directory(parent, name)? => {}
+            Err(Errno::EXIST) if manner.is_copy => return Err(no_directory(name)),
+            Err(Errno::EXIST) => {
+                hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
+                remove(parent, name)?;
+                mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
+            }
+            result => result?,
+        }
+        let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+        attributes.set(&directory, &manner, true)?;
+        if hides {
+            make_opaque(&directory)?;
+        }
+        self.told.directory(join(path, name), attributes.modified);
+        Ok(())
+    }
+
+    fn file(&mut self, path: &[Vec<u8>], name: &[u8], attributes: &Attributes, data: Data) -> Result<()> {
+        self.fill_file(path, name, attributes, |file| data.copy(file))
+    }
+
+    fn symlink(&mut self, path: &[Vec<u8>], name: &[u8], target: &[u8], attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
+        let parent = self.parent(path)?;
+        manner.replacing(parent, name, || symlinkat(target, parent, name))?;
+        attributes.set_at(parent, name, FileType::Symlink, &manner)
+    }
+
+    fn node(&mut self, path: &[Vec<u8>], name: &[u8], kind: FileType, device: u64, attributes: &Attributes) -> Result<()> {
+        let manner = self.manner;
+        let parent = self.parent(path)?;
+        manner.replacing(parent, name, || mknodat(parent, name, kind, Mode::empty(), device))?;
+        attributes.set_at(parent, name, kind, &manner)
+    }
+
+    fn whiteout(&mut self, path: &[Vec<u8>], name: &[u8]) -> Result<()> {
+        let parent = self.parent(path)?;
+        match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+            Err(Errno::EXIST) if is_directory(parent, name)? => {
+                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)?;
+                self.told.begins_anew(&join(path, name));
+                Ok(())
+            }
+            Err(Errno::EXIST) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn opaque(&mut self, path: &[Vec<u8>]) -> Result<()> {
+        let directory = self.parent(path)?;
+        make_opaque(directory)
+    }
+
+    fn hard_link(&mut self, path: &[Vec<u8>], name: &[u8], target: &[Vec<u8>]) -> Result<()> {
+        let Some((target_name, target_path)) = target.split_last() else {
+            return Err(Error::invalid("is a hard link to the root directory"));
+        };
+        let shown = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
+        let doing = || format!("hard link to `{}`", shown.escape_debug());
+        let source = open_path(&self.root, target_path).doing(doing)?;
+        let manner = self.manner;
+        let parent = self.parent(path)?;
+        if (target_path, target_name.as_slice()) == (path, name) {
+            return Err(Error::invalid("is a hard link to itself"));
+        }
+        manner
+            .replacing(parent, name, || {
+                linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
+            })
+            .doing(doing)
+    }
+}
+
+/// The place of a name.
+pub fn join(path: &[Vec<u8>], name: &[u8]) -> Vec<Vec<u8>> {
+    path.iter().cloned().chain([name.to_vec()]).collect()
 }
 
 impl Manner {

@@ -6,7 +6,7 @@
 //! A whiteout is about the layers below and not about its own, in whichever order they come: what the same layer brings
 //! under that name stays, but nothing below shows through it.
 
-use super::tree::Tree;
+use super::target::Target;
 use crate::error::{Error, Result};
 
 const PREFIX: &[u8] = b".wh.";
@@ -41,7 +41,7 @@ impl Whiteout<'_> {
     }
 
     /// Writes it to the tree. `path` is the directory that it is in.
-    pub fn apply(&self, tree: &mut Tree, path: &[Vec<u8>]) -> Result<()> {
+    pub fn apply(&self, tree: &mut impl Target, path: &[Vec<u8>]) -> Result<()> {
         match self {
             Whiteout::Name(name) => tree.whiteout(path, name),
             Whiteout::Opaque => tree.opaque(path),

@@ -31,6 +31,9 @@ calls! {
     /// Sets one option that has no value.
     fn fsconfig_flag(fs: Register, key: &str) = "fsconfig" SYS_fsconfig
         [fd(fs), flags(fsconfig::SET_FLAG, fsconfig::NAMES), Arg::text(key), Arg::Null, Arg::Int(0)];
+    /// Sets one option that is an open file.
+    fn fsconfig_fd(fs: Register, key: &str, value: impl Into<Fd>) = "fsconfig" SYS_fsconfig
+        [fd(fs), flags(fsconfig::SET_FD, fsconfig::NAMES), Arg::text(key), Arg::Null, fd(value)];
     /// Makes the file system with the options set.
     fn fsconfig_create(fs: Register) = "fsconfig" SYS_fsconfig
         [fd(fs), flags(fsconfig::CMD_CREATE, fsconfig::NAMES), Arg::Null, Arg::Null, Arg::Int(0)];

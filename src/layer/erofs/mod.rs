@@ -1,0 +1,193 @@
+//! A layer that is mounted without being unpacked.
+//!
+//! Such a layer has its tarball, byte for byte, and an index of it: an EROFS image of nothing but directories, attributes and links,
+//! in which the content of a file is a place in the tarball. The kernel mounts both together, from plain files (Linux 6.12), as a file
+//! system that nobody can write to.
+//!
+//! ```text
+//!   layer/sha256/<diff id>/    the root's owner, mode and mark (see `implied.rs`), and another mark: this is an image
+//!     tar                      the layer's tarball; its digest is the diff id
+//!     erofs                    the index, which follows from the tarball
+//!                  │
+//!                  ▼ fsopen("erofs") source=erofs device=tar, fsmount
+//!   a mount that is attached nowhere, for as long as somebody has it open
+//! ```
+//!
+//! What an index cannot say, such as where a file has holes, or what is better left to the kernel to judge, makes the layer a tree
+//! as always.
+
+mod draw;
+mod form;
+mod format;
+mod mount;
+pub mod share;
+mod sketch;
+#[cfg(test)]
+pub mod tests;
+mod write;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::AtFlags;
+use rustix::fs::{CWD, Gid, Mode, Uid, XattrFlags, chmod, chownat, lgetxattr, lsetxattr, statat};
+
+use super::Content;
+use super::implied::Implied;
+use super::unpack::{Limits, read_into, unpack};
+use crate::error::{Doing, Error, Result};
+pub use form::{Form, form, only_trees};
+pub use mount::mount;
+use sketch::{ROOT, Sketch};
+
+/// The extended attribute of a layer's directory that has an image in it. Tarballs bring no such attribute.
+const MARK: &str = "trusted.overlay.tinydock.image";
+
+/// The two files.
+const TAR: &str = "tar";
+const INDEX: &str = "erofs";
+
+/// Whether a layer's directory has an image in it, rather than being the layer's tree.
+pub fn is_image(directory: &Path) -> bool {
+    lgetxattr(directory, MARK, &mut [0; 1]).is_ok()
+}
+
+/// The tarball of a layer, if it was kept.
+pub fn tarball(directory: &Path) -> Option<PathBuf> {
+    is_image(directory).then(|| directory.join(TAR))
+}
+
+/// Makes a layer of a tarball, plain or compressed with gzip or zstd, in the empty directory `into`: an image if the kernel can mount
+/// it, and a tree otherwise. The source is read to its end.
+pub fn make(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
+    match form(into)? {
+        Form::Tree(_) => unpack(source, into, limits),
+        Form::Image => make_image(source, into, limits),
+    }
+}
+
+fn make_image(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
+    let path = into.join(TAR);
+    let tar = File::create_new(&path).doing(|| format!("make `{}`", path.display()))?;
+    let mut sketch = Sketch::new();
+    let content = read_into(source, Some(tar), &mut sketch, limits)?;
+    if index(&mut sketch, &content, into)? {
+        return Ok(content);
+    }
+    unpack_tarball(&path, into, limits)
+}
+
+/// Writes the index beside the tarball, and tries whether both can be mounted. Returns false if they cannot.
+fn index(sketch: &mut Sketch, content: &Content, into: &Path) -> Result<bool> {
+    let marks = sketch.finish_layer();
+    if sketch.unfit.is_some() {
+        return Ok(false);
+    }
+    let Ok(bytes) = write::write(sketch, content) else {
+        return Ok(false);
+    };
+    let path = into.join(INDEX);
+    let doing = || format!("write `{}`", path.display());
+    File::create_new(&path)
+        .and_then(|mut file| file.write_all(&bytes))
+        .doing(doing)?;
+    mark(sketch, marks, into)?;
+    Ok(mount(into).is_ok())
+}
+
+/// Gives the layer's directory what is looked up without a mount.
+fn mark(sketch: &Sketch, marks: Implied, directory: &Path) -> Result<()> {
+    let root = &sketch.nodes[ROOT];
+    let doing = || format!("mark `{}`", directory.display());
+    let (user, group) = (Uid::from_raw(root.user), Gid::from_raw(root.group));
+    chownat(CWD, directory, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW).doing(doing)?;
+    chmod(directory, Mode::from_raw_mode(root.mode)).doing(doing)?;
+    let attributes = [Some((MARK, b"".as_slice())), marks.of_root()];
+    let mut attributes = attributes.into_iter().flatten();
+    attributes
+        .try_for_each(|(name, value)| lsetxattr(directory, name, value, XattrFlags::empty()))
+        .doing(doing)
+}
+
+/// Unpacks the tarball that was written to a directory, in its place.
+fn unpack_tarball(tar: &Path, into: &Path, limits: &Limits) -> Result<Content> {
+    let doing = || format!("empty `{}`", into.display());
+    let source = File::open(tar).doing(doing)?;
+    // What is begun with is an empty directory of nobody's.
+    let empty = || -> std::io::Result<()> {
+        for entry in fs::read_dir(into)? {
+            fs::remove_file(entry?.path())?;
+        }
+        for name in [
+            Some(MARK),
+            Implied {
+                root: true,
+                below: false,
+            }
+            .of_root()
+            .map(|(name, _)| name),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            match rustix::fs::lremovexattr(into, name) {
+                Err(rustix::io::Errno::NODATA) => {}
+                result => result?,
+            }
+        }
+        chownat(CWD, into, Some(Uid::ROOT), Some(Gid::ROOT), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(chmod(into, Mode::from_raw_mode(0o755))?)
+    };
+    empty().doing(doing)?;
+    unpack(source, into, limits)
+}
+
+/// Unpacks the tarball of an image into the empty directory `into`.
+pub fn unpack_image(directory: &Path, into: &Path, limits: &Limits) -> Result<Content> {
+    let tar = directory.join(TAR);
+    let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
+    unpack(source, into, limits)
+}
+
+/// Makes an image again from its tarball in the empty directory `into`.
+pub fn make_again(directory: &Path, into: &Path, limits: &Limits) -> Result<Content> {
+    let tar = directory.join(TAR);
+    let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
+    make_image(source, into, limits)
+}
+
+/// Checks that an image is whole: its tarball has the diff id, its index is what follows from that, and nothing else is there.
+pub fn check(directory: &Path, limits: &Limits) -> Result<Content> {
+    let tar = directory.join(TAR);
+    let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
+    let mut sketch = Sketch::new();
+    let content = read_into(source, None, &mut sketch, limits)?;
+    let marks = sketch.finish_layer();
+    let unfit = |unfit: &str| Error::system(format!("its tarball cannot be indexed: {unfit}"));
+    let expected = match sketch.unfit {
+        None => write::write(&sketch, &content).map_err(unfit)?,
+        Some(reason) => return Err(unfit(reason)),
+    };
+    let found = fs::read(directory.join(INDEX)).doing(|| "read its index")?;
+    if found != expected {
+        return Err(Error::system("its index is not what its tarball says"));
+    }
+    if fs::read_dir(directory)?.count() != 2 {
+        return Err(Error::system("it has other files than its tarball and its index"));
+    }
+    let (root, stat) = (&sketch.nodes[ROOT], statat(CWD, directory, AtFlags::SYMLINK_NOFOLLOW)?);
+    if (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid) != (root.mode, root.user, root.group) || Implied::at(directory)? != marks {
+        return Err(Error::system("its directory is not marked as its tarball says"));
+    }
+    Ok(content)
+}
+
+/// Brings an image to disk.
+pub fn sync(directory: &Path) -> Result<()> {
+    for path in [directory.join(TAR), directory.join(INDEX), directory.to_path_buf()] {
+        let sync = File::open(&path).and_then(|file| file.sync_all());
+        sync.doing(|| format!("sync `{}`", path.display()))?;
+    }
+    Ok(())
+}
