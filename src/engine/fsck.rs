@@ -278,7 +278,7 @@ impl Engine {
                 // There is one draft of a name at a time.
                 drop(own);
                 let file = self.open_source(source);
-                let made = file.and_then(|file| self.draft_again(diff_id)?.fill(|into| layer::make(file, into, limits)));
+                let made = file.and_then(|file| self.draft_again(diff_id)?.fill(|into| layer::make(file, None, into, limits)));
                 match made {
                     Ok(made) if is_right(&made) => made,
                     _ => return Ok(false),

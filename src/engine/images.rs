@@ -158,7 +158,7 @@ impl Engine {
                 Record::builtin(),
             ),
             Tarball::File { file, stamp, path } => {
-                let filled = draft.fill(|into| layer::make(file, into, &limits));
+                let filled = draft.fill(|into| layer::make(file, None, into, &limits));
                 let filled = filled.doing(|| format!("tarball `{}`", path.display()))?;
                 let record = Record {
                     layers: vec![filled.content.diff_id.clone()],

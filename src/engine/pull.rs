@@ -265,7 +265,7 @@ impl Pull<'_> {
         }
         let mut damaged = resumed;
         let filled = draft.fill(|into| {
-            let unpacked = make_layer(&mut download, into, layer.diff_id, &self.limits);
+            let unpacked = make_layer(&mut download, None, into, layer.diff_id, &self.limits);
             if let Some(failure) = download.failure() {
                 damaged = false;
                 return Err(failure);

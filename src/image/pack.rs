@@ -69,7 +69,7 @@ fn write_blob(store: &Store, chunks: Receiver<Chunk>, lease: &Lease) -> Result<D
 fn unpack(store: &Store, chunks: Receiver<Chunk>, lease: &Lease) -> Result<Digest> {
     let limits = Limits::find()?;
     let draft = Draft::begin(store, &format!("commit-{}", Id::generate()?))?;
-    let filled = draft.fill(|into| layer::make(Chunks::new(chunks), into, &limits))?;
+    let filled = draft.fill(|into| layer::make(Chunks::new(chunks), None, into, &limits))?;
     let diff_id = filled.content.diff_id.clone();
     lease.keep([&diff_id])?;
     layer::seal(store, vec![filled]).map(|()| diff_id)

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
@@ -36,7 +37,14 @@ pub fn unpack_layers(store: &Store, manifest: &Manifest, config: &Config, lease:
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some((draft, diff_id, blob)) = take() {
-                    let read = || draft.fill(|into| checked(Blobs::new(store).open(blob)?, into, diff_id, &limits));
+                    let read = || {
+                        draft.fill(|into| {
+                            let blobs = Blobs::new(store);
+                            // A blob that is not compressed is the tarball.
+                            let same = (blob.digest == *diff_id).then(|| blobs.path(&blob.digest));
+                            checked(blobs.open(blob)?, same.as_deref(), into, diff_id, &limits)
+                        })
+                    };
                     // What is unpacked goes to the disk while others are being unpacked.
                     let done = read().and_then(|layer| sealer.seal(store, layer));
                     if let Err(error) = done.doing(|| format!("unpack layer `{}`", blob.digest)) {
@@ -70,7 +78,7 @@ pub fn unpack_stream(
     }
     let limits = Limits::find()?;
     let filled = draft.fill(|into| {
-        let content = checked(source, into, diff_id, &limits)?;
+        let content = checked(source, None, into, diff_id, &limits)?;
         confirm().map(|()| content)
     })?;
     layer::seal(store, vec![filled])
@@ -82,22 +90,28 @@ pub fn unpack_unknown(store: &Store, blob: &Descriptor, lease: &Lease) -> Result
     let limits = Limits::find()?;
     let draft = Draft::begin(store, &format!("blob-{}", blob.digest.hex()))?;
     let source = Blobs::new(store).open(blob)?;
-    let filled = draft.fill(|into| layer::make(source, into, &limits)).doing(doing)?;
+    let filled = draft.fill(|into| layer::make(source, None, into, &limits)).doing(doing)?;
     let diff_id = filled.content.diff_id.clone();
     lease.keep([&diff_id])?;
     layer::seal(store, vec![filled]).map(|()| diff_id)
 }
 
-/// Makes a layer whose diff id is known. That of the built-in image is a tree: nothing is ready sooner.
-pub fn make_layer(source: impl Read + Send, into: &std::path::Path, diff_id: &Digest, limits: &Limits) -> Result<Content> {
+/// Makes a layer whose diff id is known, of a source that may be the `same` as a file. That of the built-in image is a tree: nothing is ready sooner.
+pub fn make_layer(
+    source: impl Read + Send,
+    same: Option<&Path>,
+    into: &Path,
+    diff_id: &Digest,
+    limits: &Limits,
+) -> Result<Content> {
     if diff_id.to_string() == BUSYBOX.diff_id {
         return layer::unpack(source, into, limits);
     }
-    layer::make(source, into, limits)
+    layer::make(source, same, into, limits)
 }
 
-fn checked(source: impl Read + Send, into: &std::path::Path, diff_id: &Digest, limits: &Limits) -> Result<Content> {
-    let content = make_layer(source, into, diff_id, limits)?;
+fn checked(source: impl Read + Send, same: Option<&Path>, into: &Path, diff_id: &Digest, limits: &Limits) -> Result<Content> {
+    let content = make_layer(source, same, into, diff_id, limits)?;
     if content.diff_id == *diff_id {
         return Ok(content);
     }

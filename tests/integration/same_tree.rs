@@ -4,7 +4,7 @@
 //! umoci unpacks all layers into one directory, which is what the specification describes. Podman unpacks each layer alone and has
 //! overlayfs stack them, as tinydock does. Where the two differ, the test says who is right.
 
-use crate::host::Host;
+use crate::host::{Done, Host};
 use crate::oci_images::layout;
 
 /// Everything that is hard to get right, below `/t`.
@@ -164,6 +164,17 @@ fn a_file_may_be_longer_than_8_gib() {
     }
 }
 
+/// Layers that were mounted are unpacked, and are the same tree.
+#[track_caller]
+fn both_forms(host: &Host, tools: &str, path: &str, mounted: &str) {
+    let count = || host.sh("ls root/layer/sha256/*/erofs 2>/dev/null | wc -l").ok();
+    assert_ne!(count(), "0\n");
+    let mut command = host.command(&["run", "--rm", "--network", "none", "-v", tools, "tree:1", "/tools/tree", path]);
+    let unpacked: Done = command.env("TINYDOCK_LAYERS", "tree").output().expect("run tinydock").into();
+    same("the tree", mounted, &unpacked.ok());
+    assert_eq!(count(), "0\n");
+}
+
 struct Trees {
     ours: String,
     umoci: String,
@@ -178,6 +189,7 @@ impl Trees {
         let tools = host.compile("tree", include_str!("tree.c"));
         host.run("load -i tree.tar").ok();
         let ours = host.inside(&["-v", &tools], "tree:1", &["/tools/tree", path]).ok();
+        both_forms(host, &tools, path, &ours);
         host.sh("umoci unpack --image tree:tree:1 bundle").ok();
         let umoci = host.sh(&format!("tools/tree bundle/rootfs{path}")).ok();
         if !with_podman {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   layer/sha256/<diff id>/    the root's owner, mode and mark (see `implied.rs`), and another mark: this is an image
-//!     tar                      the layer's tarball; its digest is the diff id
+//!     tar                      the layer's tarball; its digest is the diff id. It is the same file as a blob that is not compressed
 //!     erofs                    the index, which follows from the tarball
 //!                  │
 //!                  ▼ fsopen("erofs") source=erofs device=tar, fsmount
@@ -59,19 +59,21 @@ pub fn tarball(directory: &Path) -> Option<PathBuf> {
 }
 
 /// Makes a layer of a tarball, plain or compressed with gzip or zstd, in the empty directory `into`: an image if the kernel can mount
-/// it, and a tree otherwise. The source is read to its end.
-pub fn make(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
+/// it, and a tree otherwise. The source is read to its end. If it is the file `same` as that is, an image shares that file.
+pub fn make(source: impl Read + Send, same: Option<&Path>, into: &Path, limits: &Limits) -> Result<Content> {
     match form(into)? {
         Form::Tree(_) => unpack(source, into, limits),
-        Form::Image => make_image(source, into, limits),
+        Form::Image => make_image(source, same, into, limits),
     }
 }
 
-fn make_image(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {
+fn make_image(source: impl Read + Send, same: Option<&Path>, into: &Path, limits: &Limits) -> Result<Content> {
     let path = into.join(TAR);
-    let tar = File::create_new(&path).doing(|| format!("make `{}`", path.display()))?;
+    let is_shared = same.is_some_and(|same| fs::hard_link(same, &path).is_ok());
+    let create = || File::create_new(&path).doing(|| format!("make `{}`", path.display()));
+    let tar = if is_shared { None } else { Some(create()?) };
     let mut sketch = Sketch::new();
-    let content = read_into(source, Some(tar), &mut sketch, limits)?;
+    let content = read_into(source, tar, &mut sketch, limits)?;
     if index(&mut sketch, &content, into)? {
         return Ok(content);
     }
@@ -154,7 +156,7 @@ pub fn unpack_image(directory: &Path, into: &Path, limits: &Limits) -> Result<Co
 pub fn make_again(directory: &Path, into: &Path, limits: &Limits) -> Result<Content> {
     let tar = directory.join(TAR);
     let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
-    make_image(source, into, limits)
+    make_image(source, None, into, limits)
 }
 
 /// Checks that an image is whole: its tarball has the diff id, its index is what follows from that, and nothing else is there.

@@ -110,7 +110,7 @@ pub fn both(name: &str, tarball: &[u8], limits: &Limits) -> (Result<Listing>, Op
     let place = Place::new(name);
     let (tree, image) = (place.0.join("tree"), place.0.join("image"));
     let unpacked = unpack(tarball, &tree, limits).map(|_| list(&tree));
-    let made = make_image(tarball, &image, limits).map(|content| {
+    let made = make_image(tarball, None, &image, limits).map(|content| {
         if !is_image(&image) {
             return None;
         }
@@ -313,7 +313,7 @@ fn what_an_index_cannot_say_is_unpacked() {
         .unwrap();
     let (tree, image) = (
         unpack(early.as_slice(), &place.0.join("tree"), &LIMITS),
-        make_image(early.as_slice(), &place.0.join("image"), &LIMITS),
+        make_image(early.as_slice(), None, &place.0.join("image"), &LIMITS),
     );
     assert_eq!(image.unwrap_err().to_string(), tree.unwrap_err().to_string());
 }
@@ -331,7 +331,7 @@ fn the_same_tarball_gives_the_same_index_and_damage_is_found() {
         .into_inner()
         .unwrap();
     let image = place.0.join("image");
-    make_image(tarball.as_slice(), &image, &LIMITS).unwrap();
+    make_image(tarball.as_slice(), None, &image, &LIMITS).unwrap();
     assert_eq!(fs::read(image.join(TAR)).unwrap(), tarball);
     let index = fs::read(image.join(INDEX)).unwrap();
     fs::create_dir(place.0.join("again")).unwrap();
