@@ -8,25 +8,35 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{Content, erofs, path};
 use crate::error::{Doing, Error, Result};
-use crate::store::{Lock, Store};
+use crate::store::{Lock, Store, remove_if_present};
 
 /// A directory that becomes a layer.
 pub struct Draft<'a> {
     store: &'a Store,
     directory: PathBuf,
-    _lock: Lock,
+    lock: PathBuf,
+    _held: Lock,
+}
+
+impl Drop for Draft<'_> {
+    /// Removes the lock while it is held. Who waits for it finds that it is gone, and makes a new one.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.lock);
+    }
 }
 
 impl<'a> Draft<'a> {
     /// Waits until nobody else makes a layer from `key`, and takes its place. The caller looks now whether the layer is
     /// there already.
     pub fn begin(store: &'a Store, key: &str) -> Result<Draft<'a>> {
-        let lock = Lock::acquire(&lock_path(store, key)?)?;
+        let lock = lock_path(store, key)?;
+        let held = Lock::acquire(&lock)?;
         let directory = store.directory("layer/draft")?.join(key);
         Ok(Draft {
             store,
             directory,
-            _lock: lock,
+            lock,
+            _held: held,
         })
     }
 
@@ -148,8 +158,10 @@ pub fn sweep_drafts(store: &Store) -> Result<()> {
     };
     for draft in drafts.flatten() {
         let key = draft.file_name();
-        if let Some(_lock) = Lock::try_acquire(&lock_path(store, &key.to_string_lossy())?)? {
+        let lock = lock_path(store, &key.to_string_lossy())?;
+        if let Some(_held) = Lock::try_acquire(&lock)? {
             store.discard(&draft.path())?;
+            remove_if_present(&lock)?;
         }
     }
     Ok(())
