@@ -16,7 +16,7 @@ use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
 pub const FINISH: &str = "tinydock-finish";
 
 /// Does what is left to do for a container whose init has ended. What this was started with is the container's id, the
-/// descriptor of its lock, and that of its mounts, if there is one.
+/// descriptor of its lock, that of its mounts or -1, and those of its layers, which end with this process: each takes a while.
 pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let wrong = || Error::invalid("tinydock starts this by itself");
     let [id, descriptors @ ..] = arguments else {

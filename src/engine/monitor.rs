@@ -192,13 +192,11 @@ impl Engine {
             keep_on_exec(socket)?;
         }
         let (lock_number, mounts_number) = (keep_on_exec(lock)?, mounts.as_ref().map_or(Ok(-1), keep_on_exec)?);
-        let arguments = [
-            FINISH.to_string(),
-            container.id().to_string(),
-            lock_number.to_string(),
-            mounts_number.to_string(),
-        ]
-        .map(String::into_bytes);
+        let mut arguments = vec![FINISH.to_string(), container.id().to_string()];
+        let layers = prepared.given.shared().map(|(_, mount)| mount.as_raw_fd());
+        let kept = [lock_number, mounts_number].into_iter().chain(layers);
+        arguments.extend(kept.map(|number| number.to_string()));
+        let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
         let environment = [("TINYDOCK_ROOT=", self.store.root()), ("TINYDOCK_RUN=", self.store.run())];
         let environment = environment.map(|(name, path)| [name.as_bytes(), path.as_os_str().as_encoded_bytes()].concat());
         let mut data = Data::new(size_of::<Given>());

@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, WaitIdOptions, WaitIdStatus, waitid};
 
@@ -134,7 +135,13 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
+/// Whether a process that has our memory has left it as it may be left: it has ended by itself or executes a program. Who is killed may
+/// be anywhere, also within an allocation.
+static IS_WHOLE: AtomicBool = AtomicBool::new(true);
+
 /// Does something in a child process, which then ends, unless it has executed a program.
+///
+/// If the child is killed before that, so are we, as far as others can tell: nothing in our memory can be relied on.
 ///
 /// Until then the child has our memory, and we are suspended (vfork(2)): a copy would take the kernel 40 µs for each MB, and a
 /// page fault for each page that one of us touches again. It has descriptors, signal handlers and a directory of its own,
@@ -152,11 +159,19 @@ pub fn beside(act: impl FnOnce()) -> io::Result<Pid> {
     let mut act = Some(act);
     let stack = Stack::new()?;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    IS_WHOLE.store(false, Ordering::SeqCst);
     // SAFETY: the child has a stack of its own, and it and `act` are there until the child does not use our memory any more.
-    match unsafe { libc::clone(entry(&act), stack.top(), flags, (&raw mut act).cast()) } {
-        -1 => Err(io::Error::last_os_error()),
-        pid => Ok(Pid::from_raw(pid).expect("clone returns a positive pid")),
+    let made = unsafe { libc::clone(entry(&act), stack.top(), flags, (&raw mut act).cast()) };
+    if made == -1 {
+        return Err(io::Error::last_os_error());
     }
+    if !IS_WHOLE.load(Ordering::SeqCst) {
+        const TOLD: &[u8] = b"tinydock: a process that was starting a container was killed\n";
+        // SAFETY: the pointer and the length are of the text.
+        unsafe { libc::write(libc::STDERR_FILENO, TOLD.as_ptr().cast(), TOLD.len()) };
+        exit_now(125);
+    }
+    Ok(Pid::from_raw(made).expect("clone returns a positive pid"))
 }
 
 /// A stack for a process that has our memory, with a page below that nobody can touch.
@@ -198,6 +213,7 @@ impl Drop for Stack {
 /// Becomes `image`, without arguments and environment. Returns if that fails.
 pub fn become_image(image: impl AsFd) -> io::Error {
     let none: [*const c_char; 1] = [ptr::null()];
+    IS_WHOLE.store(true, Ordering::SeqCst);
     // SAFETY: both lists end with NULL; the path is a string.
     unsafe {
         let image = image.as_fd().as_raw_fd();
@@ -210,12 +226,14 @@ pub fn become_image(image: impl AsFd) -> io::Error {
             libc::AT_EMPTY_PATH,
         );
     }
+    IS_WHOLE.store(false, Ordering::SeqCst);
     io::Error::last_os_error()
 }
 
 /// Ends this process at once, without running what Rust and the C library run at the end of a program: in a forked child
 /// that belongs to the parent.
 pub fn exit_now(status: i32) -> ! {
+    IS_WHOLE.store(true, Ordering::SeqCst);
     // SAFETY: does not return.
     unsafe { libc::_exit(status) }
 }

@@ -72,9 +72,14 @@ impl Given {
     /// Keeps them open in this process, whatever it executes, for others to have them as well. That saves others something, and is no
     /// reason to fail.
     pub fn share(&self, store: &Store) {
-        for (directory, mount) in self.0.iter().filter(|_| !self.1) {
+        for (directory, mount) in self.shared() {
             let _ = erofs::share::tell(store, &name_of(directory), mount);
         }
+    }
+
+    /// Those that others may have as well, with the directories of their layers.
+    pub fn shared(&self) -> impl Iterator<Item = &(PathBuf, OwnedFd)> {
+        self.0.iter().filter(|_| !self.1)
     }
 
     /// The layers whose images they are.
