@@ -6,6 +6,7 @@
 //! Undoing is the same for one that was killed and one that ended, and doing it twice does nothing twice.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +21,7 @@ use crate::error::{Doing, Error, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts};
 use crate::network::{self, Endpoint, Networks};
-use crate::store::{Id, Lock, Store, read_if_present, remove_if_present, write};
+use crate::store::{Id, Lock, Store, read_if_present, write};
 
 /// Whether a container has a right to what it has claimed: it is being started, or it runs.
 pub fn is_alive(store: &Store, id: &Id) -> bool {
@@ -135,10 +136,13 @@ fn sweep_one(store: &Store, id: &Id) -> Result<()> {
 /// Tells of an end that a monitor has left to whoever was removing the container.
 pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
     let removing = store.container_run(id).join(REMOVING);
-    if removing.exists() {
-        tell_end(store, id);
+    match fs::remove_file(&removing) {
+        // It is told once, or not at all if we are killed here.
+        Ok(()) => tell_end(store, id),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        removed => removed.doing(|| format!("remove `{}`", removing.display()))?,
     }
-    remove_if_present(&removing)
+    Ok(())
 }
 
 fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
@@ -188,13 +192,17 @@ pub fn let_vanish(store: &Store) -> Result<()> {
 }
 
 impl Container {
-    /// Waits until nobody is responsible for the container any more.
-    pub fn wait_until_free(&self) {
-        let path = self.run_file("lock");
-        // Somebody who has cleaned up has removed it.
-        if path.exists() {
-            let _ = Lock::acquire(&path);
+    /// Waits until nobody is responsible any more for a container whose init has ended, or somebody has started it again.
+    pub fn wait_until_left(&self, ended: &Started) -> Result<()> {
+        let lock = self.run_file("lock");
+        let mut patience = Patience::endless();
+        while Lock::is_held(&lock) {
+            match self.state()? {
+                State::Running(started) | State::Paused(started) if started != *ended => return Ok(()),
+                _ => patience.pause(),
+            }
         }
+        Ok(())
     }
 
     /// Waits until somebody has cleaned up after the container, which has ended, but not forever.

@@ -19,7 +19,6 @@ impl Engine {
     /// Removes a container. One that runs is killed first, if `force` says so. Its volumes without names go, too, if `volumes` says so.
     pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<()> {
         let mut patience = Patience::of(BUSY);
-        let path = container.run_file("lock");
         let mut announced = None;
         loop {
             let state = container.state()?;
@@ -30,8 +29,8 @@ impl Engine {
                 announced = announced.or_else(|| announce(container));
                 self.make_end(container)?;
             }
-            if !path.exists() || !Lock::is_held(&path) {
-                let _lock = super::create::lock(&self.store, container.id())?;
+            // Whoever starts it now has the lock.
+            if let Some(_lock) = super::create::try_lock(&self.store, container.id())? {
                 if Container::load(&self.store, container.id())?.is_none() {
                     self.store.discard_run(&container.run_file(""))?;
                     return Err(Error::not_found(format!("no such container: `{}`", container.name())));

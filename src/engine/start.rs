@@ -7,6 +7,7 @@ use super::ahead::Ahead;
 use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
 use super::patience::Patience;
+use super::remove::REMOVING;
 use super::stop::wait;
 use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Result};
@@ -58,7 +59,11 @@ impl Engine {
                 State::Restarting(_) => self.end_waiting(container)?,
                 State::Created | State::Exited(_) => {}
             }
+            if Lock::is_held(&container.run_file(REMOVING)) {
+                return Err(Error::conflict(format!("container `{}` is being removed", container.name())));
+            }
             if let Some(lock) = super::create::try_lock(&self.store, id)? {
+                remove_if_present(&container.run_file(REMOVING))?;
                 let Some(container) = Container::load(&self.store, id)? else {
                     self.store.discard_run(&container.run_file(""))?;
                     return Err(Error::not_found(format!("no such container: `{}`", container.name())));

@@ -76,8 +76,7 @@ impl Engine {
             wait(init, None).doing(doing)?;
         }
         if asking.removes {
-            container.wait_until_free();
-            return Ok(());
+            return container.wait_until_left(started);
         }
         self.wait_until_buried(container, started)?;
         events::tell_of(&self.store, container, "stop", &[]);

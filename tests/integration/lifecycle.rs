@@ -228,3 +228,18 @@ fn a_container_without_mounts_is_cleaned_up_after() {
         .ok();
     host.until_nothing_is_left();
 }
+
+/// Whoever starts a container that is being removed is refused, or comes first; the removal ends.
+#[test]
+fn a_container_that_is_removed_and_started_at_once_is_gone() {
+    let host = Host::new();
+    for n in 0..12_u64 {
+        host.run("run -d --name both --network none busybox sleep 1000").ok();
+        let mut removal = host.spawn(&["rm", "-f", "both"]);
+        std::thread::sleep(std::time::Duration::from_millis(n));
+        host.run("start both");
+        until("the removal has ended", || removal.try_wait().expect("look").is_some());
+        assert_eq!(host.run("ls -aq").ok(), "", "{n}");
+        assert!(host.traces().is_empty(), "{:?}", host.traces());
+    }
+}
