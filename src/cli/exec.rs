@@ -36,7 +36,6 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    tidy(engine);
     let mut arguments = parsed.arguments.iter().cloned();
     let name = arguments.next().unwrap_or_default();
     let options = ExecOptions {
@@ -54,8 +53,10 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if !options.detach {
         streams.check()?;
     }
-    let container = engine.find(&name.display().to_string())?;
-    attach::status(engine.exec(&container, &options, &streams)?)
+    let found = engine.find(&name.display().to_string());
+    let left = found.and_then(|container| engine.exec(&container, &options, &streams));
+    // What others have left is left to them, unless it is the container that was meant.
+    attach::status(left.inspect_err(|_| tidy(engine))?)
 }
 
 /// Checks that the working directory, if one is named, is named from the root.

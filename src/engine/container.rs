@@ -330,8 +330,13 @@ impl Container {
     /// The monitor reaps init only after it has recorded the end. So if there is no such record once the process is open, then
     /// it is the right one, even if process ids are used again quickly.
     pub fn open_init(&self) -> Result<(OwnedFd, Started)> {
+        self.open_init_of(&self.state()?)
+    }
+
+    /// The same, of a container that was in this state just now.
+    pub fn open_init_of(&self, state: &State) -> Result<(OwnedFd, Started)> {
         let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
-        let Some(started) = self.state()?.started().cloned() else {
+        let Some(started) = state.started().cloned() else {
             return Err(not_running());
         };
         let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;

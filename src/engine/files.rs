@@ -12,7 +12,6 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::plan::{Facts, Places, show};
 use super::{Container, Engine, State, recover};
-use crate::cgroup::Resources;
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{Host, IdRange};
 use crate::kernel::process::Child;
@@ -94,7 +93,7 @@ impl Engine {
             mount.prepare(&self.store).doing(doing)?;
         }
         let lower = Stack::open(&self.store, &container.spec.layers)?;
-        let facts = Facts::of(Host::bare(), Some(self.view_of(container)?), &Resources::default());
+        let facts = Facts::without_limits(Host::bare(), self.view_of(container)?);
         let mut places = Places::of(&self.store, container, lower, None)?;
         places.overlay.volatile = false;
         let program = show(&facts, &places, options).doing(|| format!("show the files of container `{}`", container.name()))?;

@@ -59,15 +59,19 @@ const LARGEST_USERS: u64 = 16 << 20;
 impl Facts {
     /// For a container with these limits.
     pub fn gather(view: Option<View>, limits: &Resources) -> Facts {
-        Facts::of(Host::read(), view, limits)
-    }
-
-    /// The facts with what is known of the host already.
-    pub fn of(host: Host, view: Option<View>, limits: &Resources) -> Facts {
         Facts {
-            host,
+            host: Host::read(),
             hierarchies: Hierarchies::of(limits),
             view,
+        }
+    }
+
+    /// For what has its limits already, or none.
+    pub fn without_limits(host: Host, view: View) -> Facts {
+        Facts {
+            host,
+            hierarchies: Hierarchies::default(),
+            view: Some(view),
         }
     }
 

@@ -15,7 +15,7 @@ use super::bring_up::{adopt, spawn};
 use super::plan::{Facts, bytes, users};
 use super::wires::Wires;
 use super::{Container, Engine, State, cgroups};
-use crate::cgroup::{Group, Resources};
+use crate::cgroup::Group;
 use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Command, Host};
 use crate::kernel::descriptor::wait_to;
@@ -58,16 +58,17 @@ impl Engine {
         streams: &Streams,
         tools: Option<[PathBuf; 2]>,
     ) -> Result<Left> {
-        if matches!(container.state()?, State::Paused(_)) {
+        let state = container.state()?;
+        if matches!(state, State::Paused(_)) {
             let name = container.name();
             let paused = Error::conflict(format!("container `{name}` is paused, unpause the container before exec"));
             return Err(paused.hint(format!("`tinydock unpause {name}` lets it go on")));
         }
-        let (_, started) = container.open_init()?;
+        let (init, started) = container.open_init_of(&state)?;
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
-        // Now that its root is open, it is certain whose root that is.
-        let (init, _) = container.open_init()?;
-        let mut facts = Facts::of(Host::bare(), Some(view), &Resources::default());
+        // As long as it is there, nobody else has its number: that was its root.
+        signal::send(&init, 0).map_err(|_| Error::conflict(format!("container `{}` is not running", container.name())))?;
+        let mut facts = Facts::without_limits(Host::bare(), view);
         if container.spec.options.namespaces.has_users() {
             facts.host = facts.host.for_own_users();
         }
