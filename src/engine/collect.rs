@@ -197,6 +197,8 @@ impl Engine {
                 if digest.is_some_and(|digest| !needed.contains(&digest)) {
                     bytes += disk_usage(&entry.path());
                     self.store.discard(&entry.path())?;
+                    // Only layers have mounts.
+                    layer::forget_mount(&self.store, &entry.file_name().to_string_lossy())?;
                 }
             }
         }

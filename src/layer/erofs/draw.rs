@@ -4,7 +4,7 @@ use rustix::fs::FileType;
 
 use super::super::implied::Implied;
 use super::super::unpack::{Attributes, Data, Target, join};
-use super::sketch::{Kind, Lost, Node, NodeId, ROOT, Sketch, Unfit};
+use super::sketch::{Kind, Lost, Node, NodeId, ROOT, Sketch, TOO_DEEP, Unfit};
 use crate::error::Result;
 
 /// Tarballs and images have the same blocks.
@@ -22,7 +22,7 @@ impl Target for Sketch {
     fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
         self.draw(|sketch| {
             sketch.nodes[ROOT].set(attributes)?;
-            sketch.told.directory(Vec::new(), attributes.modified);
+            sketch.told.directory(&[], attributes.modified);
             Ok(())
         })
     }
@@ -43,9 +43,9 @@ impl Target for Sketch {
             };
             sketch.nodes[directory].set(attributes)?;
             let extended = attributes.extended.iter().map(|(name, value)| name.len() + value.len());
-            sketch.hold(extended.sum::<usize>() + size_of_val(path))?;
-            sketch.told.directory(join(path, name), attributes.modified);
-            Ok(())
+            sketch.hold(extended.sum::<usize>())?;
+            sketch.told.directory(&join(path, name), attributes.modified);
+            sketch.told.check().map_err(|_| TOO_DEEP)
         })
     }
 
@@ -178,7 +178,7 @@ impl Sketch {
     fn mark_below(&mut self, marks: &mut Implied) -> std::result::Result<(), Unfit> {
         let told = std::mem::take(&mut self.told);
         for place in told.implied() {
-            match self.walk(place) {
+            match self.walk(&place) {
                 Ok(directory) => {
                     let (name, value) = Implied::of_directory();
                     self.nodes[directory].extended.insert(name.into(), value.into());

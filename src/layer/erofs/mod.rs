@@ -77,6 +77,7 @@ fn make_image(source: impl Read + Send, same: Option<&Path>, into: &Path, limits
     if index(&mut sketch, &content, into)? {
         return Ok(content);
     }
+    drop(sketch);
     unpack_tarball(&path, into, limits)
 }
 

@@ -27,8 +27,10 @@ const LONGEST_NAME: usize = 255;
 /// How much may be drawn: it is all in memory.
 const MOST_NODES: usize = 1 << 20;
 const MOST_BYTES: usize = 256 << 20;
+/// How much extended attributes a file may have for every file system to keep them when it is copied up.
+const MOST_EXTENDED: usize = 2 << 10;
 /// The times that usual file systems have.
-const SECONDS: std::ops::Range<i64> = -(1 << 31)..(1 << 34);
+const SECONDS: std::ops::Range<i64> = -(1 << 31)..(1 << 34) - (1 << 31);
 
 /// A file of any kind.
 pub struct Node {
@@ -51,6 +53,8 @@ pub enum Kind {
     /// What it is, and of which device.
     Special(FileType, u32),
 }
+
+pub const TOO_DEEP: Unfit = "there are too many directories, or they are too deep";
 
 /// What a path may lead to instead of a directory.
 pub enum Lost {
@@ -107,6 +111,10 @@ impl Node {
         for (name, value) in &attributes.extended {
             self.check_extended(name, value)?;
             self.extended.insert(name.clone(), value.clone());
+        }
+        let extended = self.extended.iter().map(|(name, value)| name.len() + value.len());
+        if extended.sum::<usize>() > MOST_EXTENDED {
+            return Err("a file has more extended attributes than file systems keep");
         }
         (self.user, self.group, self.modified) = (attributes.user, attributes.group, modified);
         self.mode = if matches!(self.kind, Kind::Link(_)) {
@@ -299,8 +307,8 @@ impl Sketch {
                 _ => {
                     at = self.pass_through(at, &name, there)?;
                     place.push(name);
-                    self.hold(size_of_val(place.as_slice()))?;
                     self.told.made(&place, there.is_none());
+                    self.told.check().map_err(|_| TOO_DEEP)?;
                 }
             }
         }
@@ -325,7 +333,7 @@ impl Sketch {
     pub fn finish(&mut self) -> Result<(), Unfit> {
         let told = std::mem::take(&mut self.told);
         for (place, modified) in told.times() {
-            match self.walk(place) {
+            match self.walk(&place) {
                 Ok(directory) => self.nodes[directory].modified = modified,
                 // A later entry replaced it.
                 Err(Lost::Absent) => {}

@@ -105,7 +105,12 @@ impl<R: Read> Archive<R> {
             EntryType::GNUSparse => Some(Sparse::of_header(&header, &mut self.reader)?),
             _ => Sparse::of_records(&records)?,
         };
-        self.begin(size);
+        // What has no content has none in the tarball, whatever size it says (pax(1), "ustar Interchange Format").
+        let has_data = !matches!(
+            header.entry_type(),
+            EntryType::Link | EntryType::Symlink | EntryType::Char | EntryType::Block | EntryType::Directory | EntryType::Fifo
+        );
+        self.begin(if has_data { size } else { 0 });
         Ok(Entry {
             name: name.unwrap_or_else(|| header.path_bytes().into_owned()),
             link: link.unwrap_or_else(|| header.link_name_bytes().map(|link| link.into_owned()).unwrap_or_default()),
@@ -244,5 +249,22 @@ mod tests {
         ] {
             assert_eq!(found(wrong), Err(()), "{}", wrong.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_directory_has_no_data_whatever_it_says() {
+        let header = |name: &[u8], kind, size| {
+            let mut header = Header::new_ustar();
+            header.as_old_mut().name[..name.len()].copy_from_slice(name);
+            header.set_entry_type(kind);
+            header.set_size(size);
+            header.set_cksum();
+            header
+        };
+        let headers = [header(b"d/", EntryType::Directory, 512), header(b"f", EntryType::Regular, 0)];
+        let bytes: Vec<u8> = headers.iter().flat_map(|header| *header.as_bytes()).collect();
+        let mut archive = Archive::new(bytes.as_slice());
+        let mut next = || archive.next_entry().unwrap().map(|entry| entry.name);
+        assert_eq!((next(), next(), next()), (Some(b"d/".to_vec()), Some(b"f".to_vec()), None));
     }
 }

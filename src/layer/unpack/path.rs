@@ -55,7 +55,10 @@ pub fn make_path(root: &OwnedFd, path: &[Vec<u8>], mut made: impl FnMut(&[Vec<u8
             stat => Some(stat?),
         };
         match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
-            Some(FileType::Directory) => place.push(name),
+            Some(FileType::Directory) => {
+                directory = openat(&directory, name.as_slice(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+                place.push(name);
+            }
             Some(FileType::Symlink) => {
                 links += 1;
                 if links > MOST_LINKS {
@@ -64,6 +67,7 @@ pub fn make_path(root: &OwnedFd, path: &[Vec<u8>], mut made: impl FnMut(&[Vec<u8
                 let target = readlinkat(&directory, name.as_slice(), Vec::new())?.into_bytes();
                 if target.starts_with(b"/") {
                     place.clear();
+                    directory = open_path(root, &place)?;
                 }
                 let names = target.split(|c| *c == b'/').filter(|name| !name.is_empty() && *name != b".");
                 names.rev().for_each(|name| left.push_front(name.to_vec()));
@@ -73,17 +77,16 @@ pub fn make_path(root: &OwnedFd, path: &[Vec<u8>], mut made: impl FnMut(&[Vec<u8
                     remove(&directory, &name)?;
                 }
                 mkdirat(&directory, name.as_slice(), Mode::from_raw_mode(0o755))?;
+                directory = openat(&directory, name.as_slice(), DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
                 place.push(name);
-                let new = open_path(root, &place)?;
                 // mkdir applies our umask.
-                fchmod(&new, Mode::from_raw_mode(0o755))?;
+                fchmod(&directory, Mode::from_raw_mode(0o755))?;
                 if stat.is_some_and(|stat| is_whiteout(&stat)) {
-                    make_opaque(&new)?;
+                    make_opaque(&directory)?;
                 }
                 made(&place, stat.is_none());
             }
         }
-        directory = open_path(root, &place)?;
     }
     Ok(directory)
 }

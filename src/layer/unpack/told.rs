@@ -2,11 +2,19 @@
 //! times, and that nothing was told.
 
 use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
 
 use rustix::fs::Timespec;
 
-/// A path from the root, as an entry spells it.
-type Place = Vec<Vec<u8>>;
+use crate::error::{Error, Result};
+
+/// A path from the root, as an entry spells it, in one piece: one entry may have thousands of directories above it.
+type Place = Rc<[u8]>;
+
+/// How much may be remembered of the directories of a layer.
+const MOST: usize = 512 << 20;
+/// What a place takes beside its bytes.
+const BESIDE: usize = 96;
 
 /// The time of what has none of its own.
 pub const EPOCH: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -17,35 +25,52 @@ pub struct Told {
     times: Vec<(Place, Timespec)>,
     /// Directories of which no entry has told anything so far.
     implied: BTreeSet<Place>,
+    held: usize,
 }
 
 impl Told {
     /// Of a layer without entries, which has a root.
     pub fn of_layer() -> Told {
         Told {
-            times: vec![(Vec::new(), EPOCH)],
-            implied: [Vec::new()].into(),
+            times: vec![(place(&[]), EPOCH)],
+            implied: [place(&[])].into(),
+            held: 0,
         }
     }
 
     /// An entry tells of a directory.
-    pub fn directory(&mut self, place: Place, modified: Timespec) {
+    pub fn directory(&mut self, path: &[Vec<u8>], modified: Timespec) {
+        let place = place(path);
         self.implied.remove(&place);
+        self.remember(place, modified);
+    }
+
+    fn remember(&mut self, place: Place, modified: Timespec) {
+        self.held += place.len() + BESIDE;
         self.times.push((place, modified));
     }
 
-    /// A directory was made that no entry has told of; it `is_new` if nothing was in its place.
-    pub fn made(&mut self, place: &[Vec<u8>], is_new: bool) {
-        // The same tarball makes the same tree, whenever it is unpacked.
-        self.times.push((place.to_vec(), EPOCH));
-        if is_new {
-            self.implied.insert(place.to_vec());
+    /// Checks that there is not more to remember than any layer has.
+    pub fn check(&self) -> Result<()> {
+        if self.held <= MOST {
+            return Ok(());
         }
+        Err(Error::invalid("the layer has too many directories, or has them too deep"))
+    }
+
+    /// A directory was made that no entry has told of; it `is_new` if nothing was in its place.
+    pub fn made(&mut self, path: &[Vec<u8>], is_new: bool) {
+        let place = place(path);
+        if is_new {
+            self.implied.insert(place.clone());
+        }
+        // The same tarball makes the same tree, whenever it is unpacked.
+        self.remember(place, EPOCH);
     }
 
     /// What is below a directory is gone, so it is a new one.
-    pub fn begins_anew(&mut self, place: &Place) {
-        self.implied.remove(place);
+    pub fn begins_anew(&mut self, path: &[Vec<u8>]) {
+        self.implied.remove(&place(path));
     }
 
     /// Whether no entry has told anything of the root.
@@ -54,14 +79,26 @@ impl Told {
     }
 
     /// The directories below the root of which no entry has told anything. A later entry may have replaced one.
-    pub fn implied(&self) -> impl Iterator<Item = &Place> {
-        self.implied.iter().filter(|place| !place.is_empty())
+    pub fn implied(&self) -> impl Iterator<Item = Vec<Vec<u8>>> {
+        self.implied
+            .iter()
+            .filter(|place| !place.is_empty())
+            .map(|place| names(place))
     }
 
     /// The times of directories, the last one made first. Of two entries with one name, the later one counts.
-    pub fn times(&self) -> impl Iterator<Item = (&Place, Timespec)> {
+    pub fn times(&self) -> impl Iterator<Item = (Vec<Vec<u8>>, Timespec)> {
         let mut done = HashSet::new();
         let times = self.times.iter().rev().filter(move |(place, _)| done.insert(place));
-        times.map(|(place, modified)| (place, *modified))
+        times.map(|(place, modified)| (names(place), *modified))
     }
+}
+
+fn place(path: &[Vec<u8>]) -> Place {
+    path.join(&b'/').into()
+}
+
+fn names(place: &[u8]) -> Vec<Vec<u8>> {
+    let names = place.split(|c| *c == b'/').filter(|name| !name.is_empty());
+    names.map(<[u8]>::to_vec).collect()
 }

@@ -78,7 +78,7 @@ impl Tree {
             below: false,
         };
         for path in self.told.implied() {
-            match open_path(&self.root, path) {
+            match open_path(&self.root, &path) {
                 Ok(directory) => {
                     implied::mark(&directory)?;
                     marks.below = true;
@@ -95,7 +95,7 @@ impl Tree {
     /// Sets the times of directories.
     pub fn finish(self) -> Result<()> {
         for (path, modified) in self.told.times() {
-            match open_path(&self.root, path) {
+            match open_path(&self.root, &path) {
                 Ok(directory) => futimens(&directory, &times(modified))?,
                 // A later entry replaced it.
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
@@ -113,6 +113,7 @@ impl Tree {
                 Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| self.told.made(made, is_new))?,
                 result => result?,
             };
+            self.told.check()?;
             self.parent = Some((path.to_vec(), directory));
         }
         Ok(&self.parent.as_ref().expect("just opened").1)
@@ -152,7 +153,7 @@ impl Target for Tree {
             return Ok(());
         }
         attributes.set(&self.root, &self.manner, true)?;
-        self.told.directory(Vec::new(), attributes.modified);
+        self.told.directory(&[], attributes.modified);
         Ok(())
     }
 
@@ -177,7 +178,8 @@ impl Target for Tree {
         if hides {
             make_opaque(&directory)?;
         }
-        self.told.directory(join(path, name), attributes.modified);
+        self.told.directory(&join(path, name), attributes.modified);
+        self.told.check()?;
         Ok(())
     }
 
