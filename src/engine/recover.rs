@@ -186,6 +186,8 @@ pub fn let_vanish(store: &Store) -> Result<()> {
             && container.is_vanishing(&container.state()?)
         {
             container.wait_until_clean();
+            // Whoever was to clean up may have been killed.
+            sweep_one(store, &id)?;
         }
     }
     Ok(())
