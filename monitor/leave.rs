@@ -13,8 +13,12 @@ pub fn to_remover(given: &Given) {
         return;
     }
     // Ports are reserved by sockets, which close before the lock says that the container is gone.
-    sys::close_all_but([given.lock, given.mounts, removing]);
+    sys::close_all_but([given.lock, given.mounts, given.run, given.program, removing]);
     sys::close(given.lock);
     sys::wait_unlocked(removing);
+    // Whoever has come so far has removed the file. If it is there, they were killed.
+    if sys::open(given.run, c"removing").is_some() {
+        sys::become_program(given.program, given.abandoned, given.environment);
+    }
     sys::exit(0);
 }

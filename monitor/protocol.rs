@@ -81,5 +81,7 @@ pub struct Given {
     pub attributes_length: u64,
     /// The addresses of that executable's arguments and environment.
     pub arguments: u64,
+    /// The arguments with which it cleans up after a container that nobody is responsible for.
+    pub abandoned: u64,
     pub environment: u64,
 }

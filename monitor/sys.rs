@@ -123,7 +123,7 @@ pub fn open(directory: i32, name: &core::ffi::CStr) -> Option<i32> {
 }
 
 /// Closes everything else. The descriptors may be in any order.
-pub fn close_all_but(mut keep: [i32; 3]) {
+pub fn close_all_but(mut keep: [i32; 5]) {
     keep.sort_unstable();
     let mut from = 0;
     for fd in keep.into_iter().filter(|fd| *fd >= 0) {

@@ -16,13 +16,17 @@ use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
 pub const FINISH: &str = "tinydock-finish";
 
 /// Does what is left to do for a container whose init has ended. What this was started with is the container's id, the
-/// descriptor of its lock, that of its mounts or -1, and those of its layers, which end with this process: each takes a while.
+/// descriptor of its lock, that of its mounts or -1, and those of its layers, which end with this process: each takes a while. Without
+/// a lock, it is a container that nobody is responsible for any more.
 pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let wrong = || Error::invalid("tinydock starts this by itself");
     let [id, descriptors @ ..] = arguments else {
         return Err(wrong());
     };
     let id = Id::parse(id).ok_or_else(wrong)?;
+    if descriptors.is_empty() {
+        return recover::sweep_one(store, &id);
+    }
     let numbers = descriptors.iter().filter_map(|number| number.parse().ok());
     let numbers: Vec<i32> = numbers.filter(|number| *number >= 0).collect();
     // Ports stay reserved until their sockets close: that must not be later than the container is gone.

@@ -226,6 +226,7 @@ impl Engine {
             attributes: data.put(&attributes, 1),
             attributes_length: attributes.len() as u64,
             arguments: data.put_list(&arguments),
+            abandoned: data.put_list(&arguments[..2]),
             environment: data.put_list(&environment),
         };
         data.fill(0, bytes_of(&given));

@@ -120,7 +120,7 @@ pub fn sweep_some(store: &Store) -> Result<()> {
 }
 
 /// Undoes what a container has left whose monitor was killed.
-fn sweep_one(store: &Store, id: &Id) -> Result<()> {
+pub fn sweep_one(store: &Store, id: &Id) -> Result<()> {
     let directory = store.container_run(id);
     thaw_abandoned(store, &directory, id)?;
     let lock = directory.join("lock");
