@@ -24,7 +24,7 @@ test: $(BUSYBOX) ## Run every test
 	$(call say,to make the namespaces and containers of the tests)
 	scripts/packages.sh test
 	cargo test --locked --no-run
-	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --no-fail-fast
+	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --no-fail-fast -- --include-ignored
 
 test-peers: $(BUSYBOX) ## Run tinydock as the OCI runtime of Podman, Docker and containerd
 	$(call say,to make the namespaces and containers of the tests)

@@ -7,7 +7,6 @@
 //!
 //! Both are only referred to by descriptors. If the command is killed, nothing of them is left.
 
-use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -29,9 +28,9 @@ pub struct Ahead(Option<Thread>);
 struct Thread {
     handle: thread::JoinHandle<Result<Made>>,
     /// Takes what the root is made of, once.
-    roots: Cell<Option<Sender<(Overlay, Given)>>>,
+    roots: Option<Sender<(Overlay, Given)>>,
     /// The layers of that, until somebody else needs them.
-    layers: Cell<Option<Stack>>,
+    layers: Option<Stack>,
 }
 
 /// Things that were made for a container.
@@ -57,19 +56,19 @@ impl Ahead {
             .doing(|| "start a thread")?;
         Ok(Ahead(Some(Thread {
             handle,
-            roots: Cell::new(Some(roots)),
-            layers: Cell::new(None),
+            roots: Some(roots),
+            layers: None,
         })))
     }
 
     /// Goes on with the container's root, whose directories are there, if it has not been begun.
-    pub fn root(&self, store: &Store, container: &Container) -> Result<()> {
-        let Some(thread) = &self.0 else { return Ok(()) };
+    pub fn root(&mut self, store: &Store, container: &Container) -> Result<()> {
+        let Some(thread) = &mut self.0 else { return Ok(()) };
         if let Some(roots) = thread.roots.take() {
             let layers = Stack::open(store, &container.spec.layers)?;
             let mut lent = Given::default();
             let lower = layers.lend(&mut lent)?;
-            thread.layers.set(Some(layers));
+            thread.layers = Some(layers);
             // If the thread has failed, it tells why in the end.
             let _ = roots.send((overlay(container, lower, None), lent));
         }
@@ -77,8 +76,8 @@ impl Ahead {
     }
 
     /// The layers that the root is made of, once.
-    pub fn layers(&self) -> Option<Stack> {
-        self.0.as_ref().and_then(|thread| thread.layers.take())
+    pub fn layers(&mut self) -> Option<Stack> {
+        self.0.as_mut().and_then(|thread| thread.layers.take())
     }
 
     /// Waits for all that was begun.

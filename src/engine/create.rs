@@ -23,7 +23,7 @@ impl Engine {
         mut options: Options,
         name: Option<&str>,
         hostname: Option<&str>,
-        ahead: Option<&Ahead>,
+        ahead: Option<&mut Ahead>,
     ) -> Result<(Container, Lock)> {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
@@ -110,7 +110,7 @@ impl Engine {
     }
 
     /// Makes a container's directories and its record.
-    fn write_down(&self, container: &Container, ahead: Option<&Ahead>) -> Result<()> {
+    fn write_down(&self, container: &Container, ahead: Option<&mut Ahead>) -> Result<()> {
         let make = |path: &Path, mode| {
             DirBuilder::new()
                 .mode(mode)

@@ -36,7 +36,7 @@ pub struct Prepared {
 
 impl Engine {
     /// Prepares a container whose lock is held, with what was made ahead. It is `new` if nobody has tried to start it before.
-    pub fn prepare(&self, container: &Container, ahead: Ahead, new: bool) -> Result<Prepared> {
+    pub fn prepare(&self, container: &Container, mut ahead: Ahead, new: bool) -> Result<Prepared> {
         let options = &container.spec.options;
         let again = !new && container.file("exit").exists();
         if again {

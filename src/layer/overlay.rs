@@ -146,27 +146,19 @@ pub fn make_image(program: &mut Program, layers: &[Lower], why: &'static str) ->
 
 /// The setting that adds a layer below those that are there.
 const LAYER: &str = "lowerdir+";
-const NOTHING: &str = "nothing: an overlay has two layers at least";
-const IMAGE: &str = "a layer of the image, which was mounted without unpacking it";
 /// Layers that are file systems of their own could be told apart: `find -xdev` would stop at their files.
 const ONE_DEVICE: &str = "all files are on one device, whichever layer has them";
 
 /// Writes the step that adds a layer to others.
 fn add_layer(program: &mut Program, fs: Register, layer: &Lower) {
     match layer {
-        Lower::Tree(path) => program.fsconfig_string(fs, LAYER, &bytes(path), "a layer of the image, read-only and shared"),
-        Lower::Nothing(path) => program.fsconfig_string(fs, LAYER, &bytes(path), NOTHING),
-        Lower::Image { given, path } if path.is_empty() => program.fsconfig_fd(fs, LAYER, *given, IMAGE),
-        Lower::Image { given, path } => {
+        Lower::Image { given, path } if !path.is_empty() => {
             let how = open::PATH | open::DIRECTORY;
             let part = program.open(Fd::Given(*given), path, how, "the part that is shown");
-            program.fsconfig_fd(
-                fs,
-                LAYER,
-                part,
-                "of a layer of the image, which was mounted without unpacking it",
-            );
+            let why = "of a layer of the image, which was mounted without unpacking it";
+            program.fsconfig_fd(fs, LAYER, part, why);
         }
+        whole => Setting::of(whole).make(program, fs),
     }
 }
 
@@ -175,6 +167,27 @@ enum Setting {
     Text(&'static str, Vec<u8>, &'static str),
     Mount(&'static str, Input, &'static str),
     Flag(&'static str, &'static str),
+}
+
+impl Setting {
+    /// What adds the whole of a layer below those that are there.
+    fn of(layer: &Lower) -> Setting {
+        let mounted = "a layer of the image, which was mounted without unpacking it";
+        match layer {
+            Lower::Tree(path) => Setting::Text(LAYER, bytes(path), "a layer of the image, read-only and shared"),
+            Lower::Nothing(path) => Setting::Text(LAYER, bytes(path), "nothing: an overlay has two layers at least"),
+            Lower::Image { given, .. } => Setting::Mount(LAYER, *given, mounted),
+        }
+    }
+
+    /// Writes the step that makes the setting.
+    fn make(self, program: &mut Program, fs: Register) {
+        match self {
+            Setting::Text(name, value, why) => program.fsconfig_string(fs, name, &value, why),
+            Setting::Mount(name, given, why) => program.fsconfig_fd(fs, name, given, why),
+            Setting::Flag(name, why) => program.fsconfig_flag(fs, name, why),
+        }
+    }
 }
 
 impl Overlay {
@@ -209,12 +222,7 @@ impl Overlay {
             let why = "the layers of the image, read-only and shared";
             return vec![Setting::Text("lowerdir", trees.join(&b':'), why)];
         }
-        let set = |layer: &Lower| match layer {
-            Lower::Tree(path) => Setting::Text(LAYER, bytes(path), "a layer of the image, read-only and shared"),
-            Lower::Nothing(path) => Setting::Text(LAYER, bytes(path), NOTHING),
-            Lower::Image { given, .. } => Setting::Mount(LAYER, *given, IMAGE),
-        };
-        self.lower.iter().map(set).collect()
+        self.lower.iter().map(Setting::of).collect()
     }
 
     /// How many of its layers are mounts.
@@ -228,11 +236,7 @@ fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     program.concept(Concept::FileSystemLayering);
     let fs = program.fsopen("overlay", "the container's root: layers seen as one tree");
     for setting in overlay.settings() {
-        match setting {
-            Setting::Text(name, value, why) => program.fsconfig_string(fs, name, &value, why),
-            Setting::Mount(name, given, why) => program.fsconfig_fd(fs, name, given, why),
-            Setting::Flag(name, why) => program.fsconfig_flag(fs, name, why),
-        }
+        setting.make(program, fs);
     }
     program.fsconfig_create(fs, "make it");
     program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet")

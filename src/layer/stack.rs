@@ -32,14 +32,19 @@ pub enum Lower {
     Nothing(PathBuf),
 }
 
-/// The mounts that init is given, with the directories of their layers, and whether they are its own.
+/// The mounts that init is given.
 #[derive(Default)]
-pub struct Given(Vec<(PathBuf, OwnedFd)>, bool);
+pub struct Given {
+    /// With the directories of their layers.
+    mounts: Vec<(PathBuf, OwnedFd)>,
+    /// Whether they are nobody else's.
+    own: bool,
+}
 
 impl Given {
     fn add(&mut self, directory: PathBuf, mount: OwnedFd) -> Input {
-        self.0.push((directory, mount));
-        Input::Mount(self.0.len() as u16 - 1)
+        self.mounts.push((directory, mount));
+        Input::Mount(self.mounts.len() as u16 - 1)
     }
 
     /// The mount that init knows as `input`.
@@ -49,7 +54,7 @@ impl Given {
 
     /// Each as what init knows it.
     pub fn mounts(&self) -> impl Iterator<Item = (Input, &OwnedFd)> {
-        self.0
+        self.mounts
             .iter()
             .enumerate()
             .map(|(n, (_, mount))| (Input::Mount(n as u16), mount))
@@ -57,7 +62,7 @@ impl Given {
 
     /// Makes them mounts of init's own, which it may change.
     pub fn disjoin(&mut self) -> Result<()> {
-        for (directory, mount) in &mut self.0 {
+        for (directory, mount) in &mut self.mounts {
             let how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
             *mount = match open_tree(&*mount, c"", how) {
                 Ok(clone) => clone,
@@ -65,7 +70,7 @@ impl Given {
                 Err(_) => erofs::mount(directory)?,
             };
         }
-        self.1 = true;
+        self.own = true;
         Ok(())
     }
 
@@ -79,12 +84,12 @@ impl Given {
 
     /// Those that others may have as well, with the directories of their layers.
     pub fn shared(&self) -> impl Iterator<Item = &(PathBuf, OwnedFd)> {
-        self.0.iter().filter(|_| !self.1)
+        self.mounts.iter().filter(|_| !self.own)
     }
 
     /// The layers whose images they are.
     pub fn directories(&self) -> Vec<PathBuf> {
-        self.0.iter().map(|(directory, _)| directory.clone()).collect()
+        self.mounts.iter().map(|(directory, _)| directory.clone()).collect()
     }
 }
 

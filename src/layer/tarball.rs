@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, Stat, fstat, fstatfs, getxattr, listxattr, openat, readlinkat};
@@ -16,6 +16,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::implied::is_marked;
 use super::owners::Owners;
+use super::proc_path;
 use super::view::{OPAQUE, is_whiteout};
 use crate::error::Result;
 
@@ -98,7 +99,7 @@ impl<W: Write> Tarball<W> {
         match kind {
             FileType::RegularFile => {
                 header.set_size(stat.st_size as u64);
-                let source = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+                let source = File::open(proc_path(&file))?;
                 self.append(path, header, Steadfast(source.take(stat.st_size as u64)))?;
             }
             FileType::Symlink => {
@@ -221,7 +222,7 @@ pub fn extended_at(directory: &OwnedFd, name: &[u8]) -> rustix::io::Result<Exten
 
 /// The extended attributes of an open file that belong to a layer: all but those with which overlayfs keeps its own books.
 fn extended(file: &OwnedFd) -> rustix::io::Result<Extended> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = proc_path(file);
     let mut names = vec![0; 64 << 10];
     let length = match listxattr(&path, &mut names) {
         // Not every file system has them.

@@ -4,7 +4,7 @@
 use std::env;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -15,8 +15,8 @@ use super::mount::mount_open;
 use super::sketch::Sketch;
 use super::write;
 use crate::error::{Error, Result};
-use crate::layer::Content;
 use crate::layer::unpack::{Limits, read_into};
+use crate::layer::{Content, proc_path};
 
 /// What a layer is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ fn nameless(directory: &Path) -> Result<File> {
 
 /// Reads the file, and checks that there are extended attributes: nobody has told anything of the root, which has a mark.
 fn read_tiny(mount: &OwnedFd) -> Result<Vec<u8>> {
-    let root = format!("/proc/self/fd/{}/.", mount.as_raw_fd());
+    let root = format!("{}/.", proc_path(mount));
     lgetxattr(&root, "trusted.overlay.tinydock.implied", &mut [0; 8])?;
     let mut content = Vec::new();
     File::open(format!("{root}/{NAME}"))?.read_to_end(&mut content)?;

@@ -39,6 +39,7 @@ use super::unpack::{Limits, read_into, unpack};
 use crate::error::{Doing, Error, Result};
 pub use form::{Form, form, only_trees};
 pub use mount::mount;
+use mount::mount_open;
 use sketch::{ROOT, Sketch};
 
 /// The extended attribute of a layer's directory that has an image in it. Tarballs bring no such attribute.
@@ -78,10 +79,10 @@ fn make_image(source: impl Read + Send, same: Option<&Path>, into: &Path, limits
         return Ok(content);
     }
     drop(sketch);
-    unpack_tarball(&path, into, limits)
+    unpack_instead(into, limits)
 }
 
-/// Writes the index beside the tarball, and tries whether both can be mounted. Returns false if they cannot.
+/// Writes the index beside the tarball, and marks their directory if both can be mounted. Returns false if they cannot.
 fn index(sketch: &mut Sketch, content: &Content, into: &Path) -> Result<bool> {
     let marks = sketch.finish_layer();
     if sketch.unfit.is_some() {
@@ -92,11 +93,13 @@ fn index(sketch: &mut Sketch, content: &Content, into: &Path) -> Result<bool> {
     };
     let path = into.join(INDEX);
     let doing = || format!("write `{}`", path.display());
-    File::create_new(&path)
-        .and_then(|mut file| file.write_all(&bytes))
-        .doing(doing)?;
+    let mut file = File::create_new(&path).doing(doing)?;
+    file.write_all(&bytes).doing(doing)?;
+    if mount_open(&file, &open_tarball(into)?).is_err() {
+        return Ok(false);
+    }
     mark(sketch, marks, into)?;
-    Ok(mount(into).is_ok())
+    Ok(true)
 }
 
 /// Gives the layer's directory what is looked up without a mount.
@@ -114,58 +117,32 @@ fn mark(sketch: &Sketch, marks: Implied, directory: &Path) -> Result<()> {
 }
 
 /// Unpacks the tarball that was written to a directory, in its place.
-fn unpack_tarball(tar: &Path, into: &Path, limits: &Limits) -> Result<Content> {
-    let doing = || format!("empty `{}`", into.display());
-    let source = File::open(tar).doing(doing)?;
-    // What is begun with is an empty directory of nobody's.
-    let empty = || -> std::io::Result<()> {
-        for entry in fs::read_dir(into)? {
-            fs::remove_file(entry?.path())?;
-        }
-        for name in [
-            Some(MARK),
-            Implied {
-                root: true,
-                below: false,
-            }
-            .of_root()
-            .map(|(name, _)| name),
-        ]
-        .into_iter()
-        .flatten()
-        {
-            match rustix::fs::lremovexattr(into, name) {
-                Err(rustix::io::Errno::NODATA) => {}
-                result => result?,
-            }
-        }
-        chownat(CWD, into, Some(Uid::ROOT), Some(Gid::ROOT), AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(chmod(into, Mode::from_raw_mode(0o755))?)
-    };
-    empty().doing(doing)?;
+fn unpack_instead(into: &Path, limits: &Limits) -> Result<Content> {
+    let source = open_tarball(into)?;
+    let empty = || fs::read_dir(into)?.try_for_each(|entry| fs::remove_file(entry?.path()));
+    empty().doing(|| format!("empty `{}`", into.display()))?;
     unpack(source, into, limits)
+}
+
+fn open_tarball(directory: &Path) -> Result<File> {
+    let tar = directory.join(TAR);
+    File::open(&tar).doing(|| format!("open `{}`", tar.display()))
 }
 
 /// Unpacks the tarball of an image into the empty directory `into`.
 pub fn unpack_image(directory: &Path, into: &Path, limits: &Limits) -> Result<Content> {
-    let tar = directory.join(TAR);
-    let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
-    unpack(source, into, limits)
+    unpack(open_tarball(directory)?, into, limits)
 }
 
 /// Makes an image again from its tarball in the empty directory `into`.
 pub fn make_again(directory: &Path, into: &Path, limits: &Limits) -> Result<Content> {
-    let tar = directory.join(TAR);
-    let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
-    make_image(source, None, into, limits)
+    make_image(open_tarball(directory)?, None, into, limits)
 }
 
 /// Checks that an image is whole: its tarball has the diff id, its index is what follows from that, and nothing else is there.
 pub fn check(directory: &Path, limits: &Limits) -> Result<Content> {
-    let tar = directory.join(TAR);
-    let source = File::open(&tar).doing(|| format!("open `{}`", tar.display()))?;
     let mut sketch = Sketch::new();
-    let content = read_into(source, None, &mut sketch, limits)?;
+    let content = read_into(open_tarball(directory)?, None, &mut sketch, limits)?;
     let marks = sketch.finish_layer();
     let unfit = |unfit: &str| Error::system(format!("its tarball cannot be indexed: {unfit}"));
     let expected = match sketch.unfit {

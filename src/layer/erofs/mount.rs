@@ -1,7 +1,7 @@
 //! Mounting a layer's image where nobody sees it but who has it open.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fgetxattr, fstat, openat};
@@ -10,6 +10,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 
 use super::{INDEX, MARK, TAR};
 use crate::error::{Doing, Result};
+use crate::layer::proc_path;
 
 /// Mounts the image in a layer's directory. The mount is attached nowhere, and ends with the last descriptor that leads to it.
 ///
@@ -33,10 +34,9 @@ pub fn mount(directory: &Path) -> Result<OwnedFd> {
 
 /// Mounts an index and its tarball, which are open.
 pub fn mount_open(index: &File, tar: &File) -> rustix::io::Result<OwnedFd> {
-    let path = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
     let fs = fsopen("erofs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&fs, "source", path(index))?;
-    fsconfig_set_string(&fs, "device", path(tar))?;
+    fsconfig_set_string(&fs, "source", proc_path(index))?;
+    fsconfig_set_string(&fs, "device", proc_path(tar))?;
     fsconfig_create(&fs)?;
     fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)
 }

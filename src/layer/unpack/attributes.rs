@@ -1,6 +1,6 @@
 //! What a file has beside its content, and giving that to a file.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat, fchmod, fchown, fsetxattr, fstat,
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use crate::error::{Doing, Result};
 use crate::layer::owners::Owners;
+use crate::layer::proc_path;
 
 /// What a file has beside its content.
 pub struct Attributes {
@@ -55,7 +56,7 @@ impl Attributes {
         if FileType::from_raw_mode(fstat(&made)?.st_mode) != kind {
             return Err(Errno::STALE.into());
         }
-        let path = format!("/proc/self/fd/{}", made.as_raw_fd());
+        let path = proc_path(&made);
         if let Some((user, group)) = manner.owners.inward(self.user, self.group)? {
             chownat(
                 &made,
