@@ -15,6 +15,7 @@ use super::plan::{makes_ahead, overlay};
 use super::{Container, Options};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::namespace::unshare_network;
+use crate::kernel::processor::move_elsewhere;
 use crate::layer::{Given, Overlay, Stack, make_overlay_here};
 use crate::network::Mode;
 use crate::store::Store;
@@ -54,6 +55,8 @@ impl Ahead {
         let handle = thread
             .spawn(move || make(own_network, &receiver))
             .doing(|| "start a thread")?;
+        // Where that fails, it only takes longer.
+        let _ = move_elsewhere(&handle);
         Ok(Ahead(Some(Thread {
             handle,
             roots: Some(roots),

@@ -14,5 +14,6 @@ pub mod memory;
 pub mod namespace;
 pub mod netlink;
 pub mod process;
+pub mod processor;
 pub mod signal;
 pub mod terminal;
