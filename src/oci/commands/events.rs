@@ -60,11 +60,12 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
         ];
         let ready = rustix::io::retry_on_intr(|| poll(&mut set, Some(&limit))).doing(|| "wait for events")?;
         let [ended, short] = set.map(|entry| !entry.revents().is_empty());
+        // What ended it may have been told of at the same time, or a moment later.
+        if (short || ended) && matches!(watch.take()?, OomEvent::Killed(_)) {
+            tell("oom", &container.id, None::<()>)?;
+        }
         if ended {
             return Ok(0);
-        }
-        if short && matches!(watch.take()?, OomEvent::Killed(_)) {
-            tell("oom", &container.id, None::<()>)?;
         }
         if ready == 0 {
             tell_stats(&container)?;
