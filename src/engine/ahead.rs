@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   the command   image, name, directories ─┬─ record, address, files, plan ──┬─ monitor, init …
-//!   a thread      network namespace         └─ root file system: the overlay ─┘
+//!   a thread      network namespace, lo     └─ root file system: the overlay ─┘
 //! ```
 //!
 //! Both are only referred to by descriptors. If the command is killed, nothing of them is left.
@@ -14,10 +14,11 @@ use std::thread;
 use super::plan::{makes_ahead, overlay};
 use super::{Container, Options};
 use crate::error::{Doing, Error, Result};
+use crate::kernel::memory::share_heap;
 use crate::kernel::namespace::unshare_network;
 use crate::kernel::processor::move_elsewhere;
 use crate::layer::{Given, Overlay, Stack, make_overlay_here};
-use crate::network::Mode;
+use crate::network::{self, Mode};
 use crate::store::Store;
 
 /// Few pages are touched of the thread's stack.
@@ -51,6 +52,7 @@ impl Ahead {
         }
         let own_network = options.network != Mode::Host;
         let (roots, receiver) = channel();
+        share_heap();
         let thread = thread::Builder::new().stack_size(STACK);
         let handle = thread
             .spawn(move || make(own_network, &receiver))
@@ -105,6 +107,9 @@ impl Drop for Ahead {
 fn make(own_network: bool, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
     let network = own_network.then(unshare_network).transpose();
     let network = network.doing(|| "make a network namespace")?;
+    if own_network {
+        network::start_loopback()?;
+    }
     let root = roots.recv().ok();
     let root = root
         .map(|(overlay, mounts)| make_overlay_here(&overlay, &mounts))

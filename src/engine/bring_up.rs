@@ -4,13 +4,14 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::monitor::Resident;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, write_files};
 use super::wires::Wires;
 use super::{Container, Engine, Started, cgroups, users};
 use crate::cgroup::Group;
 use crate::error::{Doing, Result};
 use crate::isolation;
 use crate::kernel::process::Child;
+use crate::kernel::signal;
 use crate::layer;
 use crate::network;
 use crate::program::{Input, Program};
@@ -37,7 +38,7 @@ impl Running {
 impl Engine {
     /// Brings a prepared container up. This runs in the process that becomes its monitor; nothing else is done there.
     pub fn bring_up(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
-        let group = Group::create(&prepared.plan.cgroup)?;
+        let group = prepared.group.clone()?;
         cgroups::record_warnings(container, &group)?;
         let options = &container.spec.options;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
@@ -68,15 +69,10 @@ impl Engine {
         } else {
             init
         };
-        let terminal = match self.finish_start(container, prepared, &init, &mut wires) {
-            Ok(terminal) => terminal,
-            Err(error) => {
-                // Init ends by itself once we no longer hold the other end of what it waits for.
-                drop(wires);
-                let _ = init.wait();
-                return Err(error);
-            }
-        };
+        let terminal = self.finish_start(container, prepared, &init, &mut wires).inspect_err(|_| {
+            let _ = signal::send(&init.pidfd, libc::SIGKILL);
+            let _ = init.wait();
+        })?;
         let resident = Resident {
             terminal,
             stdin: wires.stdin.take(),
@@ -89,7 +85,9 @@ impl Engine {
 
     /// Does for init what it waits for, and lets it go on.
     fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<Option<OwnedFd>> {
-        let terminal = wires.receive_terminal(&prepared.plan.program)?;
+        if !prepared.plan.forks {
+            write_files(container, prepared.place.as_ref())?;
+        }
         if let Some(place) = &prepared.place {
             let own;
             let namespace = match &prepared.made.network {
@@ -108,7 +106,7 @@ impl Engine {
         };
         container.begin_again(&started)?;
         wires.release();
-        Ok(terminal)
+        wires.receive_terminal(&prepared.plan.program)
     }
 }
 

@@ -132,19 +132,22 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
 
 /// What a thread does while the rest is planned.
 fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
-    let mut program = Program::default();
+    let mut steps = Vec::new();
     if container.spec.options.network != Mode::Host {
-        program.concept(Concept::ProcessIsolation);
+        let call = format!("unshare({})", clone::NAMES.show(clone::NEWNET));
         let why = "a network of the container's own, made by a thread while the rest is planned";
-        program.unshare(clone::NEWNET, why);
+        steps.push(Explained::on_host(Concept::ProcessIsolation, call, why));
+        steps.push(on_host(network::Action::StartLoopback));
     }
+    let mut program = Program::default();
     layer::make_overlay(&mut program, root);
     let here = |step| Explained {
         by: By::Host,
         step: None,
         ..step
     };
-    program.explain().into_iter().map(here).collect()
+    steps.extend(program.explain().into_iter().map(here));
+    steps
 }
 
 fn mount(layer: &Path) -> Explained {

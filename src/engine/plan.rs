@@ -175,6 +175,9 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
     devices::make_elsewhere(&mut program, facts, &nodes, root)?;
+    program.concept(Concept::ProcessIsolation);
+    let why = "the host has written what the container knows of names, made its end of the network and recorded the start";
+    program.wait(Input::Release, why);
     let mounted = binds
         .iter()
         .map(|(concept, bind)| layer::bind(&mut program, *concept, root, bind));
@@ -184,7 +187,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let terminal = options
         .terminal
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
-    connect(&mut program, &options.network, endpoint);
+    connect(&mut program, options, endpoint);
     if let Some(settings) = mounts.settings {
         isolation::set_sysctls(&mut program, settings, &options.sysctls);
     }
@@ -248,17 +251,13 @@ fn open_directory(program: &mut Program, facts: &Facts, options: &Options, root:
     Ok(at.open(program, root, "the working directory"))
 }
 
-/// Writes the steps that wait for the network and configure it.
-fn connect(program: &mut Program, mode: &Mode, endpoint: Option<&Endpoint>) {
-    program.concept(Concept::BridgeNetworking);
-    program.wait(
-        Input::Release,
-        "the host has made the container's end of the network and recorded the start",
-    );
-    match (mode, endpoint) {
-        (Mode::Host, _) => {}
-        (_, Some(endpoint)) => network::configure(program, endpoint),
-        (_, None) => network::loopback(program),
+/// Writes the steps that configure the network.
+fn connect(program: &mut Program, options: &Options, endpoint: Option<&Endpoint>) {
+    if options.network != Mode::Host && !makes_ahead(options) {
+        network::loopback(program);
+    }
+    if let Some(endpoint) = endpoint {
+        network::configure(program, endpoint);
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use super::ahead::{Ahead, Made};
 use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, cgroups, recover};
+use crate::cgroup::Group;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::isolation::Ids;
 use crate::layer::{self, Given, Stack};
@@ -24,6 +25,8 @@ pub struct Place {
 /// A container that can be started.
 pub struct Prepared {
     pub plan: Plan,
+    /// Its cgroups, or why there are none.
+    pub group: Result<Group>,
     pub made: Made,
     pub place: Option<Place>,
     /// The ids of the container's users, if it has users of its own.
@@ -61,10 +64,14 @@ impl Engine {
             Mode::None | Mode::Host => None,
         };
         cgroups::record_parent(container)?;
-        write_files(container, place.as_ref())?;
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
+        if plan.forks {
+            // Init opens them before it waits for anybody.
+            write_files(container, place.as_ref())?;
+        }
         Ok(Prepared {
+            group: Group::create(&plan.cgroup),
             plan,
             made: ahead.finish()?,
             place,
@@ -120,7 +127,7 @@ fn owner_of_port(store: &Store, owner: &Id) -> Result<Option<String>> {
 }
 
 /// Writes the files that tell the container about names.
-fn write_files(container: &Container, place: Option<&Place>) -> Result<()> {
+pub fn write_files(container: &Container, place: Option<&Place>) -> Result<()> {
     let spec = &container.spec;
     let shares_host = spec.options.network == Mode::Host;
     let hosts = network::hosts(&spec.hostname, place.map(|place| place.endpoint.address));

@@ -33,6 +33,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     Lease(Endpoint),
+    StartLoopback,
     CreateVeth(Endpoint),
     Publish(Endpoint, Port),
 }
@@ -85,6 +86,7 @@ impl Action {
     pub fn why(&self) -> &'static str {
         match self {
             Action::Lease(_) => "the lowest free address of the network, for as long as the container runs",
+            Action::StartLoopback => "the container can talk to itself",
             Action::CreateVeth(_) => "a cable from the bridge into the container, both ends made where they belong",
             Action::Publish(..) => "what arrives at the host's port goes to the container's",
         }
@@ -95,6 +97,7 @@ impl Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Action::Lease(endpoint) => write!(f, "lease {} of network {}", endpoint.address, endpoint.network),
+            Action::StartLoopback => write!(f, "netlink: set lo up"),
             Action::CreateVeth(endpoint) => {
                 write!(
                     f,
@@ -155,11 +158,18 @@ pub fn loopback(program: &mut Program) {
     program.set_interface_up(socket, "lo", "the container can talk to itself");
 }
 
+/// Starts the loopback interface of the network namespace that this thread is in.
+pub fn start_loopback() -> Result<()> {
+    // The first interface of each namespace.
+    const LOOPBACK: u32 = 1;
+    let started = Socket::route().and_then(|socket| socket.set_up(LOOPBACK));
+    started.doing(|| "start the loopback interface")
+}
+
 /// Writes the steps that configure the container's interface, after the host has made it.
 pub fn configure(program: &mut Program, endpoint: &Endpoint) {
     program.concept(Concept::BridgeNetworking);
     let socket = program.internet_socket("interfaces are configured through a socket");
-    program.set_interface_up(socket, "lo", "the container can talk to itself");
     let mask = Ipv4Addr::from(u32::MAX << (32 - u32::from(endpoint.prefix)));
     program.set_interface_address(
         socket,
