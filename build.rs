@@ -31,6 +31,7 @@ fn main() {
     busybox_image(&out);
     usual_filter(&out);
     pack_relocations();
+    put_in_order();
     println!("cargo::rerun-if-changed=build.rs");
 }
 
@@ -44,6 +45,15 @@ fn pack_relocations() {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= FIRST {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// Puts the functions together that the usual commands run (`bench/order.py`). Who debugs does not wait for that.
+fn put_in_order() {
+    let script = fs::canonicalize("order.ld").expect("order.ld");
+    println!("cargo::rerun-if-changed=order.ld");
+    if env::var("PROFILE").expect("cargo sets PROFILE") == "release" {
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
     }
 }
 

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Finds out which functions the usual commands run, and in which order, and writes that to order.ld, for the linker.
+
+What is used together is together then, in a few pages, instead of all over an executable of 10 MB. To be run as root, after changes
+of what those commands do; it takes some minutes. Names of functions end with a hash that is another one with each compiler: it is
+left out.
+"""
+
+import bisect
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+SCRIPT = os.path.join(ROOT, "order.ld")
+EXECUTABLE = os.path.join(ROOT, "target/x86_64-unknown-linux-gnu/release/tinydock")
+
+# In the order of how much their time matters.
+COMMANDS = ["run --rm --network none busybox true", "run -d --name one -p 127.0.0.1:8080:80 busybox sleep 1000000", "exec one true", "ps",
+            "logs one", "stop -t 0 one", "start one", "rm -f one", "run --rm busybox true"]
+# What is larger than this is mostly not run, and would only be in the way.
+LARGE = 6000
+HEAD = """/* The functions that the usual commands run, in the order in which they do: see bench/order.py, which has written this. */
+SECTIONS
+{
+  .text.order :
+  {
+"""
+TAIL = "  }\n}\nINSERT BEFORE .text;\n"
+
+
+def build():
+    """Builds an executable whose functions have names."""
+    command = ["cargo", "rustc", "--release", "--locked", "--bin", "tinydock", "--", "-C", "strip=none"]
+    subprocess.run(command, check=True, cwd=ROOT)
+
+
+def functions():
+    """All functions: where they begin, their sizes and names, in order."""
+    lines = subprocess.run(["nm", "-S", EXECUTABLE], check=True, capture_output=True, text=True).stdout.splitlines()
+    found = (re.match(r"([0-9a-f]+) ([0-9a-f]+) [tTwW] (.*)", line) for line in lines)
+    return sorted((int(match[1], 16), int(match[2], 16), match[3]) for match in found if match)
+
+
+def step(directory):
+    """Runs the commands, and yields where they come to code for the first time."""
+    stepper = os.path.join(directory, "steps")
+    subprocess.run(["cc", "-O2", "-o", stepper, os.path.join(HERE, "steps.c")], check=True)
+    environment = {**os.environ, "TINYDOCK_ROOT": os.path.join(directory, "root"), "TINYDOCK_RUN": os.path.join(directory, "run")}
+    output = os.path.join(directory, "addresses")
+    subprocess.run([EXECUTABLE, *COMMANDS[0].split()], check=True, env=environment)
+    for command in COMMANDS:
+        print(command, flush=True)
+        subprocess.run([stepper, output, EXECUTABLE, *command.split()], check=True, env=environment, stdin=subprocess.DEVNULL)
+        with open(output, encoding="ascii") as lines:
+            yield from (int(line, 16) for line in lines)
+
+
+def names(addresses):
+    """The names of functions in the order of their addresses, the large ones last."""
+    known = functions()
+    starts = [start for start, _, _ in known]
+    found = {}
+    for address in addresses:
+        start, size, name = known[bisect.bisect_right(starts, address) - 1]
+        if start <= address < start + size:
+            found.setdefault(name, size)
+    small = [name for name, size in found.items() if size < LARGE]
+    return small + [name for name in found if found[name] >= LARGE]
+
+
+def patterns(found):
+    """What the sections of Rust's functions are called by all compilers; a dollar has a meaning in linker scripts."""
+    rust = (re.match(r"(_ZN.*17h)[0-9a-f]{16}E", name) for name in found)
+    return dict.fromkeys(match[1].replace("$", "?") + "*" for match in rust if match)
+
+
+def main():
+    if "--inside" not in sys.argv:
+        build()
+        inside = ["unshare", "--mount", "--net", "--propagation", "private", sys.executable, __file__, "--inside"]
+        os.execvp(inside[0], inside)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        found = patterns(names(step(directory)))
+    with open(SCRIPT, "w", encoding="ascii") as script:
+        script.write(HEAD + "".join(f"    *(.text.{name})\n" for name in found) + TAIL)
+
+
+if __name__ == "__main__":
+    main()
