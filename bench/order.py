@@ -7,6 +7,7 @@ left out.
 """
 
 import bisect
+import json
 import os
 import re
 import subprocess
@@ -20,7 +21,7 @@ EXECUTABLE = os.path.join(ROOT, "target/x86_64-unknown-linux-gnu/release/tinydoc
 
 # In the order of how much their time matters.
 COMMANDS = ["run --rm --network none busybox true", "run -d --name one -p 127.0.0.1:8080:80 busybox sleep 1000000", "exec one true", "ps",
-            "logs one", "stop -t 0 one", "start one", "rm -f one", "run --rm busybox true"]
+            "logs one", "stop -t 0 one", "start one", "rm -f one", "run --rm busybox true", "runtime run two"]
 # What is larger than this is mostly not run, and would only be in the way.
 LARGE = 6000
 HEAD = """/* The functions that the usual commands run, in the order in which they do: see bench/order.py, which has written this. */
@@ -45,16 +46,32 @@ def functions():
     return sorted((int(match[1], 16), int(match[2], 16), match[3]) for match in found if match)
 
 
+def make_bundle(directory, environment):
+    """Makes the bundle that the OCI runtime is to run."""
+    rootfs = os.path.join(directory, "rootfs")
+    os.mkdir(rootfs)
+    for command in ("create --name given busybox", "export -o rootfs.tar given", "rm given", "runtime spec"):
+        subprocess.run([EXECUTABLE, *command.split()], check=True, env=environment, cwd=directory, stdout=subprocess.DEVNULL)
+    subprocess.run(["tar", "-xf", "rootfs.tar", "-C", rootfs], check=True, cwd=directory)
+    path = os.path.join(directory, "config.json")
+    with open(path, encoding="utf-8") as file:
+        config = json.load(file)
+    config["process"].update({"terminal": False, "args": ["/bin/true"]})
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(config, file)
+
+
 def step(directory):
     """Runs the commands, and yields where they come to code for the first time."""
     stepper = os.path.join(directory, "steps")
     subprocess.run(["cc", "-O2", "-o", stepper, os.path.join(HERE, "steps.c")], check=True)
     environment = {**os.environ, "TINYDOCK_ROOT": os.path.join(directory, "root"), "TINYDOCK_RUN": os.path.join(directory, "run")}
     output = os.path.join(directory, "addresses")
-    subprocess.run([EXECUTABLE, *COMMANDS[0].split()], check=True, env=environment)
+    make_bundle(directory, environment)
     for command in COMMANDS:
         print(command, flush=True)
-        subprocess.run([stepper, output, EXECUTABLE, *command.split()], check=True, env=environment, stdin=subprocess.DEVNULL)
+        subprocess.run([stepper, output, EXECUTABLE, *command.split()], check=True, env=environment, cwd=directory,
+                       stdin=subprocess.DEVNULL)
         with open(output, encoding="ascii") as lines:
             yield from (int(line, 16) for line in lines)
 

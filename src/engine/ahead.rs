@@ -14,15 +14,11 @@ use std::thread;
 use super::plan::{makes_ahead, overlay};
 use super::{Container, Options};
 use crate::error::{Doing, Error, Result};
-use crate::kernel::memory::share_heap;
 use crate::kernel::namespace::unshare_network;
-use crate::kernel::processor::move_elsewhere;
+use crate::kernel::processor::begin_elsewhere;
 use crate::layer::{Given, Overlay, Stack, make_overlay_here};
 use crate::network::{self, Mode};
 use crate::store::Store;
-
-/// Few pages are touched of the thread's stack.
-const STACK: usize = 128 << 10;
 
 /// Things that are being made for a container.
 pub struct Ahead(Option<Thread>);
@@ -52,13 +48,7 @@ impl Ahead {
         }
         let own_network = options.network != Mode::Host;
         let (roots, receiver) = channel();
-        share_heap();
-        let thread = thread::Builder::new().stack_size(STACK);
-        let handle = thread
-            .spawn(move || make(own_network, &receiver))
-            .doing(|| "start a thread")?;
-        // Where that fails, it only takes longer.
-        let _ = move_elsewhere(&handle);
+        let handle = begin_elsewhere(move || make(own_network, &receiver)).doing(|| "start a thread")?;
         Ok(Ahead(Some(Thread {
             handle,
             roots: Some(roots),

@@ -50,7 +50,7 @@ pub struct Namespaces {
 pub const PROCESSES: Input = Input::Namespace(0);
 pub const IPC: Input = Input::Namespace(1);
 /// As what init is given a network namespace that was made ahead.
-pub const NETWORK: Input = Input::Namespace(2);
+pub const NETWORK: Input = Input::Namespace(15);
 
 impl Namespaces {
     /// Reads the values of `--pid`, `--ipc`, `--uts` and `--cgroupns`.

@@ -5,10 +5,3 @@ pub fn bytes_of<T: Copy>(value: &T) -> &[u8] {
     // SAFETY: any initialised value can be read as bytes; callers pass `repr(C)` structures without padding.
     unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }
 }
-
-/// Has threads that are begun from now on share the one heap. One of its own is made for each by half a dozen system calls, and is
-/// worth it to those who allocate often.
-pub fn share_heap() {
-    // SAFETY: it sets a number of the C library's.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
-}

@@ -1,14 +1,28 @@
-//! Which processor a thread of ours runs on.
+//! Threads for work that is short, and is to be done while this thread does something else.
 
 use std::io;
 use std::os::unix::thread::JoinHandleExt;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
 
-/// Moves a thread that was just begun to another processor than this thread's, if there is one. The kernel often leaves it on this
-/// one's queue until this thread waits for something, although another processor is idle.
-pub fn move_elsewhere<T>(thread: &JoinHandle<T>) -> io::Result<()> {
+/// Few pages are touched of such a thread's stack.
+const STACK: usize = 128 << 10;
+
+/// Begins a thread on another processor than this thread's, if there is one.
+pub fn begin_elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
+    // A heap of its own is made by half a dozen system calls, and is for threads that allocate often.
+    // SAFETY: it sets a number of the C library's.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    let thread = thread::Builder::new().stack_size(STACK).spawn(work)?;
+    // Where that fails, it only takes longer.
+    let _ = move_elsewhere(&thread);
+    Ok(thread)
+}
+
+/// Moves a thread that was just begun. The kernel often leaves it on this processor's queue until this thread waits for something,
+/// although another processor is idle.
+fn move_elsewhere<T>(thread: &JoinHandle<T>) -> io::Result<()> {
     let all = sched_getaffinity(None)?;
     let here = sched_getcpu();
     let mut others = all;
@@ -33,15 +47,13 @@ fn allow<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-    use std::thread;
 
     use super::*;
 
     #[test]
     fn a_thread_that_was_moved_may_run_everywhere_again() {
         let (go, wait) = channel();
-        let begun = thread::spawn(move || wait.recv().map(|()| sched_getaffinity(None).unwrap()));
-        move_elsewhere(&begun).unwrap();
+        let begun = begin_elsewhere(move || wait.recv().map(|()| sched_getaffinity(None).unwrap())).unwrap();
         go.send(()).unwrap();
         assert!(begun.join().unwrap().unwrap() == sched_getaffinity(None).unwrap());
     }

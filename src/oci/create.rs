@@ -19,6 +19,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use super::ahead::Ahead;
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::descriptors::{give_streams, listen_at, write_pid};
@@ -64,6 +65,7 @@ pub fn create(
     let config = Config::read(&bundle)?;
     let console = console(config.process()?.terminal)?;
     check_console(&config, console.is_some())?;
+    let ahead = Ahead::begin(&config)?;
     let facts = facts(root, &config, &bundle, &request.id)?;
     let plan = plan(&config, &facts, request.asked)?;
     plan.warnings.iter().for_each(|warning| warn(warning));
@@ -77,7 +79,7 @@ pub fn create(
         tail: plan.program.tail(),
     };
     let container = Container::record(root, &request.id, origin, config)?;
-    let made = make(&container, &facts, &plan, console, request, warn);
+    let made = make(&container, &facts, &plan, ahead, console, request, warn);
     let (init, wires) = made.inspect_err(|_| undo(&container))?;
     if facts.privileged {
         let _ = container.hierarchies.set(facts.hierarchies);
@@ -134,6 +136,7 @@ fn make(
     container: &Container,
     facts: &Facts,
     plan: &Plan,
+    ahead: Ahead,
     console: Option<OwnedFd>,
     request: &Request,
     warn: &dyn Fn(&str),
@@ -148,6 +151,9 @@ fn make(
     let mut wires = Wires::above(request.asked.preserve_fds.saturating_add(3))?;
     wires.add_release()?;
     give_all(&mut wires, container, facts, plan, console)?;
+    if let Some(network) = ahead.finish()? {
+        wires.give(isolation::NETWORK, network)?;
+    }
     if request.asked.waits {
         wires.give(Input::Start, listen_at(&container.file("start"))?)?;
     }
@@ -156,15 +162,7 @@ fn make(
     // The command starts with the default action for every signal, whatever was ignored when we were started.
     signal::set_all_default();
     let cgroup = group.map(|group| group.open_unified()).transpose()?.flatten();
-    let init = wires.start(
-        &plan.program,
-        if plan.namespaces.forks() {
-            0
-        } else {
-            plan.namespaces.born(&container.config)
-        },
-        cgroup.as_ref().map(AsFd::as_fd),
-    )?;
+    let init = wires.start(&plan.program, plan.born(&container.config), cgroup.as_ref().map(AsFd::as_fd))?;
     drop(waiting);
     if let Some(scope) = scope {
         let taken = take_in(&scope, &init, container, facts, plan, warn);

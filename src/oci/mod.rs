@@ -13,6 +13,7 @@
 //! | `create` `descriptors` `start` `exec` `enter` `hooks` `notify` `end` `attach` | what is done |
 //! | `commands` … | what is said: one function for each word of the command line |
 
+mod ahead;
 mod attach;
 mod become_process;
 mod birth;

@@ -62,6 +62,12 @@ impl Namespaces {
         self.joined.iter().fold(self.new, |all, (flag, ..)| all | flag)
     }
 
+    /// Whether the network namespace is made before the container's first process is. That of users of the container's own must be
+    /// made by them.
+    pub fn network_is_made_ahead(&self, privileged: bool) -> bool {
+        privileged && self.makes(clone::NEWNET) && !self.forks()
+    }
+
     /// Opens those that are joined.
     pub fn open(&self) -> Result<Vec<OwnedFd>> {
         let open = |(_, path, field): &(u64, PathBuf, String)| {

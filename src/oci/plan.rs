@@ -58,6 +58,8 @@ pub struct Plan {
     pub program: Program,
     pub cgroup: cgroup::Plan,
     pub namespaces: Namespaces,
+    /// Whether the network namespace is given to init.
+    pub network_ahead: bool,
     pub mounts: Vec<Planned>,
     pub warnings: Vec<String>,
 }
@@ -87,10 +89,22 @@ pub fn plan(config: &Config, facts: &Facts, asked: Asked) -> Result<Plan> {
     Ok(Plan {
         program: planner.program,
         cgroup,
+        network_ahead: namespaces.network_is_made_ahead(facts.privileged),
         namespaces,
         mounts,
         warnings: planner.warnings,
     })
+}
+
+impl Plan {
+    /// What init is born in, as `CLONE_NEW…` flags.
+    pub fn born(&self, config: &Config) -> u64 {
+        let ahead = if self.network_ahead { clone::NEWNET } else { 0 };
+        match self.namespaces.forks() {
+            true => 0,
+            false => self.namespaces.born(config) & !ahead,
+        }
+    }
 }
 
 impl<'a> Planner<'a> {
@@ -119,7 +133,7 @@ impl<'a> Planner<'a> {
         }
         devices.make(&mut self.program, &tree, &mut sources)?;
         let terminal = devices.open_terminal(&mut self.program, &tree, root)?;
-        if self.namespaces.makes(clone::NEWNET) {
+        if self.namespaces.makes(clone::NEWNET) && !self.network_is_made_ahead() {
             network::loopback(&mut self.program);
         }
         let directory = self.open_directory(&tree, root)?;
@@ -148,6 +162,10 @@ impl<'a> Planner<'a> {
         cgroup::enter(&mut self.program, cgroup);
     }
 
+    fn network_is_made_ahead(&self) -> bool {
+        self.namespaces.network_is_made_ahead(self.facts.privileged)
+    }
+
     /// What is opened while the host's `/proc` is there and no other.
     fn open_early(&mut self) -> Early {
         let settings = (!self.config.linux.sysctl.is_empty()).then(|| settings::open(&mut self.program));
@@ -167,6 +185,9 @@ impl<'a> Planner<'a> {
 
     fn be_born(&mut self, early: &Early) {
         birth::join(&mut self.program, &self.namespaces);
+        if self.network_is_made_ahead() {
+            isolation::join_network(&mut self.program);
+        }
         if self.facts.privileged && self.namespaces.has(clone::NEWUSER) {
             isolation::become_root(&mut self.program, self.facts.privileged);
         }

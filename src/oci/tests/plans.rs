@@ -248,6 +248,7 @@ pub fn check_inputs(config: &Config, plan: &Plan, asked: Asked) {
     given.extend(asked.waits.then_some(Input::Start));
     let joined = plan.namespaces.joined.len() as u8;
     given.extend((0..joined).map(Input::Namespace));
+    given.extend(plan.network_ahead.then_some(isolation::NETWORK));
     given.extend(config.linux.has("user").then_some(Input::Users));
     let mappings = settings::mappings(config).len() as u8;
     given.extend((0..mappings).map(|n| Input::Namespace(settings::FIRST_MAPPING + n)));
