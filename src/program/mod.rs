@@ -162,6 +162,8 @@ impl From<Input> for Fd {
 pub struct Program {
     steps: Vec<Step>,
     concept: Option<Concept>,
+    /// Steps, by their indices, whose failure is the user's mistake, with what that is about.
+    asked: Vec<(usize, String)>,
 }
 
 impl Program {
@@ -186,6 +188,11 @@ impl Program {
             keeps: None,
             why: why.into(),
         });
+    }
+
+    /// Says what the user has asked for that a step opens: if it cannot, that is what the error names, instead of the step.
+    pub fn asks(&mut self, opened: Register, what: String) {
+        self.asked.push((opened.0, what));
     }
 
     /// Names the descriptor that the last step returns.

@@ -57,7 +57,10 @@ impl Program {
         if step.is_execution() {
             return execution_failure(&step.command().unwrap_or_default(), errno);
         }
-        Error::system(errno_text(errno)).doing(format!("step {}, {}", index + 1, step.show(self)))
+        match self.asked.iter().find(|(asked, _)| *asked == index) {
+            Some((_, what)) => Error::new(Kind::CommandNotExecutable, errno_text(errno)).doing(what),
+            None => Error::system(errno_text(errno)).doing(format!("step {}, {}", index + 1, step.show(self))),
+        }
     }
 }
 

@@ -79,6 +79,12 @@ fn exec_runs_in_the_container() {
     host.tinydock(&["exec", "cc", "sh", "-c", "exit 3"]).fails(3);
     host.run("exec cc nope").fails(127);
     host.run("exec nobody true").fails(125);
+    let error = host.run("exec -w /nope/deep cc true").fails(126);
+    assert!(
+        error.contains("enter the working directory `/nope/deep`: no such file or directory"),
+        "{error}"
+    );
+    host.run("exec -w /etc/passwd cc true").fails(126);
     let mut cat = host.spawn(&["exec", "-i", "cc", "cat"]);
     cat.stdin.take().expect("a pipe").write_all(b"through").expect("write");
     assert_eq!(

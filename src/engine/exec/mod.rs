@@ -151,8 +151,9 @@ fn plan_exec(
     if let Some(tools) = tools {
         root = tools::show(&mut program, tools);
     }
-    let path = options.directory.as_ref().unwrap_or(&spec.options.directory).as_bytes();
-    let directory = MountPoint::existing(path).open(&mut program, root, "the working directory");
+    let path = options.directory.as_ref().unwrap_or(&spec.options.directory);
+    let directory = MountPoint::existing(path.as_bytes()).open(&mut program, root, "the working directory");
+    program.asks(directory, format!("enter the working directory `{path}`"));
     let terminal = options
         .terminal
         .then(|| isolation::join_terminal(&mut program, identity.user));
