@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   the command   image, name, directories ─┬─ record, address, files, plan ──┬─ monitor, init …
-//!   a thread      network namespace, lo     └─ root file system: the overlay ─┘
+//!   a thread      network namespace         └─ root file system: the overlay ─┘
 //! ```
 //!
 //! Both are only referred to by descriptors. If the command is killed, nothing of them is left.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -17,7 +17,7 @@ use crate::error::{Doing, Error, Result};
 use crate::kernel::namespace::unshare_network;
 use crate::kernel::processor::begin_elsewhere;
 use crate::layer::{Given, Overlay, Stack, make_overlay_here};
-use crate::network::{self, Mode};
+use crate::network::{Loopback, Mode};
 use crate::store::Store;
 
 /// Things that are being made for a container.
@@ -36,8 +36,17 @@ struct Thread {
 pub struct Made {
     /// Its network namespace.
     pub network: Option<OwnedFd>,
+    /// What is still down there.
+    pub loopback: Option<Loopback>,
     /// Its root, attached nowhere.
     pub root: Option<OwnedFd>,
+}
+
+impl Made {
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let files = [&self.network, &self.root].into_iter().flatten().map(AsFd::as_fd);
+        files.chain(self.loopback.iter().map(AsFd::as_fd))
+    }
 }
 
 impl Ahead {
@@ -97,12 +106,10 @@ impl Drop for Ahead {
 fn make(own_network: bool, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
     let network = own_network.then(unshare_network).transpose();
     let network = network.doing(|| "make a network namespace")?;
-    if own_network {
-        network::start_loopback()?;
-    }
+    let loopback = own_network.then(Loopback::here).transpose()?;
     let root = roots.recv().ok();
     let root = root
         .map(|(overlay, mounts)| make_overlay_here(&overlay, &mounts))
         .transpose()?;
-    Ok(Made { network, root })
+    Ok(Made { network, loopback, root })
 }

@@ -125,6 +125,9 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     let wait = program.iter().rposition(|step| step.call == "read").unwrap_or(program.len());
     let after = program.split_off(wait);
     steps.append(&mut program);
+    if plan.root.is_some() && container.spec.options.network != Mode::Host {
+        steps.push(on_host(network::Action::StartLoopback));
+    }
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).skip(1).map(on_host));
     steps.extend(after);
     steps
@@ -137,7 +140,6 @@ fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
         let call = format!("unshare({})", clone::NAMES.show(clone::NEWNET));
         let why = "a network of the container's own, made by a thread while the rest is planned";
         steps.push(Explained::on_host(Concept::ProcessIsolation, call, why));
-        steps.push(on_host(network::Action::StartLoopback));
     }
     let mut program = Program::default();
     layer::make_overlay(&mut program, root);

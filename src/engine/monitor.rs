@@ -97,12 +97,7 @@ impl Engine {
             .chain(prepared.given.mounts().map(|(_, mount)| mount))
             .map(AsRawFd::as_raw_fd)
             .chain([lock.as_fd().as_raw_fd()])
-            .chain(
-                [&prepared.made.network, &prepared.made.root]
-                    .into_iter()
-                    .flatten()
-                    .map(AsRawFd::as_raw_fd),
-            )
+            .chain(prepared.made.descriptors().map(|made| made.as_raw_fd()))
             .chain(client.map(AsRawFd::as_raw_fd))
             .collect();
         descriptor::close_all_but(&keep);

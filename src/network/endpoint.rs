@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::net::Ipv4Addr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use serde::{Deserialize, Serialize};
 
@@ -158,12 +158,27 @@ pub fn loopback(program: &mut Program) {
     program.set_interface_up(socket, "lo", "the container can talk to itself");
 }
 
-/// Starts the loopback interface of the network namespace that this thread is in.
-pub fn start_loopback() -> Result<()> {
-    // The first interface of each namespace.
-    const LOOPBACK: u32 = 1;
-    let started = Socket::route().and_then(|socket| socket.set_up(LOOPBACK));
-    started.doing(|| "start the loopback interface")
+/// The loopback interface of a network namespace, which is down in a new one.
+pub struct Loopback(Socket);
+
+impl Loopback {
+    /// That of the namespace that this thread is in.
+    pub fn here() -> Result<Loopback> {
+        Socket::route().map(Loopback).doing(|| "find the loopback interface")
+    }
+
+    /// Starts it, from whichever namespace.
+    pub fn start(&self) -> Result<()> {
+        // The first interface of each namespace.
+        const INDEX: u32 = 1;
+        self.0.set_up(INDEX).doing(|| "start the loopback interface")
+    }
+}
+
+impl AsFd for Loopback {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// Writes the steps that configure the container's interface, after the host has made it.

@@ -22,7 +22,7 @@ mod subnet;
 
 use serde::{Deserialize, Serialize};
 
-pub use endpoint::{Action, Endpoint, configure, connect, disconnect, loopback, start_loopback};
+pub use endpoint::{Action, Endpoint, Loopback, configure, connect, disconnect, loopback};
 pub use files::{hosts, resolv_conf};
 use firewall::Firewall;
 pub use lease::{lease, lowest_free};

@@ -10,7 +10,7 @@ use crate::error::{Doing, Error, Result};
 use crate::isolation;
 use crate::kernel::namespace::unshare_network;
 use crate::kernel::processor::begin_elsewhere;
-use crate::network;
+use crate::network::Loopback;
 use crate::program::flags::capability;
 
 /// A network namespace that is being made, if the container gets it that way.
@@ -44,6 +44,6 @@ impl Drop for Ahead {
 
 fn make() -> Result<OwnedFd> {
     let made = unshare_network().doing(|| "make a network namespace")?;
-    network::start_loopback()?;
+    Loopback::here()?.start()?;
     Ok(made)
 }

@@ -10,7 +10,7 @@ pub mod nftables;
 pub mod route;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
 
@@ -99,6 +99,12 @@ impl Message {
 /// A connection to one of the kernel's netlink families, in the network namespace in which it was opened.
 pub struct Socket {
     fd: OwnedFd,
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 /// What the kernel refused: the message's place among those sent, and the error.
