@@ -21,7 +21,7 @@ EXECUTABLE = os.path.join(ROOT, "target/x86_64-unknown-linux-gnu/release/tinydoc
 
 # In the order of how much their time matters.
 COMMANDS = ["run --rm --network none busybox true", "run -d --name one -p 127.0.0.1:8080:80 busybox sleep 1000000", "exec one true", "ps",
-            "logs one", "stop -t 0 one", "start one", "rm -f one", "run --rm busybox true", "runtime run two"]
+            "logs one", "stop -t 0 one", "rm -f one", "runtime run two"]
 # What is larger than this is mostly not run, and would only be in the way.
 LARGE = 6000
 HEAD = """/* The functions that the usual commands run, in the order in which they do: see bench/order.py, which has written this. */
@@ -76,23 +76,33 @@ def step(directory):
             yield from (int(line, 16) for line in lines)
 
 
-def names(addresses):
-    """The names of functions in the order of their addresses, the large ones last."""
-    known = functions()
+def find(addresses, known):
+    """The names of functions in the order of their addresses."""
     starts = [start for start, _, _ in known]
     found = {}
     for address in addresses:
         start, size, name = known[bisect.bisect_right(starts, address) - 1]
         if start <= address < start + size:
-            found.setdefault(name, size)
-    small = [name for name, size in found.items() if size < LARGE]
-    return small + [name for name in found if found[name] >= LARGE]
+            found.setdefault(name)
+    return list(found)
 
 
-def patterns(found):
-    """What the sections of Rust's functions are called by all compilers; a dollar has a meaning in linker scripts."""
-    rust = (re.match(r"(_ZN.*17h)[0-9a-f]{16}E", name) for name in found)
-    return dict.fromkeys(match[1].replace("$", "?") + "*" for match in rust if match)
+def pattern(name):
+    """What the section of a function of Rust's is called by all compilers; a dollar has a meaning in linker scripts."""
+    match = re.match(r"(_ZN.*17h)[0-9a-f]{16}E", name)
+    return match and match[1].replace("$", "?") + "*"
+
+
+def patterns(found, known):
+    """Patterns for functions that were found, the large ones last, without those that many others match that were not."""
+    meant, matched = {}, {}
+    for _, size, name in known:
+        matched[pattern(name)] = matched.get(pattern(name), 0) + size
+    sizes = {name: size for _, size, name in known}
+    for name in filter(pattern, found):
+        meant[pattern(name)] = meant.get(pattern(name), 0) + sizes[name]
+    kept = [name for name, size in meant.items() if matched[name] <= 2 * size]
+    return sorted(kept, key=lambda name: matched[name] >= LARGE)
 
 
 def main():
@@ -102,7 +112,8 @@ def main():
         os.execvp(inside[0], inside)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        found = patterns(names(step(directory)))
+        known = functions()
+        found = patterns(find(step(directory), known), known)
     with open(SCRIPT, "w", encoding="ascii") as script:
         script.write(HEAD + "".join(f"    *(.text.{name})\n" for name in found) + TAIL)
 
