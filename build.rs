@@ -53,7 +53,7 @@ fn put_in_order() {
     let script = fs::canonicalize("order.ld").expect("order.ld");
     println!("cargo::rerun-if-changed=order.ld");
     if env::var("PROFILE").expect("cargo sets PROFILE") == "release" {
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+        println!("cargo::rustc-link-arg-bins=-T{}", script.display());
     }
 }
 
