@@ -65,7 +65,10 @@ impl Engine {
 
     /// Gives a container the name that is asked for, or makes one up.
     fn claim_name(&self, name: Option<&str>, id: &Id) -> Result<String> {
-        self.store.directory("container/names")?;
+        if !self.store.names().path("").is_dir() {
+            self.store.directory_of_many("container")?;
+            self.store.directory("container/names")?;
+        }
         let Some(name) = name else {
             let _lock = self.store.lock()?;
             let name = names::generate(|name| self.store.names().owner(name).is_some())?;

@@ -31,7 +31,7 @@ impl<'a> Draft<'a> {
     pub fn begin(store: &'a Store, key: &str) -> Result<Draft<'a>> {
         let lock = lock_path(store, key)?;
         let held = Lock::acquire(&lock)?;
-        let directory = store.directory("layer/draft")?.join(key);
+        let directory = store.directory_of_many("layer/draft")?.join(key);
         Ok(Draft {
             store,
             directory,
