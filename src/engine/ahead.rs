@@ -1,7 +1,7 @@
 //! What is made ahead of a container: it takes the kernel a while, needs little of the plan, and a second processor may be idle.
 //!
 //! ```text
-//!   the command   image, name, directories ─┬─ record, address, files, plan ──┬─ monitor, init …
+//!   the command   image, name, directories ─┬─ record, address, plan, cgroups ┬─ monitor, init …
 //!   a thread      network namespace         └─ root file system: the overlay ─┘
 //! ```
 //!

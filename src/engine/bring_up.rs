@@ -1,14 +1,17 @@
 //! Bringing a container up: from a prepared one to a running one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use super::monitor::Resident;
+use super::patience::Patience;
 use super::prepare::{Prepared, write_files};
 use super::wires::Wires;
 use super::{Container, Engine, Started, cgroups, users};
 use crate::cgroup::Group;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::isolation;
 use crate::kernel::process::Child;
 use crate::kernel::signal;
@@ -16,6 +19,9 @@ use crate::layer;
 use crate::network;
 use crate::program::{Input, Program};
 use crate::store::clock;
+
+/// How long a container that has been recorded as started may take to have its own root.
+const STARTED: Duration = Duration::from_secs(10);
 
 /// How long each step of a container's program took, in nanoseconds.
 pub type Trace = Vec<(usize, u32)>;
@@ -126,4 +132,23 @@ pub fn adopt(init: &Child, program: &Program, wires: &mut Wires) -> Result<Child
 pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
     let cgroup = group.open_unified()?;
     wires.start(program, namespaces, cgroup.as_ref().map(AsFd::as_fd))
+}
+
+/// Waits until the first process of a container that is being started has the container's root instead of the host's: who enters before
+/// would be on the host.
+pub fn wait_for_root(container: &Container, pid: i32) -> Result<()> {
+    let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino()));
+    let ours = identity("/").doing(|| "look at `/`")?;
+    let mut patience = Patience::of(STARTED);
+    // Whether it is there at all is for the caller to find out.
+    while identity(&format!("/proc/{pid}/root/")).is_ok_and(|theirs| theirs == ours) {
+        if patience.is_over() {
+            return Err(Error::conflict(format!(
+                "container `{}` is still being started",
+                container.name()
+            )));
+        }
+        patience.pause();
+    }
+    Ok(())
 }

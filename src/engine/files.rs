@@ -10,6 +10,7 @@
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use super::bring_up::wait_for_root;
 use super::plan::{Facts, Places, show};
 use super::{Container, Engine, State, recover};
 use crate::error::{Doing, Error, Result};
@@ -65,6 +66,7 @@ impl Engine {
 
     fn running_files(&self, container: &Container) -> Result<Files> {
         let (_, started) = container.open_init()?;
+        wait_for_root(container, started.pid)?;
         let place = open_root(started.pid)?;
         // Now that its root is open, it is certain whose root that is.
         container.open_init()?;

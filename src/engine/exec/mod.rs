@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use rustix::event::PollFlags;
 
 use super::attach::{Left, Streams, Typed, User};
-use super::bring_up::{adopt, spawn};
+use super::bring_up::{adopt, spawn, wait_for_root};
 use super::plan::{Facts, bytes, users};
 use super::wires::Wires;
 use super::{Container, Engine, State, cgroups};
@@ -65,6 +65,7 @@ impl Engine {
             return Err(paused.hint(format!("`tinydock unpause {name}` lets it go on")));
         }
         let (init, started) = container.open_init_of(&state)?;
+        wait_for_root(container, started.pid)?;
         let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
         // As long as it is there, nobody else has its number: that was its root.
         signal::send(&init, 0).map_err(|_| Error::conflict(format!("container `{}` is not running", container.name())))?;
