@@ -9,13 +9,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 
 use super::plan::{makes_ahead, overlay};
 use super::{Container, Options};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::kernel::namespace::unshare_network;
-use crate::kernel::processor::begin_elsewhere;
+use crate::kernel::processor::Elsewhere;
 use crate::layer::{Given, Overlay, Stack, make_overlay_here};
 use crate::network::{Loopback, Mode};
 use crate::store::Store;
@@ -24,11 +23,11 @@ use crate::store::Store;
 pub struct Ahead(Option<Thread>);
 
 struct Thread {
-    handle: thread::JoinHandle<Result<Made>>,
-    /// Takes what the root is made of, once.
+    /// Takes what the root is made of, once. It goes first: the thread ends when nobody can give it a root any more.
     roots: Option<Sender<(Overlay, Given)>>,
     /// The layers of that, until somebody else needs them.
     layers: Option<Stack>,
+    made: Elsewhere<Result<Made>>,
 }
 
 /// Things that were made for a container.
@@ -57,11 +56,11 @@ impl Ahead {
         }
         let own_network = options.network != Mode::Host;
         let (roots, receiver) = channel();
-        let handle = begin_elsewhere(move || make(own_network, &receiver)).doing(|| "start a thread")?;
+        let made = Elsewhere::begin(move || make(own_network, &receiver)).doing(|| "start a thread")?;
         Ok(Ahead(Some(Thread {
-            handle,
             roots: Some(roots),
             layers: None,
+            made,
         })))
     }
 
@@ -85,21 +84,12 @@ impl Ahead {
     }
 
     /// Waits for all that was begun.
-    pub fn finish(mut self) -> Result<Made> {
-        self.join().unwrap_or_else(|| Ok(Made::default()))
-    }
-
-    fn join(&mut self) -> Option<Result<Made>> {
-        let Thread { handle, roots, .. } = self.0.take()?;
+    pub fn finish(self) -> Result<Made> {
+        let Some(Thread { roots, made, .. }) = self.0 else {
+            return Ok(Made::default());
+        };
         drop(roots);
-        Some(handle.join().unwrap_or_else(|_| Err(Error::system("a thread panicked"))))
-    }
-}
-
-impl Drop for Ahead {
-    /// Whoever forks next must be the only thread.
-    fn drop(&mut self) {
-        self.join();
+        made.finish()
     }
 }
 

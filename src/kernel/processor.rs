@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::thread::JoinHandleExt;
+use std::panic::resume_unwind;
 use std::thread::{self, JoinHandle};
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
@@ -9,15 +10,33 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
 /// Few pages are touched of such a thread's stack.
 const STACK: usize = 128 << 10;
 
-/// Begins a thread on another processor than this thread's, if there is one.
-pub fn begin_elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
-    // A heap of its own is made by half a dozen system calls, and is for threads that allocate often.
-    // SAFETY: it sets a number of the C library's.
-    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
-    let thread = thread::Builder::new().stack_size(STACK).spawn(work)?;
-    // Where that fails, it only takes longer.
-    let _ = move_elsewhere(&thread);
-    Ok(thread)
+/// Work that a thread does. The thread has ended when this is gone: whoever forks next must be the only one.
+pub struct Elsewhere<T>(Option<JoinHandle<T>>);
+
+impl<T: Send + 'static> Elsewhere<T> {
+    /// Begins it on another processor than this thread's, if there is one. All threads of this process that are begun from now on share
+    /// the one heap.
+    pub fn begin(work: impl FnOnce() -> T + Send + 'static) -> io::Result<Elsewhere<T>> {
+        // A heap of its own is made by half a dozen system calls, and is for threads that allocate often.
+        // SAFETY: it sets a number of the C library's.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+        let thread = thread::Builder::new().stack_size(STACK).spawn(work)?;
+        // Where that fails, it only takes longer.
+        let _ = move_elsewhere(&thread);
+        Ok(Elsewhere(Some(thread)))
+    }
+
+    /// Waits until it is done.
+    pub fn finish(mut self) -> T {
+        let thread = self.0.take().expect("it is finished once");
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+impl<T> Drop for Elsewhere<T> {
+    fn drop(&mut self) {
+        self.0.take().map(JoinHandle::join);
+    }
 }
 
 /// Moves a thread that was just begun. The kernel often leaves it on this processor's queue until this thread waits for something,
@@ -53,8 +72,8 @@ mod tests {
     #[test]
     fn a_thread_that_was_moved_may_run_everywhere_again() {
         let (go, wait) = channel();
-        let begun = begin_elsewhere(move || wait.recv().map(|()| sched_getaffinity(None).unwrap())).unwrap();
+        let begun = Elsewhere::begin(move || wait.recv().map(|()| sched_getaffinity(None).unwrap())).unwrap();
         go.send(()).unwrap();
-        assert!(begun.join().unwrap().unwrap() == sched_getaffinity(None).unwrap());
+        assert!(begun.finish().unwrap() == sched_getaffinity(None).unwrap());
     }
 }

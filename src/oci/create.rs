@@ -19,7 +19,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::ahead::Ahead;
+use super::ahead::{self, Ahead};
 use super::config::{Config, wrong};
 use super::container::{Container, Origin, Process, Root, Status};
 use super::descriptors::{give_streams, listen_at, write_pid};
@@ -65,7 +65,7 @@ pub fn create(
     let config = Config::read(&bundle)?;
     let console = console(config.process()?.terminal)?;
     check_console(&config, console.is_some())?;
-    let ahead = Ahead::begin(&config)?;
+    let ahead = ahead::begin(&config)?;
     let facts = facts(root, &config, &bundle, &request.id)?;
     let plan = plan(&config, &facts, request.asked)?;
     plan.warnings.iter().for_each(|warning| warn(warning));
@@ -136,7 +136,7 @@ fn make(
     container: &Container,
     facts: &Facts,
     plan: &Plan,
-    ahead: Ahead,
+    ahead: Option<Ahead>,
     console: Option<OwnedFd>,
     request: &Request,
     warn: &dyn Fn(&str),
@@ -151,8 +151,8 @@ fn make(
     let mut wires = Wires::above(request.asked.preserve_fds.saturating_add(3))?;
     wires.add_release()?;
     give_all(&mut wires, container, facts, plan, console)?;
-    if let Some(network) = ahead.finish()? {
-        wires.give(isolation::NETWORK, network)?;
+    if let Some(ahead) = ahead {
+        wires.give(isolation::NETWORK, ahead.finish()?)?;
     }
     if request.asked.waits {
         wires.give(Input::Start, listen_at(&container.file("start"))?)?;

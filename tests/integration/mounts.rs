@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::host::Host;
-use crate::volumes::{image, names, script};
+use crate::volumes::{image, image_on, names, script};
 
 #[test]
 fn s5_14_a_source_that_is_missing_is_made_by_the_short_form_only() {
@@ -195,20 +195,7 @@ fn an_image_can_be_seen_by_others() {
         "low",
         "mkdir -p /tools/bin; echo tool > /tools/bin/t; echo gone > /tools/bin/u",
     );
-    host.tinydock(&[
-        "run",
-        "--name",
-        "mm",
-        "--network",
-        "none",
-        "low",
-        "sh",
-        "-c",
-        "rm /tools/bin/u; echo new > /tools/bin/v",
-    ])
-    .ok();
-    host.run("commit mm two").ok();
-    host.run("rm mm").ok();
+    image_on(&host, "low", "two", "rm /tools/bin/u; echo new > /tools/bin/v");
     for (mount, path) in [
         ("type=image,src=two,dst=/x", "/x/tools/bin"),
         ("type=image,src=two,dst=/x,image-subpath=tools/bin", "/x"),

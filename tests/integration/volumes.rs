@@ -19,7 +19,12 @@ pub fn names(host: &Host) -> Vec<String> {
 
 /// Makes an image of busybox and what a script does in a container, which may be called `name` by then.
 pub fn image(host: &Host, name: &str, script: &str) {
-    host.tinydock(&["run", "--name", name, "--network", "none", "busybox", "sh", "-c", script])
+    image_on(host, "busybox", name, script);
+}
+
+/// The same, of another image.
+pub fn image_on(host: &Host, base: &str, name: &str, script: &str) {
+    host.tinydock(&["run", "--name", name, "--network", "none", base, "sh", "-c", script])
         .ok();
     host.tinydock(&["commit", name, name]).ok();
     host.tinydock(&["rm", name]).ok();
@@ -52,20 +57,7 @@ fn s5_14_an_empty_volume_gets_what_the_image_has() {
     host.run("commit mm low").ok();
     host.run("rm mm").ok();
     // A second layer hides a part of the first.
-    host.tinydock(&[
-        "run",
-        "--name",
-        "mm",
-        "--network",
-        "none",
-        "low",
-        "sh",
-        "-c",
-        "rm /data/gone; echo two > /data/g",
-    ])
-    .ok();
-    host.run("commit mm image").ok();
-    host.run("rm mm").ok();
+    image_on(&host, "low", "image", "rm /data/gone; echo two > /data/g");
 
     let look = "cd /data; stat -c '%n %a %u:%g' . sub; stat -c '%a %u:%g %h' f; cat f g; readlink link; test -p pipe && echo pipe; ls | tr '\\n' ' '; stat -c %y f sub | cut -c1-10";
     let expected = host.inside(&[], "image", &["sh", "-c", look]).ok();
