@@ -37,7 +37,7 @@ pub const MESSAGE: usize = 8 << 10;
 
 /// What the monitor works with: descriptors that it inherits, or -1, and what it becomes in the end.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Given {
     /// The container's init, a child of the monitor.
     pub init: i32,
