@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command, Host, Identity, Ids, Shown, Users};
-use crate::layer::{self, Given, Lower, MountPoint, Origin, Overlay, Stack, View};
+use crate::isolation::{self, Command, Host, Identity, Ids, KernelMounts, LabelFiles, Node, Process, Shown, Users};
+use crate::layer::{self, Bind, Given, Lower, MountPoint, Origin, Overlay, Stack, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
 use crate::store::{Store, Text};
@@ -85,7 +85,7 @@ impl Facts {
 }
 
 /// The users that an image knows.
-pub fn users(view: Option<&View>) -> Result<Users> {
+fn users(view: Option<&View>) -> Result<Users> {
     let read = |path: &str| -> Result<Vec<u8>> {
         let Some(view) = view else { return Ok(Vec::new()) };
         Ok(view.read(path.as_bytes(), LARGEST_USERS)?.unwrap_or_default())
@@ -139,31 +139,19 @@ impl Places {
 /// Plans a container. The order of the steps is the order of this function.
 pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint: Option<&Endpoint>) -> Result<Plan> {
     let options = &spec.options;
-    let users = users(facts.view.as_ref())?;
-    let mut identity = users.find(&options.user).doing(|| format!("user `{}`", options.user))?;
-    users.add_groups(&mut identity, &options.groups)?;
-    let parent = cgroups::parent(options, parent);
-    let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
-    let nodes = devices::nodes(options)?;
-    devices::allow(&mut cgroup, options, &nodes);
-    let mut sources = birth::Sources {
-        places,
-        binds: binds::all(facts, places, options)?,
-        nodes,
-    };
-    let host = birth::host_of(&facts.host, options);
+    let identity = identity(facts, &options.user, options)?;
     let process = options.security.process(&identity, &options.ulimits)?;
+    let nodes = devices::nodes(options)?;
+    let cgroup = limits(facts, spec, parent, &nodes)?;
+    let host = birth::host_of(&facts.host, options);
+    let binds = binds::all(facts, places, options)?;
+    let mut sources = birth::Sources { places, binds, nodes };
     let mut program = Program::default();
     let early = birth::begin(&mut program, &host, spec, &cgroup, &mut sources);
     let birth::Sources { binds, nodes, .. } = sources;
     let memory = birth::share_memory(&mut program, options);
     let labels = process.labels.open(&mut program);
-    let root = match early.root {
-        Some(root) => root,
-        None if makes_ahead(options) => layer::take_overlay(&mut program),
-        None => layer::make_overlay(&mut program, &places.overlay),
-    };
-    layer::attach_overlay(&mut program, &places.overlay, root);
+    let root = open_root(&mut program, options, &places.overlay, early.root);
     let shown = Shown {
         settings: !options.sysctls.is_empty(),
         unmasked: options.security.unmasked,
@@ -175,52 +163,116 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
     devices::make_elsewhere(&mut program, facts, &nodes, root)?;
-    program.concept(Concept::ProcessIsolation);
-    let why = "the host has written what the container knows of names, made its end of the network and recorded the start";
-    program.wait(Input::Release, why);
-    let mounted = binds
-        .iter()
-        .map(|(concept, bind)| layer::bind(&mut program, *concept, root, bind));
-    let mounted: Vec<Register> = mounted.collect();
-    let directory = open_directory(&mut program, facts, options, root)?;
-    binds::protect(&mut program, &binds, &mounted);
+    wait_for_host(&mut program);
+    let directory = mount_binds(&mut program, facts, options, root, &binds)?;
     let terminal = options
         .terminal
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
     connect(&mut program, options, endpoint);
-    if let Some(settings) = mounts.settings {
-        isolation::set_sysctls(&mut program, settings, &options.sysctls);
-    }
-    if options.read_only {
-        layer::protect(
-            &mut program,
-            root,
-            "the container may write to its mounts, but not to its root",
-        );
-    }
+    protect(&mut program, options, &mounts, root);
     isolation::enter_root(&mut program, root);
-    if !options.init {
-        isolation::begin_session(&mut program, terminal);
-    }
-    isolation::open_streams(&mut program, terminal, directory);
-    isolation::become_user(&mut program, &host, &process, labels);
-    isolation::leave_nothing(&mut program, true, 3);
-    isolation::restrict(&mut program, &host, &process);
-    if options.init {
-        isolation::stay(&mut program);
-        isolation::begin_session(&mut program, terminal);
-    }
+    let held = Held {
+        labels,
+        terminal,
+        directory,
+    };
+    become_command(&mut program, options, &host, &process, held);
     isolation::execute(&mut program, &command(spec, &identity));
-    let born_with_network = options.network != Mode::Host && !makes_ahead(options);
-    let namespaces = options.namespaces.born(&host, born_with_network);
     Ok(Plan {
         program,
         cgroup,
-        namespaces,
+        namespaces: options.namespaces.born(&host, has_network_at_birth(options)),
         forks: options.namespaces.forks(),
         root: makes_ahead(options).then(|| places.overlay.clone()),
         mounted: places.given.directories(),
     })
+}
+
+/// A user that a command runs as, with the groups that the container has besides.
+pub fn identity(facts: &Facts, user: &str, options: &Options) -> Result<Identity> {
+    let users = users(facts.view.as_ref())?;
+    let mut identity = users.find(user).doing(|| format!("user `{user}`"))?;
+    users.add_groups(&mut identity, &options.groups)?;
+    Ok(identity)
+}
+
+/// The cgroups that keep the container to its limits and its devices.
+fn limits(facts: &Facts, spec: &Spec, parent: &str, nodes: &[Node]) -> Result<cgroup::Plan> {
+    let options = &spec.options;
+    let parent = cgroups::parent(options, parent);
+    let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    devices::allow(&mut cgroup, options, nodes);
+    Ok(cgroup)
+}
+
+/// Whether the network namespace is made with the container's first process.
+fn has_network_at_birth(options: &Options) -> bool {
+    options.network != Mode::Host && !makes_ahead(options)
+}
+
+/// Writes the steps that make the container's root, or take what was made of it, and attach it.
+fn open_root(program: &mut Program, options: &Options, overlay: &Overlay, early: Option<Register>) -> Register {
+    let root = match early {
+        Some(root) => root,
+        None if makes_ahead(options) => layer::take_overlay(program),
+        None => layer::make_overlay(program, overlay),
+    };
+    layer::attach_overlay(program, overlay, root);
+    root
+}
+
+fn wait_for_host(program: &mut Program) {
+    program.concept(Concept::ProcessIsolation);
+    let why = "the host has written what the container knows of names, made its end of the network and recorded the start";
+    program.wait(Input::Release, why);
+}
+
+/// Writes the steps that mount what the container has besides its image, and open the working directory, which may be in there.
+fn mount_binds(
+    program: &mut Program,
+    facts: &Facts,
+    options: &Options,
+    root: Register,
+    binds: &[(Concept, Bind)],
+) -> Result<Register> {
+    let mut mount = |(concept, bind): &(Concept, Bind)| layer::bind(program, *concept, root, bind);
+    let mounted: Vec<Register> = binds.iter().map(&mut mount).collect();
+    let directory = open_directory(program, facts, options, root)?;
+    binds::protect(program, binds, &mounted);
+    Ok(directory)
+}
+
+/// Writes the steps after which nothing more of the host's or of the kernel's can be changed through the container's files.
+fn protect(program: &mut Program, options: &Options, mounts: &KernelMounts, root: Register) {
+    if let Some(settings) = mounts.settings {
+        isolation::set_sysctls(program, settings, &options.sysctls);
+    }
+    if options.read_only {
+        let why = "the container may write to its mounts, but not to its root";
+        layer::protect(program, root, why);
+    }
+}
+
+/// What was opened for the command while it could be.
+struct Held {
+    labels: LabelFiles,
+    terminal: Option<Register>,
+    directory: Register,
+}
+
+/// Writes the steps that give up what the command is not to have. An init that stays begins the session in the child that it has.
+fn become_command(program: &mut Program, options: &Options, host: &Host, process: &Process, held: Held) {
+    if !options.init {
+        isolation::begin_session(program, held.terminal);
+    }
+    isolation::open_streams(program, held.terminal, held.directory);
+    isolation::become_user(program, host, process, held.labels);
+    isolation::leave_nothing(program, true, 3);
+    isolation::restrict(program, host, process);
+    if options.init {
+        isolation::stay(program);
+        isolation::begin_session(program, held.terminal);
+    }
 }
 
 /// The command with its environment.
@@ -253,7 +305,7 @@ fn open_directory(program: &mut Program, facts: &Facts, options: &Options, root:
 
 /// Writes the steps that configure the network.
 fn connect(program: &mut Program, options: &Options, endpoint: Option<&Endpoint>) {
-    if options.network != Mode::Host && !makes_ahead(options) {
+    if has_network_at_birth(options) {
         network::loopback(program);
     }
     if let Some(endpoint) = endpoint {

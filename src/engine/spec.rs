@@ -132,53 +132,15 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         cgroup::check_limits(&self.limits)?;
         if let Some(score) = self.oom_score.filter(|score| !(-1000..=1000).contains(score)) {
-            return Err(
-                Error::invalid(format!("invalid value {score}, range for oom score adj is [-1000, 1000]"))
-                    .doing("`--oom-score-adj`"),
-            );
+            let wrong = format!("invalid value {score}, range for oom score adj is [-1000, 1000]");
+            return Err(Error::invalid(wrong).doing("`--oom-score-adj`"));
         }
-        let has_nul = |text: &Text| text.as_bytes().contains(&0);
-        if self
-            .command
-            .iter()
-            .chain(self.entrypoint.iter().flatten())
-            .chain(&self.environment)
-            .chain([&self.directory])
-            .any(has_nul)
-        {
-            return Err(Error::invalid("arguments, environment and paths cannot have NUL bytes"));
-        }
-        if let Some(line) = self
-            .environment
-            .iter()
-            .find(|line| line.as_bytes().is_empty() || line.as_bytes()[0] == b'=')
-        {
-            return Err(Error::invalid(format!(
-                "invalid environment variable `{line}`: its name is empty"
-            )));
-        }
-        if !matches!(self.directory.as_bytes(), [] | [b'/', ..]) {
-            return Err(Error::invalid(format!(
-                "working directory `{}`: it must be an absolute path",
-                self.directory
-            )));
-        }
-        if self.namespaces.host_uts && !self.domain.is_empty() {
-            return Err(Error::invalid(
-                "a container with the host's name has no `--domainname` of its own",
-            ));
-        }
+        self.check_texts()?;
         if self.auto_remove && self.restart != Policy::No {
-            return Err(
-                Error::invalid("a container that is removed when it ends cannot be started again")
-                    .hint("leave out `--rm` or `--restart`"),
-            );
+            let wrong = Error::invalid("a container that is removed when it ends cannot be started again");
+            return Err(wrong.hint("leave out `--rm` or `--restart`"));
         }
-        if self.network == Mode::Host && self.sysctls.iter().any(Sysctl::is_of_network) {
-            return Err(Error::invalid(
-                "a container on the host's network has no `net.…` settings of its own to change",
-            ));
-        }
+        self.check_what_is_shared()?;
         if self.namespaces.has_users() {
             self.check_users()?;
         } else if let Some(mount) = self.mounts.iter().find(|mount| mount.is_id_mapped()) {
@@ -187,15 +149,43 @@ impl Options {
                 .doing(format!("volume `{}`", mount.target))
                 .hint("give it some with `--userns auto`"));
         }
-        if self.namespaces.shares_ipc() && self.sysctls.iter().any(|sysctl| sysctl.namespace() == clone::NEWIPC) {
-            return Err(Error::invalid(
-                "a container that shares its IPC namespace has no settings of it to change",
-            ));
+        Ok(())
+    }
+
+    fn check_texts(&self) -> Result<()> {
+        let arguments = self.command.iter().chain(self.entrypoint.iter().flatten());
+        let mut texts = arguments.chain(&self.environment).chain([&self.directory]);
+        if texts.any(|text| text.as_bytes().contains(&0)) {
+            return Err(Error::invalid("arguments, environment and paths cannot have NUL bytes"));
         }
-        if self.network == Mode::None && !self.ports.is_empty() {
-            return Err(Error::invalid("a container without a network cannot publish ports"));
+        let is_nameless = |line: &&Text| matches!(line.as_bytes(), [] | [b'=', ..]);
+        if let Some(line) = self.environment.iter().find(is_nameless) {
+            let wrong = format!("invalid environment variable `{line}`: its name is empty");
+            return Err(Error::invalid(wrong));
+        }
+        if !matches!(self.directory.as_bytes(), [] | [b'/', ..]) {
+            let wrong = format!("working directory `{}`: it must be an absolute path", self.directory);
+            return Err(Error::invalid(wrong));
         }
         Ok(())
+    }
+
+    /// What would change the host's, or another container's, or needs what this one does not have.
+    fn check_what_is_shared(&self) -> Result<()> {
+        let of_ipc = |sysctl: &Sysctl| sysctl.namespace() == clone::NEWIPC;
+        let namespaces = &self.namespaces;
+        let wrong = if namespaces.host_uts && !self.domain.is_empty() {
+            "a container with the host's name has no `--domainname` of its own"
+        } else if self.network == Mode::Host && self.sysctls.iter().any(Sysctl::is_of_network) {
+            "a container on the host's network has no `net.…` settings of its own to change"
+        } else if namespaces.shares_ipc() && self.sysctls.iter().any(of_ipc) {
+            "a container that shares its IPC namespace has no settings of it to change"
+        } else if self.network == Mode::None && !self.ports.is_empty() {
+            "a container without a network cannot publish ports"
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(wrong))
     }
 }
 

@@ -113,20 +113,19 @@ impl View {
         let mut left: VecDeque<Vec<u8>> = components(path).collect();
         let mut place = vec![(Vec::new(), self.root.clone())];
         let mut links = 0;
+        let doing = || format!("look up `{}` in the image", String::from_utf8_lossy(path));
         while let Some(name) = left.pop_front() {
             if name == b".." {
-                if place.len() > 1 {
-                    place.pop();
-                }
+                place.truncate((place.len() - 1).max(1));
                 continue;
             }
             let directory = &place.last().expect("the root stays").1;
-            match lookup(directory, &name).doing(|| format!("look up `{}` in the image", String::from_utf8_lossy(path)))? {
+            match lookup(directory, &name).doing(doing)? {
                 Entry::Directory(directory) => place.push((name, directory)),
                 Entry::Link(target, _) => {
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(Errno::LOOP).doing(|| format!("look up `{}` in the image", String::from_utf8_lossy(path)));
+                        return Err(Errno::LOOP).doing(doing);
                     }
                     if target.starts_with(b"/") {
                         place.truncate(1);
@@ -136,36 +135,19 @@ impl View {
                 Entry::Other(kind, layer) => {
                     let missing = left.len();
                     let kind = (missing == 0).then_some(kind);
-                    return Ok((
-                        Resolved {
-                            path: full(place, Some(name), left),
-                            missing,
-                            kind,
-                        },
-                        Some(layer),
-                    ));
+                    let path = full(place, Some(name), left);
+                    return Ok((Resolved { path, missing, kind }, Some(layer)));
                 }
                 Entry::Missing => {
-                    let missing = left.len() + 1;
-                    return Ok((
-                        Resolved {
-                            path: full(place, Some(name), left),
-                            missing,
-                            kind: None,
-                        },
-                        None,
-                    ));
+                    let (missing, kind) = (left.len() + 1, None);
+                    let path = full(place, Some(name), left);
+                    return Ok((Resolved { path, missing, kind }, None));
                 }
             }
         }
-        Ok((
-            Resolved {
-                path: full(place, None, left),
-                missing: 0,
-                kind: Some(FileType::Directory),
-            },
-            None,
-        ))
+        let (missing, kind) = (0, Some(FileType::Directory));
+        let path = full(place, None, left);
+        Ok((Resolved { path, missing, kind }, None))
     }
 }
 

@@ -109,6 +109,29 @@ impl Linux {
     }
 
     pub fn check(&self) -> Result<()> {
+        self.check_namespaces()?;
+        self.check_what_needs_them()?;
+        if !PROPAGATIONS.contains(&self.rootfs_propagation.as_str()) {
+            let unknown = format!("there is no `{}`", self.rootfs_propagation);
+            return Err(wrong("linux.rootfsPropagation", unknown));
+        }
+        for (n, device) in self.devices.iter().enumerate() {
+            device.check(&format!("linux.devices[{n}]."))?;
+        }
+        for (field, paths) in [("maskedPaths", &self.masked_paths), ("readonlyPaths", &self.readonly_paths)] {
+            if let Some(n) = paths.iter().position(|path| !is_plain(path)) {
+                let wanted = format!("`{}` is no absolute path without `..`", paths[n]);
+                return Err(wrong(&format!("linux.{field}[{n}]"), wanted));
+            }
+        }
+        self.check_users()?;
+        self.check_unsupported()?;
+        self.resources.check()?;
+        let seccomp = self.seccomp.as_ref();
+        seccomp.map_or(Ok(()), |profile| profile.check("linux.seccomp."))
+    }
+
+    fn check_namespaces(&self) -> Result<()> {
         for (n, namespace) in self.namespaces.iter().enumerate() {
             let field = |name: &str| format!("linux.namespaces[{n}].{name}");
             if !KINDS.contains(&namespace.kind.as_str()) {
@@ -121,67 +144,28 @@ impl Linux {
                 return Err(wrong(&field("path"), "is no absolute path"));
             }
         }
-        for (field, namespace, used) in [
+        Ok(())
+    }
+
+    /// What would change the runtime's own namespaces, if the container had none of the kind.
+    fn check_what_needs_them(&self) -> Result<()> {
+        let any = |kinds: &[&str]| kinds.iter().any(|kind| self.has(kind));
+        for (field, needed, is_used, is_there) in [
+            ("timeOffsets", "time", !self.time_offsets.is_empty(), any(&["time"])),
             (
-                "linux.timeOffsets",
-                "time",
-                !self.time_offsets.is_empty() && !self.has("time"),
-            ),
-            (
-                "linux.sysctl",
+                "sysctl",
                 "network or ipc",
-                !self.sysctl.is_empty() && !self.has("network") && !self.has("ipc") && !self.has("uts"),
+                !self.sysctl.is_empty(),
+                any(&["network", "ipc", "uts"]),
             ),
-            (
-                "linux.uidMappings",
-                "user",
-                !self.uid_mappings.is_empty() && !self.has("user"),
-            ),
-            (
-                "linux.gidMappings",
-                "user",
-                !self.gid_mappings.is_empty() && !self.has("user"),
-            ),
+            ("uidMappings", "user", !self.uid_mappings.is_empty(), any(&["user"])),
+            ("gidMappings", "user", !self.gid_mappings.is_empty(), any(&["user"])),
         ] {
-            if used {
-                return Err(wrong(field, format!("needs a {namespace} namespace")));
+            if is_used && !is_there {
+                return Err(wrong(&format!("linux.{field}"), format!("needs a {needed} namespace")));
             }
         }
-        if ![
-            "",
-            "private",
-            "rprivate",
-            "slave",
-            "rslave",
-            "shared",
-            "rshared",
-            "unbindable",
-            "runbindable",
-        ]
-        .contains(&self.rootfs_propagation.as_str())
-        {
-            return Err(wrong(
-                "linux.rootfsPropagation",
-                format!("there is no `{}`", self.rootfs_propagation),
-            ));
-        }
-        for (n, device) in self.devices.iter().enumerate() {
-            device.check(&format!("linux.devices[{n}]."))?;
-        }
-        for (field, paths) in [("maskedPaths", &self.masked_paths), ("readonlyPaths", &self.readonly_paths)] {
-            if let Some(n) = paths.iter().position(|path| !is_plain(path)) {
-                return Err(wrong(
-                    &format!("linux.{field}[{n}]"),
-                    format!("`{}` is no absolute path without `..`", paths[n]),
-                ));
-            }
-        }
-        self.check_users()?;
-        self.check_unsupported()?;
-        self.resources.check()?;
-        self.seccomp
-            .as_ref()
-            .map_or(Ok(()), |profile| profile.check("linux.seccomp."))
+        Ok(())
     }
 
     /// Who the users of a new user namespace are must be said, and its root has no power over the host's mounts.
@@ -264,5 +248,18 @@ pub fn check_mappings(field: &str, mappings: &[IdMapping]) -> Result<()> {
     }
     Ok(())
 }
+
+/// What the root's propagation may be (mount(2)); nothing is what the runtime's own gives it.
+const PROPAGATIONS: [&str; 9] = [
+    "",
+    "private",
+    "rprivate",
+    "slave",
+    "rslave",
+    "shared",
+    "rshared",
+    "unbindable",
+    "runbindable",
+];
 
 const KINDS: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];

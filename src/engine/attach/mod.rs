@@ -57,67 +57,109 @@ pub fn attach(attached: &Attached, streams: &Streams) -> Result<Left> {
 }
 
 fn carry(attached: &Attached, streams: &Streams, redraw: bool) -> Result<Left> {
-    let mut user = User::connect(streams)?;
-    let mut buffer = vec![0; MESSAGE];
-    tell(&attached.socket, ask::ATTACH, &[wants(streams)])?;
-    if let Some((rows, columns)) = user.window().filter(|_| redraw && streams.terminal) {
-        resize(attached, (rows + 1, columns + 1))?;
-    }
-    let tell_size = |user: &User| match user.window().filter(|_| streams.terminal) {
-        Some(size) => resize(attached, size),
-        None => Ok(()),
+    let mut session = Session {
+        attached,
+        streams,
+        user: User::connect(streams)?,
+        buffer: vec![0; MESSAGE],
+        waiting: None,
     };
-    tell_size(&user)?;
-    // What the monitor cannot take now waits here: whoever waited for the monitor would not see what it sends.
-    let mut waiting: Option<Vec<u8>> = None;
+    session.begin(redraw)?;
     loop {
-        if user.input().is_none() && waiting.is_none() && !streams.output && !streams.errors {
-            return Ok(Left::Fed);
+        if let Some(left) = session.carry_on()? {
+            return Ok(left);
         }
-        let monitor = PollFlags::IN
-            | if waiting.is_some() {
-                PollFlags::OUT
-            } else {
-                PollFlags::empty()
-            };
-        let typing = user.input().filter(|_| waiting.is_none());
+    }
+}
+
+/// A user and a container who are connected.
+struct Session<'a> {
+    attached: &'a Attached,
+    streams: &'a Streams,
+    user: User,
+    buffer: Vec<u8>,
+    /// What the monitor cannot take now waits here: whoever waited for the monitor would not see what it sends.
+    waiting: Option<Vec<u8>>,
+}
+
+impl Session<'_> {
+    fn begin(&self, redraw: bool) -> Result<()> {
+        tell(&self.attached.socket, ask::ATTACH, &[wants(self.streams)])?;
+        if let Some((rows, columns)) = self.window().filter(|_| redraw) {
+            resize(self.attached, (rows + 1, columns + 1))?;
+        }
+        self.tell_size()
+    }
+
+    fn window(&self) -> Option<(u16, u16)> {
+        self.user.window().filter(|_| self.streams.terminal)
+    }
+
+    fn tell_size(&self) -> Result<()> {
+        self.window().map_or(Ok(()), |size| resize(self.attached, size))
+    }
+
+    /// Waits for whoever is next, and carries what there is. Returns how it ended, if it did.
+    fn carry_on(&mut self) -> Result<Option<Left>> {
+        let is_fed = self.user.input().is_none() && self.waiting.is_none();
+        if is_fed && !self.streams.output && !self.streams.errors {
+            return Ok(Some(Left::Fed));
+        }
+        let monitor = match self.waiting {
+            Some(_) => PollFlags::IN | PollFlags::OUT,
+            None => PollFlags::IN,
+        };
+        let typing = self.user.input().filter(|_| self.waiting.is_none());
         let [socket, input, signal] = wait_to([
-            Some((attached.socket.as_fd(), monitor)),
+            Some((self.attached.socket.as_fd(), monitor)),
             typing.map(|input| (input, PollFlags::IN)),
-            Some((user.signals.as_fd(), PollFlags::IN)),
+            Some((self.user.signals.as_fd(), PollFlags::IN)),
         ])?;
         if socket.intersects(!PollFlags::OUT)
-            && let Some(code) = take_message(&attached.socket, streams, &mut buffer)?
+            && let Some(code) = take_message(&self.attached.socket, self.streams, &mut self.buffer)?
         {
-            user.leave();
-            return Ok(Left::Ended(code));
+            self.user.leave();
+            return Ok(Some(Left::Ended(code)));
         }
         if socket.contains(PollFlags::OUT)
-            && let Some(message) = waiting.take()
+            && let Some(message) = self.waiting.take()
         {
-            waiting = offer(&attached.socket, message)?;
+            self.waiting = offer(&self.attached.socket, message)?;
         }
-        if !input.is_empty() {
-            match user.read(&mut buffer[..MESSAGE / 2]) {
-                Typed::Leave(bytes) => {
-                    // It is the last that is typed, and may be waited for.
-                    tell(&attached.socket, ask::INPUT, &bytes)?;
-                    user.leave();
-                    return Ok(Left::Detached);
-                }
-                Typed::Bytes(bytes) => waiting = offer(&attached.socket, [&[ask::INPUT], &bytes[..]].concat())?,
-                Typed::End => waiting = offer(&attached.socket, vec![ask::END])?,
+        if !input.is_empty() && self.type_in()? {
+            self.user.leave();
+            return Ok(Some(Left::Detached));
+        }
+        if !signal.is_empty() {
+            self.pass_signals_on()?;
+        }
+        Ok(None)
+    }
+
+    /// Passes on what was typed. Returns whether the user leaves.
+    fn type_in(&mut self) -> Result<bool> {
+        let socket = &self.attached.socket;
+        match self.user.read(&mut self.buffer[..MESSAGE / 2]) {
+            Typed::Leave(bytes) => {
+                // It is the last that is typed, and may be waited for.
+                tell(socket, ask::INPUT, &bytes)?;
+                return Ok(true);
             }
+            Typed::Bytes(bytes) => self.waiting = offer(socket, [&[ask::INPUT], &bytes[..]].concat())?,
+            Typed::End => self.waiting = offer(socket, vec![ask::END])?,
         }
-        while !signal.is_empty()
-            && let Some(number) = user.signals.take()
-        {
+        Ok(false)
+    }
+
+    fn pass_signals_on(&mut self) -> Result<()> {
+        while let Some(number) = self.user.signals.take() {
             if number == libc::SIGWINCH {
-                tell_size(&user)?
+                self.tell_size()?
             } else {
-                pass_on(&attached.init, number)
+                pass_on(&self.attached.init, number)
             }
         }
+        Ok(())
     }
 }
 

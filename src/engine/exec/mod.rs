@@ -12,12 +12,12 @@ use rustix::event::PollFlags;
 
 use super::attach::{Left, Streams, Typed, User};
 use super::bring_up::{adopt, spawn, wait_for_root};
-use super::plan::{Facts, bytes, users};
+use super::plan::{Facts, bytes, identity};
 use super::wires::Wires;
 use super::{Container, Engine, State, cgroups};
 use crate::cgroup::Group;
-use crate::error::{Doing, Error, Result};
-use crate::isolation::{self, Command, Host};
+use crate::error::{Error, Result};
+use crate::isolation::{self, Command, Host, Identity};
 use crate::kernel::descriptor::wait_to;
 use crate::kernel::process::Child;
 use crate::kernel::signal;
@@ -131,9 +131,7 @@ fn plan_exec(
 ) -> Result<Program> {
     let spec = &container.spec;
     let user = options.user.as_ref().unwrap_or(&spec.options.user);
-    let users = users(facts.view.as_ref())?;
-    let mut identity = users.find(user).doing(|| format!("user `{user}`"))?;
-    users.add_groups(&mut identity, &spec.options.groups)?;
+    let identity = identity(facts, user, &spec.options)?;
     let security = if options.privileged {
         &tools::privileged()?
     } else {
@@ -164,16 +162,18 @@ fn plan_exec(
     isolation::restrict(&mut program, &facts.host, &process);
     isolation::appear(&mut program, tied);
     isolation::begin_session(&mut program, terminal);
-    let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
-    let environment = isolation::environment(&set, &spec.hostname, &identity.home, options.terminal);
-    isolation::execute(
-        &mut program,
-        &Command {
-            arguments: bytes(&options.command),
-            environment,
-        },
-    );
+    isolation::execute(&mut program, &command(container, options, &identity));
     Ok(program)
+}
+
+/// The command, with the container's environment and what was asked for besides.
+fn command(container: &Container, options: &ExecOptions, identity: &Identity) -> Command {
+    let spec = &container.spec;
+    let set = [bytes(&spec.options.environment), bytes(&options.environment)].concat();
+    Command {
+        arguments: bytes(&options.command),
+        environment: isolation::environment(&set, &spec.hostname, &identity.home, options.terminal),
+    }
 }
 
 /// Carries everything between a command and the user until it has ended or the user leaves.
