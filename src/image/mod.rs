@@ -18,6 +18,7 @@ mod blobs;
 mod builtin;
 mod catalog;
 mod changes;
+mod compress;
 mod config;
 pub mod credentials;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! container, which may change it further.
 //!
 //! ```text
-//!                 ┌──▶ a thread: compress, hash, write ──▶ a blob
+//!                 ┌──▶ threads: compress, hash, write ──▶ a blob
 //!   pack ──chunks─┤
 //!                 └──▶ a thread: unpack, or keep and index ──▶ a layer
 //! ```
@@ -13,9 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+use super::compress::{Chunk, compress};
 use super::{Blobs, Descriptor, Lease, media};
 use crate::error::{Doing, Error, Result};
 use crate::layer::{self, Draft, Limits, Packed};
@@ -58,25 +56,20 @@ pub fn pack_layer(store: &Store, directory: &Path, latest: u64, lease: &Lease) -
     })
 }
 
-/// Compresses what comes. It is done with every commit, and read perhaps never: that it is done soon counts for more.
 fn write_blob(store: &Store, chunks: Receiver<Chunk>, lease: &Lease) -> Result<Descriptor> {
-    let doing = || "write the layer";
-    let mut gzip = GzEncoder::new(Blobs::new(store).ingest()?, Compression::fast());
-    io::copy(&mut Chunks::new(chunks), &mut gzip).doing(doing)?;
-    gzip.finish().doing(doing)?.finish_leased(media::LAYER_GZIP, lease)
+    let mut ingest = Blobs::new(store).ingest()?;
+    compress(Chunks(Some(chunks)), &mut ingest).doing(|| "write the layer")?;
+    ingest.finish_leased(media::LAYER_GZIP, lease)
 }
 
 fn unpack(store: &Store, chunks: Receiver<Chunk>, lease: &Lease) -> Result<Digest> {
     let limits = Limits::find()?;
     let draft = Draft::begin(store, &format!("commit-{}", Id::generate()?))?;
-    let filled = draft.fill(|into| layer::make(Chunks::new(chunks), None, into, &limits))?;
+    let filled = draft.fill(|into| layer::make(Stream::new(Chunks(Some(chunks))), None, into, &limits))?;
     let diff_id = filled.content.diff_id.clone();
     lease.keep([&diff_id])?;
     layer::seal(store, vec![filled]).map(|()| diff_id)
 }
-
-/// A part of a stream; an empty one is its end.
-type Chunk = Arc<Vec<u8>>;
 
 /// Gives all that is written to several threads.
 struct Sender {
@@ -121,31 +114,42 @@ impl Write for Sender {
     }
 }
 
-/// The receiving end: the chunks as one stream. One that ends without its end is an error.
-struct Chunks {
-    receiver: Receiver<Chunk>,
-    chunk: Chunk,
-    read: usize,
-    is_over: bool,
-}
+/// The receiving end. An empty chunk is the end; a stream that ends without is an error.
+struct Chunks(Option<Receiver<Chunk>>);
 
-impl Chunks {
-    fn new(receiver: Receiver<Chunk>) -> Chunks {
-        Chunks {
-            receiver,
-            chunk: Chunk::default(),
-            read: 0,
-            is_over: false,
+impl Iterator for Chunks {
+    type Item = io::Result<Chunk>;
+
+    fn next(&mut self) -> Option<io::Result<Chunk>> {
+        match self.0.as_ref()?.recv() {
+            Ok(chunk) if !chunk.is_empty() => Some(Ok(chunk)),
+            ended => {
+                self.0 = None;
+                ended.err().map(|_| Err(io::ErrorKind::UnexpectedEof.into()))
+            }
         }
     }
 }
 
-impl Read for Chunks {
+/// Chunks as one stream.
+struct Stream {
+    chunks: Chunks,
+    chunk: Chunk,
+    read: usize,
+}
+
+impl Stream {
+    fn new(chunks: Chunks) -> Stream {
+        let (chunk, read) = (Chunk::default(), 0);
+        Stream { chunks, chunk, read }
+    }
+}
+
+impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.chunk.len() && !self.is_over {
-            self.chunk = self.receiver.recv().map_err(|_| io::ErrorKind::UnexpectedEof)?;
+        if self.read == self.chunk.len() {
+            self.chunk = self.chunks.next().transpose()?.unwrap_or_default();
             self.read = 0;
-            self.is_over = self.chunk.is_empty();
         }
         let length = buffer.len().min(self.chunk.len() - self.read);
         buffer[..length].copy_from_slice(&self.chunk[self.read..self.read + length]);
