@@ -39,6 +39,7 @@ mod same_tree;
 mod security;
 mod sharing;
 mod snapshots;
+mod starting;
 mod stats;
 mod terminal;
 mod tracer;
