@@ -2,8 +2,15 @@
 
 use std::fs::{self, File};
 
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::bundle::Bundle;
 use crate::host::Host;
 use crate::tracer::{self, Hold, Role};
+
+/// How long a process is held for others to do what they must not.
+const WHILE: Duration = Duration::from_millis(300);
 
 /// The host opens the network of a container with users of its own, or with another's processes, by init's number. Where init has
 /// ended by then, that fails, too.
@@ -28,5 +35,52 @@ fn the_first_of_two_errors_is_told() {
         assert!(was_held, "{flags:?}");
         let told = fs::read_to_string(&told).expect("read");
         assert!(told.contains("setdomainname(") && told.contains("invalid argument"), "{told}");
+    }
+}
+
+/// Whoever waits for the file enters the namespaces of the process that it names.
+#[test]
+fn a_process_is_not_named_before_it_is_in_the_containers_namespaces() {
+    let host = Host::new();
+    let mut bundle = Bundle::new(&host, "bundle");
+    bundle.script("sleep 1000");
+    let pid_file = bundle.path("pid");
+    let ours = fs::read_link("/proc/thread-self/ns/net").expect("our network");
+    for (verb, flags) in [("create", &[][..]), ("run", &["-d"])] {
+        let mut since = None;
+        let mut seen = Vec::new();
+        let flags = [&["--pid-file", pid_file.to_str().expect("UTF-8")], flags].concat();
+        let mut command = bundle.command(verb, &flags, "one");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let was_held = tracer::run_holding(
+            &mut command,
+            Hold {
+                role: Role::Monitor,
+                at: &|call| call.number == libc::SYS_setns,
+                until: &mut |_| {
+                    if since.is_none() && host.path("runtime/one/process").exists() {
+                        since = Some(Instant::now());
+                    }
+                    let is_over = since.is_some_and(|since| since.elapsed() > WHILE);
+                    if is_over {
+                        let exec = bundle.tell(&["exec", "one", "true"]);
+                        seen.push((bundle.status("one"), exec.code, pid_file.exists()));
+                    }
+                    is_over
+                },
+            },
+        );
+        assert!(was_held, "{verb}");
+        assert_eq!(seen, [("creating".to_string(), 255, false)], "{verb}");
+        let state = bundle.state("one");
+        assert_eq!(
+            fs::read_to_string(&pid_file).expect("the file"),
+            state["pid"].to_string(),
+            "{verb}"
+        );
+        let network = fs::read_link(format!("/proc/{}/ns/net", state["pid"])).expect("its network");
+        assert_ne!(network, ours, "{verb}");
+        bundle.remove("one");
+        fs::remove_file(&pid_file).expect("remove the file");
     }
 }

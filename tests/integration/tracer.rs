@@ -64,7 +64,7 @@ pub fn let_go_on() {
     }
 }
 
-/// Runs a command, and traces it and its children until all have ended, while one of them is held. Returns whether it was.
+/// Runs a command until it has ended, and traces it and its children until one of them is held and let go. Returns whether one was held.
 pub fn run_holding(command: &mut Command, hold: Hold) -> bool {
     let (mut tracer, _) = Tracer::start(command, &[], None);
     let mut held: Option<Call> = None;
@@ -72,6 +72,7 @@ pub fn run_holding(command: &mut Command, hold: Hold) -> bool {
     while let Some((pid, status)) = wait_at_most(-1, held.is_some()) {
         if let Some(call) = held.filter(|call| (hold.until)(call)) {
             held = None;
+            tracer.lets_go = true;
             tracer.go_on(call.pid, 0);
         }
         if pid == 0 {
@@ -107,6 +108,8 @@ struct Tracer {
     /// System calls that the processes of the victim's role have begun.
     calls: usize,
     killed: bool,
+    /// Whether each process is let go when it stops the next time.
+    lets_go: bool,
 }
 
 /// Runs a command, and traces it, its children and `others` until all have ended, or one was killed and the children have
@@ -135,6 +138,7 @@ impl Tracer {
             roles: HashMap::new(),
             calls: 0,
             killed: false,
+            lets_go: false,
         };
         // SAFETY: the closure makes one system call.
         unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0, 0)) };
@@ -214,6 +218,7 @@ impl Tracer {
     /// Lets a process go on, to its next system call as long as one is to be found. It may have been killed meanwhile.
     fn go_on(&self, pid: i32, signal: i32) {
         let request = match self.killed {
+            _ if self.lets_go => libc::PTRACE_DETACH,
             true if self.others.contains(&pid) => libc::PTRACE_DETACH,
             true => libc::PTRACE_CONT,
             false => libc::PTRACE_SYSCALL,
