@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 
 use std::process::Stdio;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
-use crate::host::Host;
+use crate::host::{Done, Host};
 use crate::tracer::{self, Hold, Role};
 
 /// How long a process is held for others to do what they must not.
@@ -83,4 +84,57 @@ fn a_process_is_not_named_before_it_is_in_the_containers_namespaces() {
         bundle.remove("one");
         fs::remove_file(&pid_file).expect("remove the file");
     }
+}
+
+/// A start is recorded while init still has the host's root.
+#[test]
+fn whoever_enters_early_waits_for_the_containers_root() {
+    let host = Host::new();
+    let secret = host.path("secret");
+    fs::write(&secret, "of the host").expect("write");
+    let secret = secret.to_str().expect("UTF-8");
+    let from = format!("entered:{secret}");
+    let mut command = host.command(&[
+        "run",
+        "-d",
+        "--name",
+        "entered",
+        "--network",
+        "none",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    command.stdout(Stdio::null());
+    let enter = |words: &[&str]| {
+        let mut command = host.command(words);
+        // The thread's children are its own: the tracer's are others.
+        thread::spawn(move || Done::from(command.output().expect("run tinydock")))
+    };
+    let mut entering = None;
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Init,
+            at: &|call| call.number == libc::SYS_pivot_root,
+            until: &mut |_| {
+                let begin = || {
+                    (
+                        Instant::now(),
+                        enter(&["exec", "entered", "cat", secret]),
+                        enter(&["cp", &from, "-"]),
+                    )
+                };
+                let (since, ..) = entering.get_or_insert_with(begin);
+                since.elapsed() > WHILE
+            },
+        },
+    );
+    assert!(was_held);
+    let (_, exec, copy) = entering.expect("both have begun");
+    let (exec, copy) = (exec.join().expect("exec"), copy.join().expect("cp"));
+    assert_eq!((exec.code, &exec.stdout[..]), (1, ""), "{exec:?}");
+    assert!(exec.stderr.contains("No such file or directory"), "{exec:?}");
+    assert_eq!((copy.code, &copy.stdout[..]), (1, ""), "{copy:?}");
+    assert!(copy.stderr.contains(secret), "{copy:?}");
 }
