@@ -32,6 +32,7 @@ mod pause;
 mod program;
 mod redis;
 mod registry;
+mod removing;
 mod runtime;
 mod runtime_attacks;
 mod runtime_kills;
