@@ -1,4 +1,4 @@
-//! Containers that several remove at once, or that somebody begins to remove.
+//! Containers that several stop or remove at once, or that somebody begins to remove.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use crate::tracer::{self, Hold, Kill, Role};
 #[test]
 fn a_container_that_somebody_else_removes_is_removed() {
     let host = Host::new();
-    let cases: [(&[&str], &str); 2] = [(&[], "/lock"), (&["--restart", "always"], "/.stopped.new")];
+    let cases: [(&[&str], &str); 2] = [(&[], "/lock"), (&["--restart", "always"], "/.stopped.")];
     for (flags, at) in cases {
         let run = [
             &["--name", "victim", "--network", "none"],
@@ -28,7 +28,7 @@ fn a_container_that_somebody_else_removes_is_removed() {
             &mut command,
             Hold {
                 role: Role::Command,
-                at: &|call| call.number == libc::SYS_openat && call.path(1).ends_with(&format!("{id}{at}")),
+                at: &|call| call.number == libc::SYS_openat && call.path(1).contains(&format!("{id}{at}")),
                 until: &mut |_| host.run("rm -f victim").ok() == "victim\n",
             },
         );
@@ -37,6 +37,28 @@ fn a_container_that_somebody_else_removes_is_removed() {
         assert_eq!((read(told), read(out)), (String::new(), "victim\n".into()), "{flags:?}");
         host.until_nothing_is_left();
     }
+}
+
+#[test]
+fn several_may_stop_a_container_at_once() {
+    let host = Host::new();
+    host.start(&["--name", "victim", "--network", "none", "busybox", "sleep", "1000"]);
+    let told = host.path("told");
+    let mut command = host.command(&["stop", "-t", "0", "victim"]);
+    command
+        .stdout(Stdio::null())
+        .stderr(File::create(&told).expect("make a file"));
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Command,
+            at: &|call| call.number == libc::SYS_rename && call.path(1).ends_with("/stopped"),
+            until: &mut |_| host.run("stop -t 0 victim").ok() == "victim\n",
+        },
+    );
+    assert!(was_held);
+    assert_eq!(fs::read_to_string(told).expect("read"), "");
+    assert_eq!(host.run("inspect -f {{.State.Status}} victim").ok(), "exited\n");
 }
 
 /// Of a container that is gone everybody is told once, whoever has removed it in the end.
