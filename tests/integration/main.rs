@@ -25,6 +25,7 @@ mod layering;
 mod lifecycle;
 mod limits;
 mod logs;
+mod loopback;
 mod mounts;
 mod networking;
 mod oci_images;
