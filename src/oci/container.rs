@@ -8,6 +8,7 @@
 //!   lock       held while something is done to it; all of it while it is created, a part while anything else is done
 //!   waiting    locked by init until it executes the user's command
 //!   start      the socket that init waits at
+//!   kills      there if somebody watches it: for want of memory, counted when its cgroups are removed
 //! ```
 //!
 //! Nothing here says "running": that follows from the process and from the lock that it holds.

@@ -29,7 +29,7 @@ pub struct Kill {
 pub struct Call {
     pid: i32,
     pub number: i64,
-    arguments: [u64; 6],
+    pub arguments: [u64; 6],
 }
 
 /// Which process to hold, at the first of its calls that is meant, and until when: it is asked again and again.
