@@ -1,7 +1,8 @@
 //! When the kernel kills for want of memory: how often it has, and waiting until it does.
 //!
 //! Version 1 writes to an eventfd that is registered with the cgroup. Version 2 changes a file, which inotify tells. Both
-//! also wake up who waits when the cgroup is removed.
+//! also wake up who waits when the cgroup is removed. Its counter cannot be read any more then, not even through a descriptor that was
+//! opened before: whoever removes it has to keep what it has counted, for those who come too late.
 
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -22,6 +23,9 @@ pub struct OomWatch {
     control: Option<File>,
     counter: PathBuf,
     kills: u64,
+    /// How many kills there were before, and how many were told of since.
+    before: u64,
+    told: u64,
 }
 
 /// What has happened.
@@ -45,6 +49,11 @@ impl Group {
         self.counter().and_then(|file| File::open(file).ok())
     }
 
+    /// How often the kernel has killed a process of the container for want of memory.
+    pub fn oom_kills(&self) -> Option<u64> {
+        kills(&self.counter()?)
+    }
+
     fn counter(&self) -> Option<PathBuf> {
         let files = self
             .directories()
@@ -66,11 +75,14 @@ impl Group {
             let (wake, control) = watch_separate(&counter).doing(doing)?;
             (wake, Some(control))
         };
+        let before = kills(&counter).unwrap_or(0);
         Ok(OomWatch {
             wake,
             control,
-            kills: kills(&counter).unwrap_or(0),
             counter,
+            kills: before,
+            before,
+            told: 0,
         })
     }
 }
@@ -106,12 +118,18 @@ impl OomWatch {
             kills - self.kills.min(kills)
         };
         self.kills = kills;
+        self.told += killed;
         if killed > 0 {
             return Ok(OomEvent::Killed(killed));
         }
         let events = fs::read_to_string(self.counter.with_file_name("cgroup.events"));
         let is_empty = events.is_ok_and(|events| events.contains("populated 0"));
         Ok(if is_empty { OomEvent::Ended } else { OomEvent::Nothing })
+    }
+
+    /// Whether the kernel had killed more often in the end than was told.
+    pub fn has_missed(&self, kills: u64) -> bool {
+        kills > self.before + self.told
     }
 
     /// Empties what has woken us. Of version 1 it is a number of times.

@@ -34,7 +34,11 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
             _ => true,
         });
     }
-    let status = for_each(&names, |name| engine.remove(&engine.find(name)?, force, volumes));
+    let status = for_each(&names, |name| match engine.find(name) {
+        // It was there a moment ago.
+        Err(error) if force && error.kind == Kind::NotFound => Ok(()),
+        container => engine.remove(&container?, force, volumes),
+    });
     tidy(engine);
     status
 }

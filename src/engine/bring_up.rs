@@ -75,9 +75,11 @@ impl Engine {
         } else {
             init
         };
-        let terminal = self.finish_start(container, prepared, &init, &mut wires).inspect_err(|_| {
+        let finished = self.finish_start(container, prepared, &init, &mut wires);
+        let terminal = finished.map_err(|error| {
             let _ = signal::send(&init.pidfd, libc::SIGKILL);
             let _ = init.wait();
+            wires.first_error(&prepared.plan.program, error)
         })?;
         let resident = Resident {
             terminal,

@@ -15,7 +15,7 @@ use super::restart::{Policy, Restarts};
 use super::stop::Asking;
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
-use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present, remove_if_present, write};
+use crate::store::{Id, Lock, Store, clock, is_prefix, read_if_present, remove_if_present, write, write_among_others};
 
 /// A container.
 #[derive(Clone, Debug)]
@@ -273,7 +273,7 @@ impl Container {
         } else {
             self.file("stopped")
         };
-        match write(&record, &stopped) {
+        match write_among_others(&record, &stopped) {
             // It is gone already.
             Err(_) if !self.file("spec").exists() => Ok(()),
             written => written,

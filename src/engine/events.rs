@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Container, Engine};
 use crate::error::{Doing, Error, Result};
-use crate::store::{Store, clock};
+use crate::store::{Id, Store, clock};
 
 /// Something that happened (moby, `events.Message`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,27 @@ pub fn tell_of(store: &Store, container: &Container, action: &str, more: &[(&str
     attributes.insert("name".into(), container.name().into());
     attributes.extend(more.iter().map(|(name, value)| (name.to_string(), value.clone())));
     tell(store, "container", action, container.id().as_str(), attributes);
+}
+
+/// Writes down that a container is gone of which there are no records any more, if others were told of it, but not of that. What was
+/// told is all that is known of it.
+pub fn tell_left_destroy(store: &Store, id: &Id) {
+    let read = |name| fs::read(store.run().join(name)).unwrap_or_default();
+    let text = FILES.map(read).concat();
+    let parse = |line: &[u8]| serde_json::from_slice::<Event>(line).ok();
+    let is_meant = |event: &Event| event.kind == "container" && event.actor.id == id.as_str();
+    let lines = text.split(|byte| *byte == b'\n');
+    let told: Vec<Event> = lines.filter_map(parse).filter(is_meant).collect();
+    let (Some(first), Some(last)) = (told.first(), told.last()) else {
+        return;
+    };
+    if told.iter().all(|event| event.action != "destroy") {
+        // Later ones are about more than the container, but have the name that it had in the end.
+        let mut attributes = first.actor.attributes.clone();
+        let name = last.actor.attributes.get_key_value("name");
+        attributes.extend(name.map(|(key, name)| (key.clone(), name.clone())));
+        tell(store, "container", "destroy", id.as_str(), attributes);
+    }
 }
 
 /// Appends a line in one write, so that lines of several processes do not mix.

@@ -67,8 +67,10 @@ pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
     };
     volumes::tell(store, "destroy", &volumes);
     clean(store, id)?;
-    if let Ok(Some(container)) = container {
-        events::tell_of(store, &container, "destroy", &[]);
+    match container {
+        Ok(Some(container)) => events::tell_of(store, &container, "destroy", &[]),
+        // Whoever took its records away was killed before it could tell, or after that.
+        _ => events::tell_left_destroy(store, id),
     }
     store.discard_run(&store.container_run(id))?;
     store.empty_trash()

@@ -16,7 +16,8 @@ pub const REMOVING: &str = "removing";
 const BUSY: Duration = Duration::from_secs(30);
 
 impl Engine {
-    /// Removes a container. One that runs is killed first, if `force` says so. Its volumes without names go, too, if `volumes` says so.
+    /// Removes a container. One that runs is killed first, if `force` says so: then it may also be gone already by somebody else's
+    /// doing. Its volumes without names go, too, if `volumes` says so.
     pub fn remove(&self, container: &Container, force: bool, volumes: bool) -> Result<()> {
         let mut patience = Patience::of(BUSY);
         let mut announced = None;
@@ -27,13 +28,18 @@ impl Engine {
                     return Err(is_busy(container, &state));
                 }
                 announced = announced.or_else(|| announce(container));
-                self.make_end(container)?;
+                match self.make_end(container) {
+                    Err(error) if Container::load(&self.store, container.id())?.is_some() => return Err(error),
+                    _ => {}
+                }
             }
             // Whoever starts it now has the lock.
             if let Some(_lock) = super::create::try_lock(&self.store, container.id())? {
                 if Container::load(&self.store, container.id())?.is_none() {
-                    self.store.discard_run(&container.run_file(""))?;
-                    return Err(Error::not_found(format!("no such container: `{}`", container.name())));
+                    // Whoever removed it may have been killed.
+                    recover::remove_all(&self.store, container.id())?;
+                    let gone = Error::not_found(format!("no such container: `{}`", container.name()));
+                    return if force { Ok(()) } else { Err(gone) };
                 }
                 if volumes {
                     Note::of_removal(&self.store, container)?;

@@ -42,16 +42,19 @@ impl<T> Drop for Elsewhere<T> {
 /// Moves a thread that was just begun. The kernel often leaves it on this processor's queue until this thread waits for something,
 /// although another processor is idle.
 fn move_elsewhere<T>(thread: &JoinHandle<T>) -> io::Result<()> {
-    let all = sched_getaffinity(None)?;
-    let here = sched_getcpu();
-    let mut others = all;
+    move_from(sched_getcpu(), &sched_getaffinity(None)?, thread)
+}
+
+/// Moves a thread from a processor to another one of `all`, if there is one. It may run on all of them afterwards.
+fn move_from<T>(here: usize, all: &CpuSet, thread: &JoinHandle<T>) -> io::Result<()> {
+    let mut others = *all;
     others.unset(here);
     if others.count() == 0 {
         return Ok(());
     }
     // Where it goes from there is the kernel's to say.
     allow(thread, &others)?;
-    allow(thread, &all)
+    allow(thread, all)
 }
 
 fn allow<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> io::Result<()> {
@@ -65,7 +68,11 @@ fn allow<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
+
+    use rustix::thread::sched_setaffinity;
 
     use super::*;
 
@@ -75,5 +82,49 @@ mod tests {
         let begun = Elsewhere::begin(move || wait.recv().map(|()| sched_getaffinity(None).unwrap())).unwrap();
         go.send(()).unwrap();
         assert!(begun.finish().unwrap() == sched_getaffinity(None).unwrap());
+    }
+
+    fn only(processor: usize) -> CpuSet {
+        let mut set = CpuSet::new();
+        set.set(processor);
+        set
+    }
+
+    /// Whether a busy thread that is kept on a processor is found on another one once it was moved.
+    fn leaves(here: usize, all: &CpuSet) -> bool {
+        let (is_here, was_moved) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (tell, ask) = (is_here.clone(), was_moved.clone());
+        let thread = thread::spawn(move || {
+            while !ask.load(Ordering::SeqCst) {
+                tell.fetch_or(sched_getcpu() == here, Ordering::SeqCst);
+            }
+            sched_getcpu() != here
+        });
+        allow(&thread, &only(here)).unwrap();
+        while !is_here.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        move_from(here, all, &thread).unwrap();
+        was_moved.store(true, Ordering::SeqCst);
+        thread.join().unwrap()
+    }
+
+    #[test]
+    fn a_thread_is_moved_if_there_is_another_processor() {
+        let (here, all) = (sched_getcpu(), sched_getaffinity(None).unwrap());
+        // The kernel may bring it back, but hardly each time.
+        let left = (0..100).any(|_| leaves(here, &all));
+        assert_eq!(left, all.count() > 1);
+    }
+
+    #[test]
+    fn a_thread_runs_where_there_is_no_other_processor() {
+        let alone = thread::spawn(|| {
+            let here = sched_getcpu();
+            sched_setaffinity(None, &only(here)).unwrap();
+            (Elsewhere::begin(sched_getcpu).unwrap().finish(), here)
+        });
+        let (there, here) = alone.join().unwrap();
+        assert_eq!(there, here);
     }
 }

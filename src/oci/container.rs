@@ -5,9 +5,10 @@
 //!   bundle     where it came from, and when; written first
 //!   config     its configuration, as it was when it was created
 //!   process    its init: process id and time of start; written before init may go on
-//!   lock       held while something is done to it
+//!   lock       held while something is done to it; all of it while it is created, a part while anything else is done
 //!   waiting    locked by init until it executes the user's command
 //!   start      the socket that init waits at
+//!   kills      there if somebody watches it: for want of memory, counted when its cgroups are removed
 //! ```
 //!
 //! Nothing here says "running": that follows from the process and from the lock that it holds.
@@ -203,7 +204,7 @@ impl Container {
         if !self.directory.exists() {
             return Err(Error::not_found(format!("container `{}` does not exist", self.id)));
         }
-        Lock::acquire(&self.file("lock"))
+        Lock::acquire_part(&self.file("lock"))
     }
 
     /// Its init, if it has come so far, whether it lives or not.
@@ -226,7 +227,9 @@ impl Container {
             return Ok(Status::Stopped);
         }
         if waits {
-            return Ok(Status::Created);
+            // Until then init may be in namespaces of the host's.
+            let creating = Lock::is_wholly_held(&self.file("lock"));
+            return Ok(if creating { Status::Creating } else { Status::Created });
         }
         let frozen = self.group().is_ok_and(|group| group.is_frozen());
         Ok(if frozen { Status::Paused } else { Status::Running })

@@ -10,6 +10,7 @@
 //! hooks
 //!   ─────────────────────────────▶ root, user
 //!   ◀──────────────────────────── created
+//! write the process id
 //! end                              waits at the socket ◀──────────── connect
 //!                                  filter, command ─── end of file ─▶ end
 //! ```
@@ -42,6 +43,15 @@ pub struct Request {
     pub console_socket: Option<PathBuf>,
     pub pid_file: Option<PathBuf>,
     pub asked: Asked,
+}
+
+impl Request {
+    /// Writes the file for whoever waits for the container's process. It is in the container's namespaces by now: they will look at
+    /// these first.
+    pub fn tell_pid(&self, init: &Child) -> Result<()> {
+        let file = self.pid_file.as_ref();
+        file.map_or(Ok(()), |file| write_pid(file, init.pid.as_raw_nonzero().get()))
+    }
 }
 
 /// A container that was created, whose init is our child.
@@ -222,9 +232,6 @@ fn meet(container: &Container, program: &Program, init: &Child, wires: &mut Wire
         hooks::run(container, "createRuntime", &config.hooks.create_runtime, Status::Created)?;
         hooks::run_inside(container, "createContainer", &config.hooks.create_container, Status::Created)?;
     }
-    if let Some(file) = &request.pid_file {
-        write_pid(file, pid)?;
-    }
     wires.release();
     if config.linux.seccomp.as_ref().is_some_and(|profile| profile.notifies()) {
         reach(program, wires)?;
@@ -233,6 +240,7 @@ fn meet(container: &Container, program: &Program, init: &Child, wires: &mut Wire
     }
     if request.asked.waits {
         reach(program, wires)?;
+        request.tell_pid(init)?;
     }
     Ok(())
 }

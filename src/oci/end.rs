@@ -1,5 +1,7 @@
 //! `kill` and `delete`: how containers end.
 
+use std::fs::File;
+use std::io::Write;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,9 @@ use crate::program::flags::clone;
 const GONE: Duration = Duration::from_secs(10);
 /// How long a command that still runs is given before it is said so.
 const MOMENT: Duration = Duration::from_millis(100);
+
+/// Where whoever removes a container leaves how often processes of it were killed for want of memory.
+pub const KILLS: &str = "kills";
 
 /// Sends a signal to a container's init, or to all its processes.
 pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
@@ -72,6 +77,7 @@ pub fn remove(container: &Container, force: bool, warn: &dyn Fn(&str)) -> Result
 pub fn take_away(container: &Container, warn: &dyn Fn(&str)) -> Result<()> {
     let _lock = container.lock()?;
     stop(container)?;
+    leave_kills(container);
     if let Some(scope) = container.scope()? {
         scope.stop()?;
     }
@@ -84,6 +90,15 @@ pub fn take_away(container: &Container, warn: &dyn Fn(&str)) -> Result<()> {
         }
     }
     container.forget()
+}
+
+/// Leaves those who watch the container what its cgroups have counted. They have the file open, so that it may be removed.
+fn leave_kills(container: &Container) {
+    let Ok(mut file) = File::options().write(true).open(container.file(KILLS)) else {
+        return;
+    };
+    let kills = container.group().ok().and_then(|group| group.oom_kills());
+    let _ = kills.map(|kills| write!(file, "{kills}"));
 }
 
 /// What is true of the container, once a command that has only just been started had a moment to end.

@@ -98,19 +98,29 @@ impl Wires {
     /// The child that init has told of; init has ended.
     pub fn receive_child(&mut self, program: &Program) -> Result<Child> {
         let doing = || "receive the process";
-        let mut told = [PollFd::new(&self.report, PollFlags::IN)];
-        let at_once = Timespec::default();
-        poll(&mut told, Some(&at_once)).doing(doing)?;
-        let report = if told[0].revents().is_empty() {
-            Report::Closed
-        } else {
-            program.read_report(&mut self.report)?
-        };
-        match report {
+        match self.reported(program).doing(doing)? {
             Report::Forked(pid) => Child::adopt(pid).doing(doing),
             Report::Failed(step, errno) => Err(program.failure(step, errno)),
             _ => Err(Error::system("init ended before it was in the container").doing(doing())),
         }
+    }
+
+    /// The error that init has reported, or another that came later. What is done for an init that has ended fails as well.
+    pub fn first_error(&mut self, program: &Program, later: Error) -> Error {
+        match self.reported(program) {
+            Ok(Report::Failed(step, errno)) => program.failure(step, errno),
+            _ => later,
+        }
+    }
+
+    /// What init has reported until now: that it is closed, also if there is nothing yet.
+    fn reported(&mut self, program: &Program) -> Result<Report> {
+        let mut told = [PollFd::new(&self.report, PollFlags::IN)];
+        poll(&mut told, Some(&Timespec::default()))?;
+        if told[0].revents().is_empty() {
+            return Ok(Report::Closed);
+        }
+        program.read_report(&mut self.report)
     }
 
     /// Waits until the user's command runs, or init has come to where it tells so, or reports which step failed.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Doing, Result};
-use crate::kernel::filelock;
+use crate::kernel::filelock::{self, Part};
 
 /// A lock on a file, exclusive unless it is said to be shared, held until it is dropped and by every process that inherited the descriptor.
 #[derive(Debug)]
@@ -17,9 +17,18 @@ pub struct Lock {
 impl Lock {
     /// Waits for the lock.
     pub fn acquire(path: &Path) -> Result<Lock> {
+        Lock::wait(path, Part::All)
+    }
+
+    /// Waits for the lock, which nobody else has then, and takes only a part of it: others see the difference.
+    pub fn acquire_part(path: &Path) -> Result<Lock> {
+        Lock::wait(path, Part::First)
+    }
+
+    fn wait(path: &Path, part: Part) -> Result<Lock> {
         loop {
             let file = open(path)?;
-            filelock::acquire(&file).doing(|| format!("lock `{}`", path.display()))?;
+            filelock::acquire(&file, part).doing(|| format!("lock `{}`", path.display()))?;
             if is_in_place(&file)? {
                 return Ok(Lock { file });
             }
@@ -52,7 +61,12 @@ impl Lock {
 
     /// Whether somebody holds the lock. Asking does not disturb those who try to take it.
     pub fn is_held(path: &Path) -> bool {
-        File::open(path).is_ok_and(|file| filelock::is_held(&file).unwrap_or(false))
+        is_held(path, Part::All)
+    }
+
+    /// Whether somebody holds all of the lock, not only a part of it.
+    pub fn is_wholly_held(path: &Path) -> bool {
+        is_held(path, Part::AllButFirst)
     }
 }
 
@@ -67,6 +81,10 @@ impl From<File> for Lock {
     fn from(file: File) -> Lock {
         Lock { file }
     }
+}
+
+fn is_held(path: &Path, part: Part) -> bool {
+    File::open(path).is_ok_and(|file| filelock::is_held(&file, part).unwrap_or(false))
 }
 
 /// Whether a lock that was taken still means something: whoever had it may have removed the file at last.

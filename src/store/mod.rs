@@ -50,5 +50,5 @@ pub use link::{Claim, Claims};
 pub use lock::Lock;
 pub use moment::{parse_duration, parse_moment};
 pub use paths::Store;
-pub use record::{read_if_present, remove_if_present, write, write_durably};
+pub use record::{read_if_present, remove_if_present, write, write_among_others, write_durably};
 pub use text::Text;

@@ -31,12 +31,18 @@ pub fn remove_if_present(path: &Path) -> Result<()> {
 
 /// Writes a record that survives the death of any process. The caller is the only one who writes this record now.
 pub fn write<T: Serialize>(path: &Path, record: &T) -> Result<()> {
-    write_beside(path, record).and_then(|(_, beside)| replace(&beside, path))
+    write_beside(path, record, "new").and_then(|(_, beside)| replace(&beside, path))
+}
+
+/// The same for a record that others may write at the same time: one of these versions stays.
+pub fn write_among_others<T: Serialize>(path: &Path, record: &T) -> Result<()> {
+    let suffix = format!("{}.new", std::process::id());
+    write_beside(path, record, &suffix).and_then(|(_, beside)| replace(&beside, path))
 }
 
 /// Writes a record that survives a loss of power as well.
 pub fn write_durably<T: Serialize>(path: &Path, record: &T) -> Result<()> {
-    let (file, beside) = write_beside(path, record)?;
+    let (file, beside) = write_beside(path, record, "new")?;
     file.sync_data().doing(|| format!("sync `{}`", beside.display()))?;
     replace(&beside, path)?;
     let directory = path.parent().unwrap_or(path);
@@ -45,10 +51,10 @@ pub fn write_durably<T: Serialize>(path: &Path, record: &T) -> Result<()> {
         .doing(|| format!("sync `{}`", directory.display()))
 }
 
-/// Writes the new version to `.NAME.new`, which whoever lists a directory of records passes over.
-fn write_beside<T: Serialize>(path: &Path, record: &T) -> Result<(File, PathBuf)> {
+/// Writes the new version to `.NAME.SUFFIX`, which whoever lists a directory of records passes over.
+fn write_beside<T: Serialize>(path: &Path, record: &T, suffix: &str) -> Result<(File, PathBuf)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.new"));
+    let beside = path.with_file_name(format!(".{name}.{suffix}"));
     let doing = || format!("write `{}`", path.display());
     let bytes = serde_json::to_vec(record).map_err(Error::system).doing(doing)?;
     let mut file = File::create(&beside).doing(doing)?;

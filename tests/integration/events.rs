@@ -1,8 +1,13 @@
 //! What is told of containers, and why they ended.
 
+use std::fs::{self, File};
 use std::process::Stdio;
 
+use serde_json::json;
+
+use crate::bundle::{Bundle, runtime};
 use crate::host::{Host, until};
+use crate::tracer::{self, Hold, Role};
 
 /// The actions of the events that `words` select, in order.
 fn actions(host: &Host, words: &str) -> Vec<String> {
@@ -76,4 +81,37 @@ fn events_come_as_they_happen() {
         "{codes:?}"
     );
     events.kill().and_then(|()| events.wait()).expect("end it");
+}
+
+/// Whoever watches a container of the runtime's may come to look at its cgroup when that is gone.
+#[test]
+fn a_kill_for_want_of_memory_is_told_although_the_cgroup_is_gone() {
+    let host = Host::new();
+    let mut bundle = Bundle::new(&host, "bundle");
+    bundle.script("until [ -e /go ]; do sleep 0.01; done; exec tail /dev/zero");
+    let limit = 16 << 20;
+    bundle.config["linux"]["resources"]["memory"] = json!({ "limit": limit, "swap": limit });
+    bundle.create_and_start("greedy");
+    let told = host.path("told");
+    let mut command = runtime(&host, &["events", "greedy"]);
+    command.stdout(File::create(&told).expect("make a file"));
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Command,
+            // It waits for the end of init, and for the kernel to kill.
+            at: &|call| call.number == libc::SYS_ppoll && call.arguments[1] == 2,
+            until: &mut |_| {
+                fs::write(bundle.rootfs("go"), "").expect("let it go");
+                until("its end", || bundle.status("greedy") == "stopped");
+                bundle.tell(&["delete", "greedy"]).ok();
+                true
+            },
+        },
+    );
+    assert!(was_held);
+    assert_eq!(
+        fs::read_to_string(told).expect("read"),
+        "{\"type\":\"oom\",\"id\":\"greedy\"}\n"
+    );
 }

@@ -1,10 +1,13 @@
-//! Stops the processes of tinydock at their system calls, and kills one of them at one (ptrace(2)).
+//! Stops the processes of tinydock at their system calls, and kills one of them at one, or holds it there (ptrace(2)).
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 /// What a process is to a container. A child of the command is a monitor, and a child of a monitor is an init.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,10 +24,25 @@ pub struct Kill {
     pub call: usize,
 }
 
+/// A system call that a process begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    pid: i32,
+    pub number: i64,
+    pub arguments: [u64; 6],
+}
+
+/// Which process to hold, at the first of its calls that is meant, and until when: it is asked again and again.
+pub struct Hold<'a> {
+    pub role: Role,
+    pub at: &'a dyn Fn(&Call) -> bool,
+    pub until: &'a mut dyn FnMut(&Call) -> bool,
+}
+
 /// The same for a command that leaves a process which goes on: ends when the command has ended. What it has left is traced as long as
 /// this thread lives; [`let_go_on`] lets it go on.
 pub fn run_leaving(command: &mut Command, kill: Kill) -> bool {
-    let (mut tracer, pid) = Tracer::start(command, &[], kill);
+    let (mut tracer, pid) = Tracer::start(command, &[], Some(kill));
     while let Some((ended, status)) = wait(-1) {
         tracer.handle(ended, status);
         if ended == pid && !libc::WIFSTOPPED(status) {
@@ -46,20 +64,58 @@ pub fn let_go_on() {
     }
 }
 
+/// Runs a command until it has ended, and traces it and its children until one of them is held and let go. Returns whether one was held.
+pub fn run_holding(command: &mut Command, hold: Hold) -> bool {
+    let (mut tracer, _) = Tracer::start(command, &[], None);
+    let mut held: Option<Call> = None;
+    let mut was_held = false;
+    while let Some((pid, status)) = wait_at_most(-1, held.is_some()) {
+        if let Some(call) = held.filter(|call| (hold.until)(call)) {
+            held = None;
+            tracer.lets_go = true;
+            tracer.go_on(call.pid, 0);
+        }
+        if pid == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        let is_call = libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80;
+        let call = entered(pid).filter(|_| is_call && !was_held && tracer.roles.get(&pid) == Some(&hold.role));
+        match call.filter(|call| (hold.at)(call)) {
+            Some(call) => (held, was_held) = (Some(call), true),
+            None => tracer.handle(pid, status),
+        }
+    }
+    was_held
+}
+
+impl Call {
+    /// An argument that is a path.
+    pub fn path(&self, argument: usize) -> String {
+        let mut bytes = [0; libc::PATH_MAX as usize];
+        let memory = File::open(format!("/proc/{}/mem", self.pid)).expect("open its memory");
+        let length = memory.read_at(&mut bytes, self.arguments[argument]).expect("read its memory");
+        let path = bytes[..length].split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(path).into()
+    }
+}
+
 struct Tracer {
-    kill: Kill,
+    kill: Option<Kill>,
     /// Processes that were there before, and may stay when the command was killed.
     others: Vec<i32>,
     roles: HashMap<i32, Role>,
     /// System calls that the processes of the victim's role have begun.
     calls: usize,
     killed: bool,
+    /// Whether each process is let go when it stops the next time.
+    lets_go: bool,
 }
 
 /// Runs a command, and traces it, its children and `others` until all have ended, or one was killed and the children have
 /// ended. Returns whether the system call at which to kill was reached.
 pub fn run(command: &mut Command, others: &[(i32, Role)], kill: Kill) -> bool {
-    let (mut tracer, _) = Tracer::start(command, others, kill);
+    let (mut tracer, _) = Tracer::start(command, others, Some(kill));
     while let Some((pid, status)) = wait(-1) {
         tracer.handle(pid, status);
     }
@@ -75,13 +131,14 @@ const OPTIONS: usize = (libc::PTRACE_O_TRACESYSGOOD
 
 impl Tracer {
     /// Starts a command, and lets it and the others go on to their first system call. Returns the command's process.
-    fn start(command: &mut Command, others: &[(i32, Role)], kill: Kill) -> (Tracer, i32) {
+    fn start(command: &mut Command, others: &[(i32, Role)], kill: Option<Kill>) -> (Tracer, i32) {
         let mut tracer = Tracer {
             kill,
             others: others.iter().map(|(pid, _)| *pid).collect(),
             roles: HashMap::new(),
             calls: 0,
             killed: false,
+            lets_go: false,
         };
         // SAFETY: the closure makes one system call.
         unsafe { command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, 0, 0)) };
@@ -137,10 +194,16 @@ impl Tracer {
     }
 
     fn system_call(&mut self, pid: i32) {
-        if self.killed || self.roles.get(&pid) != Some(&self.kill.role) || !is_entry(pid) {
+        let Some(kill) = self
+            .kill
+            .filter(|kill| !self.killed && self.roles.get(&pid) == Some(&kill.role))
+        else {
+            return;
+        };
+        if entered(pid).is_none() {
             return;
         }
-        if self.calls == self.kill.call {
+        if self.calls == kill.call {
             self.killed = true;
             // SAFETY: the process is stopped, so its number is still its own.
             unsafe { libc::kill(pid, libc::SIGKILL) };
@@ -155,6 +218,7 @@ impl Tracer {
     /// Lets a process go on, to its next system call as long as one is to be found. It may have been killed meanwhile.
     fn go_on(&self, pid: i32, signal: i32) {
         let request = match self.killed {
+            _ if self.lets_go => libc::PTRACE_DETACH,
             true if self.others.contains(&pid) => libc::PTRACE_DETACH,
             true => libc::PTRACE_CONT,
             false => libc::PTRACE_SYSCALL,
@@ -163,25 +227,36 @@ impl Tracer {
     }
 }
 
-/// Whether a process that is stopped at a system call begins it.
-fn is_entry(pid: i32) -> bool {
+/// The system call that a process which is stopped at one begins.
+fn entered(pid: i32) -> Option<Call> {
     let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
-    let asked = ptrace(
-        libc::PTRACE_GET_SYSCALL_INFO,
-        pid,
-        size_of::<libc::ptrace_syscall_info>(),
-        info.as_mut_ptr() as usize,
-    );
+    let size = size_of::<libc::ptrace_syscall_info>();
+    ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, info.as_mut_ptr() as usize).ok()?;
     // SAFETY: zeroes are a valid value of plain numbers, whether the kernel has filled them or not.
-    asked.is_ok() && unsafe { info.assume_init() }.op == libc::PTRACE_SYSCALL_INFO_ENTRY
+    let info = unsafe { info.assume_init() };
+    (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| {
+        // SAFETY: the kernel has filled this part of the union, as it has said.
+        let entry = unsafe { info.u.entry };
+        Call {
+            pid,
+            number: entry.nr as i64,
+            arguments: entry.args,
+        }
+    })
 }
 
 /// Waits for a process that this thread traces. Returns none if there is none.
 fn wait(pid: i32) -> Option<(i32, i32)> {
+    wait_at_most(pid, false)
+}
+
+/// The same, but if it is only to `look`, it does not wait: the number is 0 if nothing has happened.
+fn wait_at_most(pid: i32, look: bool) -> Option<(i32, i32)> {
     let mut status = 0;
+    let flags = libc::__WALL | libc::__WNOTHREAD | if look { libc::WNOHANG } else { 0 };
     // SAFETY: the pointer is valid. Children of the other threads, which run other tests, are left to them.
-    let pid = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL | libc::__WNOTHREAD) };
-    (pid > 0).then_some((pid, status))
+    let pid = unsafe { libc::waitpid(pid, &raw mut status, flags) };
+    (pid >= 0).then_some((pid, status))
 }
 
 fn ptrace(request: libc::c_uint, pid: i32, address: usize, data: usize) -> io::Result<()> {

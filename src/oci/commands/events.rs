@@ -1,5 +1,7 @@
 //! `events`: what a container uses, and when memory runs out.
 
+use std::fs::File;
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::super::container::{Container, Status};
+use super::super::end::KILLS;
 use super::super::{Command, Context};
 use super::{container, print};
 use crate::cgroup::OomEvent;
@@ -51,6 +54,12 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
     }
     let interval = parsed.text("interval")?.map_or(Ok(Duration::from_secs(5)), read_duration)?;
     let (init, _) = container.open_init()?;
+    let left = File::options()
+        .create(true)
+        .append(true)
+        .read(true)
+        .open(container.file(KILLS));
+    let left = left.doing(|| "wait for events")?;
     let mut watch = container.group()?.watch_oom()?;
     loop {
         let limit = Timespec::try_from(interval).unwrap_or_default();
@@ -65,6 +74,10 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
             tell("oom", &container.id, None::<()>)?;
         }
         if ended {
+            // The cgroups may have been removed before they were looked at.
+            if io::read_to_string(left)?.parse().is_ok_and(|kills| watch.has_missed(kills)) {
+                tell("oom", &container.id, None::<()>)?;
+            }
             return Ok(0);
         }
         if ready == 0 {

@@ -199,7 +199,7 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
         Ok(Some(theirs))
     };
     let mut created = create(&context.root, &request, &mut console, &|text| context.warn(text))?;
-    let started = run_command(&mut created, &|text| context.warn(text));
+    let started = run_command(&mut created, &request, &|text| context.warn(text));
     let Created {
         container, init, lock, ..
     } = created;
@@ -219,9 +219,10 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
 }
 
 /// Waits until the command is executed.
-fn run_command(created: &mut Created, warn: &dyn Fn(&str)) -> Result<()> {
+fn run_command(created: &mut Created, request: &Request, warn: &dyn Fn(&str)) -> Result<()> {
     match created.wires.read_report(&created.program).map_err(become_process::explain)? {
         Report::Closed => {
+            request.tell_pid(&created.init)?;
             start::after_start(&created.container, warn);
             Ok(())
         }

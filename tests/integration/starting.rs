@@ -1,0 +1,140 @@
+//! Containers that are looked at, or fail, while they are being started: a process of the start is held where it matters.
+
+use std::fs::{self, File};
+
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bundle::Bundle;
+use crate::host::{Done, Host};
+use crate::tracer::{self, Hold, Role};
+
+/// How long a process is held for others to do what they must not.
+const WHILE: Duration = Duration::from_millis(300);
+
+/// The host opens the network of a container with users of its own, or with another's processes, by init's number. Where init has
+/// ended by then, that fails, too.
+#[test]
+fn the_first_of_two_errors_is_told() {
+    let host = Host::new();
+    host.start(&["--name", "partner", "--network", "none", "busybox", "sleep", "1000"]);
+    let domain = "d".repeat(100);
+    for flags in [["--userns", "auto"], ["--pid", "container:partner"]] {
+        let run = [&["run", "--rm", "--domainname", &domain], &flags[..], &["busybox", "true"]].concat();
+        let told = host.path("told");
+        let mut command = host.command(&run);
+        command.stderr(File::create(&told).expect("make a file"));
+        let was_held = tracer::run_holding(
+            &mut command,
+            Hold {
+                role: Role::Monitor,
+                at: &|call| call.number == libc::SYS_openat && call.path(1).ends_with("/ns/net"),
+                until: &mut |call| fs::metadata(call.path(1)).is_err(),
+            },
+        );
+        assert!(was_held, "{flags:?}");
+        let told = fs::read_to_string(&told).expect("read");
+        assert!(told.contains("setdomainname(") && told.contains("invalid argument"), "{told}");
+    }
+}
+
+/// Whoever waits for the file enters the namespaces of the process that it names.
+#[test]
+fn a_process_is_not_named_before_it_is_in_the_containers_namespaces() {
+    let host = Host::new();
+    let mut bundle = Bundle::new(&host, "bundle");
+    bundle.script("sleep 1000");
+    let pid_file = bundle.path("pid");
+    let ours = fs::read_link("/proc/thread-self/ns/net").expect("our network");
+    for (verb, flags) in [("create", &[][..]), ("run", &["-d"])] {
+        let mut since = None;
+        let mut seen = Vec::new();
+        let flags = [&["--pid-file", pid_file.to_str().expect("UTF-8")], flags].concat();
+        let mut command = bundle.command(verb, &flags, "one");
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let was_held = tracer::run_holding(
+            &mut command,
+            Hold {
+                role: Role::Monitor,
+                at: &|call| call.number == libc::SYS_setns,
+                until: &mut |_| {
+                    if since.is_none() && host.path("runtime/one/process").exists() {
+                        since = Some(Instant::now());
+                    }
+                    let is_over = since.is_some_and(|since| since.elapsed() > WHILE);
+                    if is_over {
+                        let exec = bundle.tell(&["exec", "one", "true"]);
+                        seen.push((bundle.status("one"), exec.code, pid_file.exists()));
+                    }
+                    is_over
+                },
+            },
+        );
+        assert!(was_held, "{verb}");
+        assert_eq!(seen, [("creating".to_string(), 255, false)], "{verb}");
+        let state = bundle.state("one");
+        assert_eq!(
+            fs::read_to_string(&pid_file).expect("the file"),
+            state["pid"].to_string(),
+            "{verb}"
+        );
+        let network = fs::read_link(format!("/proc/{}/ns/net", state["pid"])).expect("its network");
+        assert_ne!(network, ours, "{verb}");
+        bundle.remove("one");
+        fs::remove_file(&pid_file).expect("remove the file");
+    }
+}
+
+/// A start is recorded while init still has the host's root.
+#[test]
+fn whoever_enters_early_waits_for_the_containers_root() {
+    let host = Host::new();
+    let secret = host.path("secret");
+    fs::write(&secret, "of the host").expect("write");
+    let secret = secret.to_str().expect("UTF-8");
+    let from = format!("entered:{secret}");
+    let mut command = host.command(&[
+        "run",
+        "-d",
+        "--name",
+        "entered",
+        "--network",
+        "none",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    command.stdout(Stdio::null());
+    let enter = |words: &[&str]| {
+        let mut command = host.command(words);
+        // The thread's children are its own: the tracer's are others.
+        thread::spawn(move || Done::from(command.output().expect("run tinydock")))
+    };
+    let mut entering = None;
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Init,
+            at: &|call| call.number == libc::SYS_pivot_root,
+            until: &mut |_| {
+                let begin = || {
+                    (
+                        Instant::now(),
+                        enter(&["exec", "entered", "cat", secret]),
+                        enter(&["cp", &from, "-"]),
+                    )
+                };
+                let (since, ..) = entering.get_or_insert_with(begin);
+                since.elapsed() > WHILE
+            },
+        },
+    );
+    assert!(was_held);
+    let (_, exec, copy) = entering.expect("both have begun");
+    let (exec, copy) = (exec.join().expect("exec"), copy.join().expect("cp"));
+    assert_eq!((exec.code, &exec.stdout[..]), (1, ""), "{exec:?}");
+    assert!(exec.stderr.contains("No such file or directory"), "{exec:?}");
+    assert_eq!((copy.code, &copy.stdout[..]), (1, ""), "{copy:?}");
+    assert!(copy.stderr.contains(secret), "{copy:?}");
+}
