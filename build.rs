@@ -6,6 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
@@ -162,9 +164,10 @@ fn busybox_image(out: &Path) {
     let tar = tar.into_inner().expect("append to memory");
     let digest: String = Sha256::digest(&tar).iter().map(|byte| format!("{byte:02x}")).collect();
     fs::write(out.join("busybox.digest"), format!("sha256:{digest}")).expect("write to OUT_DIR");
-    let mut compressed = zstd::Encoder::new(Vec::new(), 19).expect("a zstd encoder");
+    // Not with zstd, which older engines cannot pull and older tools cannot unpack.
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
     compressed.write_all(&tar).expect("compress to memory");
-    fs::write(out.join("busybox.tar.zst"), compressed.finish().expect("compress to memory")).expect("write to OUT_DIR");
+    fs::write(out.join("busybox.tar.gz"), compressed.finish().expect("compress to memory")).expect("write to OUT_DIR");
 }
 
 fn header(kind: EntryType, mode: u32) -> Header {

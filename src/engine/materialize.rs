@@ -94,7 +94,7 @@ impl Engine {
         }
         if diff_id.to_string() == BUSYBOX.diff_id {
             lease.keep([&Digest::of(Sha256::new_with_prefix(BUSYBOX.tarball))])?;
-            return blobs.add(media::LAYER_ZSTD, BUSYBOX.tarball).map(Some);
+            return blobs.add(media::LAYER_GZIP, BUSYBOX.tarball).map(Some);
         }
         let catalog = Catalog::new(&self.store);
         for listed in catalog.list()? {

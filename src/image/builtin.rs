@@ -6,7 +6,7 @@ use crate::store::Digest;
 /// An embedded image.
 pub struct Builtin {
     pub name: &'static str,
-    /// The tarball, compressed with zstd.
+    /// The tarball, compressed with gzip.
     pub tarball: &'static [u8],
     /// The diff id of its one layer.
     pub diff_id: &'static str,
@@ -16,7 +16,7 @@ pub struct Builtin {
 
 pub const BUSYBOX: Builtin = Builtin {
     name: "busybox",
-    tarball: include_bytes!(concat!(env!("OUT_DIR"), "/busybox.tar.zst")),
+    tarball: include_bytes!(concat!(env!("OUT_DIR"), "/busybox.tar.gz")),
     diff_id: include_str!(concat!(env!("OUT_DIR"), "/busybox.digest")),
     command: "sh",
 };

@@ -189,6 +189,28 @@ fn the_same_commit_has_the_same_digest() {
     host.sh("TINYDOCK_ROOT=$PWD/root-of-another $TINYDOCK load -i made.tar").ok();
 }
 
+/// The layer of the built-in image, and one of several compressed chunks of which some are not worth it.
+#[test]
+fn other_tools_read_what_was_committed() {
+    let host = Host::new();
+    let fill =
+        "for n in 1 2 3; do cat /bin/busybox; done > /dull; dd if=/dev/urandom of=/noise bs=1M count=2; sha256sum /dull /noise";
+    let sums = host
+        .sh(&format!("$TINYDOCK run --name made --network none busybox sh -c '{fill}'"))
+        .ok();
+    host.run("commit made made:1").ok();
+    host.sh("umoci unpack --image root/image:made:1 bundle").ok();
+    assert_eq!(
+        host.sh("cd bundle/rootfs && sha256sum dull noise").ok(),
+        sums.replace("  /", "  ")
+    );
+    host.sh("skopeo copy -q oci:root/image:made:1 docker-archive:made.tar:copied:1")
+        .ok();
+    host.run("load -i made.tar").ok();
+    assert_eq!(host.inside(&[], "copied:1", &["sha256sum", "/dull", "/noise"]).ok(), sums);
+    is_sound(&host);
+}
+
 #[test]
 fn a_commit_keeps_the_times_of_files() {
     let host = Host::new();
