@@ -134,7 +134,7 @@ impl Engine {
 
     /// Undoes a creation that failed; the error that is being returned says why.
     fn forget(&self, id: &Id) {
-        let _ = recover::remove_all(&self.store, id);
+        let _ = recover::remove_left(&self.store, id);
     }
 }
 

@@ -43,7 +43,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     if let Some((container, exit)) = wants_restart(store, &id)? {
         return engine.start_again(&container, lock, &exit);
     }
-    recover::bury(store, &id)?;
+    recover::put_away(store, &id)?;
     engine.recover_some()
 }
 

@@ -51,8 +51,14 @@ pub fn clean_network(store: &Store, id: &Id) -> Result<()> {
     Ok(())
 }
 
-/// Removes all that there is of a container, which is not running. The container's lock is held.
-pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
+/// Removes a container that is not running, and whatever starting and running it has left. The container's lock is held.
+pub fn remove_left(store: &Store, id: &Id) -> Result<()> {
+    clean(store, id)?;
+    remove_all(store, id)
+}
+
+/// Removes all that there is of a container, which is not running and is cleaned up after. The container's lock is held.
+fn remove_all(store: &Store, id: &Id) -> Result<()> {
     let names = store.names();
     let container = Container::load(store, id);
     let volumes = {
@@ -66,7 +72,6 @@ pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
         volumes
     };
     volumes::tell(store, "destroy", &volumes);
-    clean(store, id)?;
     match container {
         Ok(Some(container)) => events::tell_of(store, &container, "destroy", &[]),
         // Whoever took its records away was killed before it could tell, or after that.
@@ -79,11 +84,16 @@ pub fn remove_all(store: &Store, id: &Id) -> Result<()> {
 /// Does what is to be done when a container has ended or whoever was responsible for it has died. Its lock is held, and
 /// means nothing any more afterwards.
 pub fn bury(store: &Store, id: &Id) -> Result<()> {
+    clean(store, id)?;
+    put_away(store, id)
+}
+
+/// The same for a container that is cleaned up after.
+pub fn put_away(store: &Store, id: &Id) -> Result<()> {
     let Some(container) = Container::load(store, id)? else {
         return remove_all(store, id);
     };
     settle(store, &container, Lost::Monitor)?;
-    clean(store, id)?;
     if container.spec.options.auto_remove && is_spent(&container) {
         Note::of_removal(store, &container)?;
         remove_all(store, id)

@@ -37,7 +37,7 @@ impl Engine {
             if let Some(_lock) = super::create::try_lock(&self.store, container.id())? {
                 if Container::load(&self.store, container.id())?.is_none() {
                     // Whoever removed it may have been killed.
-                    recover::remove_all(&self.store, container.id())?;
+                    recover::remove_left(&self.store, container.id())?;
                     let gone = Error::not_found(format!("no such container: `{}`", container.name()));
                     return if force { Ok(()) } else { Err(gone) };
                 }
@@ -47,7 +47,7 @@ impl Engine {
                     Note::remove(&self.store, container.id())?;
                 }
                 recover::tell_left_end(&self.store, container.id())?;
-                return recover::remove_all(&self.store, container.id());
+                return recover::remove_left(&self.store, container.id());
             }
             if patience.is_over() {
                 return Err(Error::conflict(format!(
