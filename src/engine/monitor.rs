@@ -9,6 +9,7 @@ pub mod protocol;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, listen, send, socket_with, socketpair};
@@ -26,7 +27,7 @@ use crate::kernel::process::{become_image, beside, exit_now};
 use crate::kernel::signal;
 use crate::program::{Data, Image};
 use crate::store::{Lock, remove_if_present};
-use protocol::{Given, MESSAGE};
+use protocol::{EXIT_RECORD, Given, MESSAGE};
 
 /// What the monitor keeps of a container.
 pub struct Resident {
@@ -177,7 +178,7 @@ impl Engine {
         let (log, log_size, log_torn) = logs::open_to_append(container)?;
         let directory = File::open(container.file("")).doing(|| "open the container's directory")?;
         let run = File::open(container.run_file("")).doing(|| "open the container's run directory")?;
-        let exit = File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?;
+        let exit = set_aside(container).doing(|| "make the record of the end")?;
         let program = openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?;
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
@@ -234,6 +235,12 @@ impl Engine {
                 .collect(),
         ))
     }
+}
+
+/// Makes the file that becomes the record of the end. It has its length already: the disk may be full by then.
+fn set_aside(container: &Container) -> io::Result<File> {
+    let file = File::create(container.file(NEW_EXIT))?;
+    file.write_all_at(&[b' '; EXIT_RECORD], 0).map(|()| file)
 }
 
 /// Lets go of the terminal and the pipes of whoever started the container.
