@@ -87,6 +87,12 @@ impl Reference {
         })
     }
 
+    /// Whether a reference names a repository alone, with neither a tag nor a digest.
+    pub fn is_repository(text: &str) -> bool {
+        // A colon before a slash is a port.
+        !text.contains('@') && !text.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    }
+
     /// The registry's host, and its port if one is named: `docker.io`, `localhost:5000`.
     pub fn registry(&self) -> &str {
         &self.registry
@@ -122,6 +128,20 @@ impl Reference {
             digest: Some(digest.clone()),
             ..self.clone()
         }
+    }
+
+    /// The same repository at a tag, if that can be one.
+    pub fn tagged(&self, tag: &str) -> Option<Reference> {
+        is_tag(tag).then(|| Reference {
+            tag: Some(tag.to_string()),
+            digest: None,
+            ..self.clone()
+        })
+    }
+
+    /// Whether another reference leads to the same repository.
+    pub fn is_of_repository_of(&self, other: &Reference) -> bool {
+        (self.registry(), self.repository()) == (other.registry(), other.repository())
     }
 
     /// The registry and the repository as users write them, without what can be left out: `nginx`, `ghcr.io/me/app`.
@@ -251,6 +271,24 @@ mod tests {
             assert_eq!(Reference::parse(full).unwrap(), reference);
             assert_eq!(Reference::parse(familiar).unwrap(), reference);
         }
+    }
+
+    #[test]
+    fn a_repository_has_many_tags() {
+        for (text, alone) in [
+            ("nginx", true),
+            ("localhost:5000/x", true),
+            ("nginx:latest", false),
+            ("localhost:5000/x:1", false),
+            ("x@sha256:1", false),
+        ] {
+            assert_eq!(Reference::is_repository(text), alone, "{text}");
+        }
+        let nginx = Reference::parse("nginx").unwrap();
+        let old = nginx.tagged("1.0").unwrap();
+        assert_eq!(old.familiar(), "nginx:1.0");
+        assert!(old.is_of_repository_of(&nginx) && !old.is_of_repository_of(&Reference::parse("me/nginx").unwrap()));
+        assert_eq!(nginx.tagged("../x"), None);
     }
 
     #[test]

@@ -135,6 +135,34 @@ fn digests_survive_archives_and_other_tools() {
 }
 
 #[test]
+fn a_repository_is_saved_with_all_its_tags() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    host.run("load -i small.tar").ok();
+    for name in ["small:2", "smaller:1", "localhost:5000/small:3", "busybox:old"] {
+        host.run(&format!("tag small:1 {name}")).ok();
+    }
+    host.run("save -o saved.tar small localhost:5000/small busybox").ok();
+    host.run("rmi -f small:1 small:2 smaller:1 localhost:5000/small:3 busybox:old")
+        .ok();
+    let loaded = host.run("load -i saved.tar").ok();
+    let mut names: Vec<&str> = loaded.lines().map(|line| line.trim_start_matches("Loaded image: ")).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "busybox:latest",
+            "busybox:old",
+            "localhost:5000/small:3",
+            "small:1",
+            "small:2"
+        ]
+    );
+    assert!(host.run("save -o none.tar nosuch").fails(1).contains("no such image"));
+    is_sound(&host);
+}
+
+#[test]
 fn standard_input_and_output_are_archives_too() {
     let host = Host::new();
     layout(&host, "small", SMALL);
