@@ -201,6 +201,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image rm", "rmi"),
     ("image remove", "rmi"),
     ("image tag", "tag"),
+    ("image pull", "pull"),
+    ("image push", "push"),
     ("image load", "load"),
     ("image save", "save"),
     ("image import", "import"),

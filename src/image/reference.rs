@@ -153,6 +153,11 @@ impl Reference {
         }
     }
 
+    /// All of that: `docker.io/library/nginx`.
+    pub fn full_repository(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
     /// The whole as users write it: `nginx:latest`.
     pub fn familiar(&self) -> String {
         self.with_suffix(self.familiar_repository())
@@ -172,7 +177,7 @@ impl Reference {
 /// Shows all of a reference: `docker.io/library/nginx:latest`.
 impl Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.with_suffix(format!("{}/{}", self.registry, self.repository)))
+        f.write_str(&self.with_suffix(self.full_repository()))
     }
 }
 

@@ -19,6 +19,7 @@ mod refusal;
 mod repository;
 mod resolver;
 mod settings;
+mod tags;
 mod upload;
 mod url;
 mod web;

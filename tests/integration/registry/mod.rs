@@ -5,3 +5,4 @@ mod image;
 mod network;
 mod real;
 mod server;
+mod tags;
