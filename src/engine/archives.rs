@@ -88,16 +88,18 @@ impl Engine {
         Ok(texts)
     }
 
-    /// Makes an image of the tarball of a file system. Returns its id.
-    pub fn import(&self, source: impl Read, name: Option<&Reference>, import: &Import) -> Result<Digest> {
+    /// Makes an image of the tarball of a file system, which is opened when all else is right. Returns its id.
+    pub fn import<R: Read>(&self, open: impl FnOnce() -> Result<R>, name: Option<&Reference>, import: &Import) -> Result<Digest> {
         if let Some(name) = name {
             self.check_free_of_tarballs(name)?;
         }
+        let mut execution = Execution::default();
+        import.changes.iter().try_for_each(|change| execution.change(change))?;
         let lease = Lease::begin(&self.store)?;
         let blobs = Blobs::new(&self.store);
         let limits = Limits::find()?;
         let mut ingest = blobs.ingest()?;
-        let copied = std::io::copy(&mut source.take(limits.bytes + 1), &mut ingest).doing(|| "read the tarball")?;
+        let copied = std::io::copy(&mut open()?.take(limits.bytes + 1), &mut ingest).doing(|| "import the tarball")?;
         if copied > limits.bytes {
             return Err(too_long(limits.bytes));
         }
@@ -113,8 +115,6 @@ impl Engine {
             variant: platform.variant,
             ..Config::default()
         };
-        let mut execution = Execution::default();
-        import.changes.iter().try_for_each(|change| execution.change(change))?;
         config.config = execution;
         config.rootfs.diff_ids = vec![diff_id];
         config.history = vec![History {

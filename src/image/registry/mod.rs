@@ -15,6 +15,7 @@ mod challenge;
 mod dns;
 mod download;
 mod endpoint;
+mod file;
 mod refusal;
 mod repository;
 mod resolver;
@@ -25,5 +26,6 @@ mod url;
 mod web;
 
 pub use download::Download;
+pub use file::{is_url, open_url};
 pub use repository::{Fetched, Registries, Repository};
 pub use upload::Upload;

@@ -1,5 +1,6 @@
 //! Images from registries and to them: real ones, and such that nobody should trust.
 
+mod file;
 mod hostile;
 mod image;
 mod network;

@@ -22,7 +22,8 @@ fn all_tags_are_pushed_and_pulled() {
 
     let copy = registry.image("you/copy");
     for tag in ["1", "latest"] {
-        host.tinydock(&["tag", &format!("{app}:{tag}"), &format!("{copy}:{tag}")]).ok();
+        host.tinydock(&["tag", &format!("{app}:{tag}"), &format!("{copy}:{tag}")])
+            .ok();
     }
     let told = host.tinydock(&["image", "push", "--all-tags", &copy]).ok();
     assert_eq!(told.matches(": digest: sha256:").count(), 2, "{told}");
