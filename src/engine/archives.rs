@@ -27,7 +27,7 @@ impl Engine {
         let lease = Lease::begin(&self.store)?;
         let loaded = load_archive(&self.store, source, platform, &lease).and_then(|loaded| {
             for name in loaded.iter().flat_map(|image| &image.names) {
-                self.check_free_of_tarballs(name)?;
+                self.check_new_name(name)?;
             }
             for image in &loaded {
                 let layout = Layout::new(&self.store);
@@ -91,7 +91,7 @@ impl Engine {
     /// Makes an image of the tarball of a file system, which is opened when all else is right. Returns its id.
     pub fn import<R: Read>(&self, open: impl FnOnce() -> Result<R>, name: Option<&Reference>, import: &Import) -> Result<Digest> {
         if let Some(name) = name {
-            self.check_free_of_tarballs(name)?;
+            self.check_new_name(name)?;
         }
         let mut execution = Execution::default();
         import.changes.iter().try_for_each(|change| execution.change(change))?;

@@ -31,7 +31,7 @@ impl Engine {
     /// younger than that.
     pub fn commit(&self, container: &Container, name: Option<&Reference>, commit: &Commit) -> Result<Digest> {
         if let Some(name) = name {
-            self.check_free_of_tarballs(name)?;
+            self.check_new_name(name)?;
         }
         let lease = Lease::begin(&self.store)?;
         let mut config = self.config_below(container)?;
