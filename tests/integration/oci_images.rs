@@ -212,6 +212,13 @@ fn the_same_commit_has_the_same_digest() {
     assert_eq!(first, commit("two", "root-of-another"));
     let history = host.run("history made").ok();
     assert!(history.contains("same") && history.lines().count() == 3, "{history}");
+    let exact = host
+        .run("history --human=false --format {{.CreatedSince}},{{.Size}} made")
+        .ok();
+    let newest = exact.lines().next().expect("a line");
+    let (time, size) = newest.split_once(',').expect("two fields");
+    assert!(time.ends_with('Z') && size.parse::<u64>().is_ok(), "{exact}");
+    assert!(host.run("history -H=0 made").ok().starts_with("IMAGE          CREATED AT "));
     is_sound(&host);
     host.run("save -o made.tar made").ok();
     host.sh("TINYDOCK_ROOT=$PWD/root-of-another $TINYDOCK load -i made.tar").ok();
