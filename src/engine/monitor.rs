@@ -183,13 +183,13 @@ impl Engine {
         let listener = listener(container)?;
         // Whoever is the last to refer to the mounts takes them down. That is not to be init, for whose end the user waits.
         let mounts = File::open(format!("/proc/{}/ns/mnt", running.init.pid.as_raw_nonzero())).ok();
-        prepared.given.share(&self.store);
+        prepared.given.share(&self.store, container.id());
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
         let (lock_number, mounts_number) = (keep_on_exec(lock)?, mounts.as_ref().map_or(Ok(-1), keep_on_exec)?);
         let mut arguments = vec![FINISH.to_string(), container.id().to_string()];
-        let layers = prepared.given.shared().map(|(_, mount)| mount.as_raw_fd());
+        let layers = prepared.given.shared().map(AsRawFd::as_raw_fd);
         let kept = [lock_number, mounts_number].into_iter().chain(layers);
         arguments.extend(kept.map(|number| number.to_string()));
         let arguments: Vec<Vec<u8>> = arguments.into_iter().map(String::into_bytes).collect();
