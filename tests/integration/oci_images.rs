@@ -163,6 +163,23 @@ fn a_repository_is_saved_with_all_its_tags() {
 }
 
 #[test]
+fn everything_is_counted_once() {
+    let host = Host::new();
+    host.run("create --name one busybox").ok();
+    host.run("volume create data").ok();
+    let counted = host.run("system fsck").ok();
+    for what in ["containers", "volumes", "layers"] {
+        let line = counted
+            .lines()
+            .find(|line| line.starts_with(what))
+            .unwrap_or_else(|| panic!("{counted}"));
+        assert_eq!(line.split_whitespace().nth(1), Some("1"), "{counted}");
+    }
+    host.run("rm one").ok();
+    assert!(!host.run("system fsck").ok().contains("containers"));
+}
+
+#[test]
 fn standard_input_and_output_are_archives_too() {
     let host = Host::new();
     layout(&host, "small", SMALL);
