@@ -94,7 +94,7 @@ impl Engine {
             self.check_new_name(name)?;
         }
         let mut execution = Execution::default();
-        import.changes.iter().try_for_each(|change| execution.change(change))?;
+        execution.change_all(&import.changes)?;
         let lease = Lease::begin(&self.store)?;
         let blobs = Blobs::new(&self.store);
         let limits = Limits::find()?;

@@ -78,7 +78,7 @@ impl Engine {
         execution.user.clone_from(&options.user);
         execution.working_dir = options.directory.to_string();
         execution.labels.clone_from(&options.labels);
-        commit.changes.iter().try_for_each(|change| execution.change(change))?;
+        execution.change_all(&commit.changes)?;
         let created = (created > 0).then(|| clock::spell(Duration::from_secs(created)));
         config.created.clone_from(&created);
         config.author.clone_from(&commit.author);
