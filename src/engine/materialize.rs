@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 use super::Engine;
@@ -93,8 +95,7 @@ impl Engine {
             }
         }
         if diff_id.to_string() == BUSYBOX.diff_id {
-            lease.keep([&Digest::of(Sha256::new_with_prefix(BUSYBOX.tarball))])?;
-            return blobs.add(media::LAYER_ZSTD, BUSYBOX.tarball).map(Some);
+            return self.add_builtin(lease).map(Some);
         }
         let catalog = Catalog::new(&self.store);
         for listed in catalog.list()? {
@@ -104,6 +105,14 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Adds the built-in tarball as a blob. It is compressed as all engines read it, which Docker before 23 does not do with zstd.
+    fn add_builtin(&self, lease: &Lease) -> Result<Descriptor> {
+        let mut gzip = GzEncoder::new(Blobs::new(&self.store).ingest()?, Compression::default());
+        let doing = || "add the built-in image";
+        io::copy(&mut layer::inflated(BUSYBOX.tarball)?, &mut gzip).doing(doing)?;
+        gzip.finish().doing(doing)?.finish_leased(media::LAYER_GZIP, lease)
     }
 
     /// Adds a tarball of the folder as a blob, if it still is what it was when it was unpacked.

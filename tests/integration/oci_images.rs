@@ -159,6 +159,8 @@ fn a_repository_is_saved_with_all_its_tags() {
         ]
     );
     assert!(host.run("save -o none.tar nosuch").fails(1).contains("no such image"));
+    let manifest = host.sh("skopeo inspect --raw oci:root/image:busybox:latest").ok();
+    assert!(manifest.contains("tar+gzip"), "Docker before 23 reads no zstd: {manifest}");
     is_sound(&host);
 }
 
