@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::host::Host;
+use crate::host::{Host, until};
 
 /// Makes an OCI layout in the directory `name` with a recipe (see `layout.py`), and an archive `name.tar` of it.
 #[track_caller]
@@ -64,6 +64,54 @@ image('env:1', [busybox()], Cmd=['sh', '-c', 'echo $A $B; pwd; id -u; id -g'], E
     assert_eq!(value[0]["RepoTags"][0], "app:1");
     assert_eq!(value[0]["Created"], "2024-01-02T03:04:05Z");
     is_sound(&host);
+}
+
+#[test]
+fn where_an_image_listens_is_shown_and_published() {
+    let host = Host::new();
+    layout(
+        &host,
+        "web",
+        "image('web:1', [busybox()], ExposedPorts={'80/tcp': {}, '53/udp': {}, '9/sctp': {}},
+            Cmd=['sh', '-c', 'while :; do echo served | nc -l -p 80; done'])",
+    );
+    host.run("load -i web.tar").ok();
+    host.start(&["--name", "shown", "web:1"]);
+    host.start(&[
+        "--name",
+        "all",
+        "--expose",
+        "81",
+        "-p",
+        "127.0.0.1:5353:53/udp",
+        "-P",
+        "web:1",
+    ]);
+    let listed = host.run("ps --format {{.Names}}:{{.Ports}}").ok();
+    assert!(listed.contains("shown:53/udp, 80/tcp\n"), "{listed}");
+    let published = host.run("port all").ok();
+    assert!(
+        published.contains("53/udp -> 127.0.0.1:5353\n") && published.lines().count() == 3,
+        "{published}"
+    );
+    let place = host.run("port all 80").ok();
+    let (_, port) = place.trim().rsplit_once(':').expect("a port");
+    let served = || host.sh(&format!("busybox nc 127.0.0.1 {port} < /dev/null")).stdout == "served\n";
+    until("it serves what it has", served);
+    assert_eq!(
+        host.tinydock(&[
+            "inspect",
+            "-f",
+            "{{json .Config.ExposedPorts}}{{json .NetworkSettings.Ports}}",
+            "shown"
+        ])
+        .ok(),
+        "{\"53/udp\":{},\"80/tcp\":{}}{\"53/udp\":null,\"80/tcp\":null}\n"
+    );
+    assert_eq!(host.inside(&["-P"], "web:1", &["echo", "alone"]).ok(), "alone\n");
+    host.run("run --rm --expose 80:80 web:1").fails(125);
+    host.run("rm -f shown all").ok();
+    host.until_nothing_is_left();
 }
 
 #[test]
