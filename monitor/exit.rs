@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::line::Writer;
-use crate::protocol::Given;
+use crate::protocol::{EXIT_RECORD, Given};
 use crate::sys;
 
 /// Writes the exit record and reaps init. Returns the exit code as shells count it: 128+n for a death by signal n.
@@ -13,7 +13,7 @@ pub fn record(given: &Given) -> i32 {
     let (exited, status) = sys::ending(given.init);
     let (code, signal) = if exited { (status, 0) } else { (128 + (status & 0x7f), status & 0x7f) };
     let (seconds, nanoseconds) = sys::time();
-    let mut buffer = [0u8; 160];
+    let mut buffer = [0u8; EXIT_RECORD];
     let mut writer = Writer::new(&mut buffer);
     writer.put(b"{\"code\":");
     put_number(&mut writer, code);
@@ -25,8 +25,11 @@ pub fn record(given: &Given) -> i32 {
     writer.put(&clock::spell(seconds, nanoseconds));
     writer.put(b"\"}");
     let length = writer.len();
-    sys::write(given.exit, buffer.get(..length).unwrap_or_default());
-    sys::rename(given.directory, c".exit.new", c"exit");
+    let written = sys::write(given.exit, buffer.get(..length).unwrap_or_default());
+    // A record that is cut off says less than none: that one is missing is seen, and settled by whoever comes next.
+    if matches!(written, sys::Moved::Bytes(bytes) if bytes == length) {
+        sys::rename(given.directory, c".exit.new", c"exit");
+    }
     sys::reap(given.init);
     code
 }

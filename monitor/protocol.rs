@@ -4,6 +4,9 @@
 //! A client is whoever is attached to a container: a connection of sequenced packets, each one message. The first byte says
 //! what it is, the rest is its content. The first message of a client is [`ask::ATTACH`]. All clients are told the end.
 
+/// How many bytes are set aside for the record of the end, so that a container that ends because the disk is full has one.
+pub const EXIT_RECORD: usize = 160;
+
 /// Messages of the monitor: bytes that the container wrote, or the end.
 pub mod tell {
     pub const STDOUT: u8 = b'o';
@@ -56,7 +59,7 @@ pub struct Given {
     /// The container's directory, where the exit record is written, and where the log is: `log`, and what was written before
     /// in `log.1`, `log.2` and so on.
     pub directory: i32,
-    /// The record of the end, `.exit.new` in that directory, empty so far.
+    /// The record of the end, `.exit.new` in that directory: [`EXIT_RECORD`] spaces so far.
     pub exit: i32,
     /// The file that counts kills for want of memory, in a line `oom_kill N`.
     pub oom: i32,

@@ -92,7 +92,7 @@ fn bash_completes_commands_and_flags() {
         ("tinydock ru", "run runtime"),
         ("tinydock ex", "exec explain export"),
         ("tinydock network cr", "create"),
-        ("tinydock run --publ", "--publish"),
+        ("tinydock run --publ", "--publish --publish-all"),
         ("tinydock network create --sub", "--subnet"),
         ("tinydock logs --fol", "--follow"),
     ] {

@@ -8,6 +8,7 @@ use super::{Command, MANY, print, tidy};
 use crate::engine::{Engine, Import};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
+use crate::image::registry::{is_url, open_url};
 use crate::image::{Platform, Reference, SaveFormat};
 
 const LOAD_FLAGS: [Flag; 3] = [
@@ -72,7 +73,7 @@ const IMPORT_FLAGS: [Flag; 3] = [
 
 pub const IMPORT: Command = Command {
     name: "import",
-    usage: "[-c LINE] [-m TEXT] FILE|- [NAME[:TAG]]",
+    usage: "[-c LINE] [-m TEXT] FILE|URL|- [NAME[:TAG]]",
     summary: "Make an image of the tarball of a file system",
     flags: &IMPORT_FLAGS,
     order: Order::Mixed,
@@ -183,7 +184,7 @@ fn write(engine: &Engine, texts: &[String], format: SaveFormat, compress: Option
 fn import(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let path = &parsed.arguments[0];
-    let source = open(Some(path.into()).filter(|_| path != "-"))?;
+    let url = path.to_str().filter(|text| is_url(text));
     let name = parsed
         .arguments
         .get(1)
@@ -193,6 +194,11 @@ fn import(engine: &Engine, parsed: Parsed) -> Result<u8> {
         changes: parsed.all("change").map(|change| change.display().to_string()).collect(),
         platform: platform(&parsed)?,
     };
-    let id = engine.import(source, name.transpose()?.as_ref(), &import)?;
+    let name = name.transpose()?;
+    let source = || match url {
+        Some(url) => open_url(url),
+        None => open(Some(path.into()).filter(|_| path != "-")),
+    };
+    let id = engine.import(source, name.as_ref(), &import)?;
     print(format!("{id}\n")).map(|()| 0)
 }

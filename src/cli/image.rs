@@ -29,11 +29,18 @@ pub const RMI: Command = Command {
     name: "rmi",
     usage: "[-f] IMAGE...",
     summary: "Remove images",
-    flags: &[switch(
-        "force",
-        Some(b'f'),
-        "Also remove an image that a stopped container was made of, and a tarball",
-    )],
+    flags: &[
+        switch(
+            "force",
+            Some(b'f'),
+            "Also remove an image that a stopped container was made of, and a tarball",
+        ),
+        switch(
+            "no-prune",
+            None,
+            "Keep images that this one was made of (the same as without: they have names)",
+        ),
+    ],
     order: Order::Mixed,
     arguments: (1, MANY),
     failure: 1,

@@ -201,6 +201,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("image rm", "rmi"),
     ("image remove", "rmi"),
     ("image tag", "tag"),
+    ("image pull", "pull"),
+    ("image push", "push"),
     ("image load", "load"),
     ("image save", "save"),
     ("image import", "import"),
@@ -243,12 +245,18 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 
 /// Writes an error to the terminal.
 pub fn report(error: &Error) {
-    let _ = writeln!(std::io::stderr(), "tinydock: {error}");
+    let _ = writeln!(std::io::stderr(), "tinydock: {}", plain(&error.to_string()));
+}
+
+/// A text without what a terminal would take for commands: messages quote what archives, registries and containers say.
+fn plain(text: &str) -> String {
+    let is_command = |letter: char| letter.is_control() && !['\n', '\t'].contains(&letter);
+    text.replace(is_command, "\u{fffd}")
 }
 
 /// Writes something the user should know to the terminal.
 fn warn(text: &str) {
-    let _ = writeln!(std::io::stderr(), "tinydock: warning: {text}");
+    let _ = writeln!(std::io::stderr(), "tinydock: warning: {}", plain(text));
 }
 
 /// Undoes what killed processes have left. That this fails is no reason not to do what was asked for.

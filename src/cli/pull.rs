@@ -7,7 +7,8 @@ use crate::error::{Error, Kind, Result};
 use crate::flags::{self, Flag, Order, Parsed};
 use crate::image::{Platform, Reference};
 
-const FLAGS: [Flag; 2] = [
+const FLAGS: [Flag; 3] = [
+    ALL_TAGS,
     flags::option(
         "platform",
         None,
@@ -16,6 +17,9 @@ const FLAGS: [Flag; 2] = [
     ),
     flags::switch("quiet", Some(b'q'), "Print only the image's name"),
 ];
+
+/// Of `pull` and `push`.
+pub const ALL_TAGS: Flag = flags::switch("all-tags", Some(b'a'), "Do this with all tags of the repository");
 
 pub const COMMAND: Command = Command {
     name: "pull",
@@ -44,8 +48,27 @@ fn pull(engine: &Engine, parsed: Parsed) -> Result<u8> {
     } else {
         Place::Stdout
     };
-    let name = fetch(engine, &text, platform(&parsed)?.as_ref(), place)?;
-    print(format!("{name}\n")).map(|()| 0)
+    let platform = platform(&parsed)?;
+    if !parsed.is_set("all-tags") {
+        let name = fetch(engine, &text, platform.as_ref(), place)?;
+        return print(format!("{name}\n")).map(|()| 0);
+    }
+    let repository = repository(&text)?;
+    for name in engine.tags_to_pull(&repository)? {
+        fetch(engine, &name.familiar(), platform.as_ref(), place)?;
+    }
+    print(format!("{}\n", repository.full_repository())).map(|()| 0)
+}
+
+/// The repository whose tags are all meant.
+pub fn repository(text: &str) -> Result<Reference> {
+    match Reference::is_repository(text) {
+        true => Reference::parse(text),
+        false => Err(
+            Error::invalid(format!("`{}` is not all tags but one image", text.escape_debug()))
+                .hint("name the repository alone, or leave out `--all-tags`"),
+        ),
+    }
 }
 
 fn platform(parsed: &Parsed) -> Result<Option<Platform>> {
@@ -56,7 +79,7 @@ fn platform(parsed: &Parsed) -> Result<Option<Platform>> {
 fn fetch(engine: &Engine, text: &str, platform: Option<&Platform>, place: Place) -> Result<Reference> {
     let name = Reference::parse(text)?;
     let display = Display::new(place, Doing::Pulling);
-    if is_short(text, &name) {
+    if Reference::is_repository(text) {
         display.say("Using default tag: latest");
     }
     display.say(&format!("{}: Pulling from {}", name.wanted(), name.repository()));
@@ -78,11 +101,6 @@ fn fetch(engine: &Engine, text: &str, platform: Option<&Platform>, place: Place)
     };
     display.say(&format!("Status: {status} {}", name.familiar()));
     Ok(name)
-}
-
-/// Whether the tag is the usual one because none was named.
-fn is_short(text: &str, name: &Reference) -> bool {
-    name.digest().is_none() && name.tag() == Some("latest") && !text.ends_with(":latest")
 }
 
 /// Does something with an image that is there, or that is fetched first, as the flags say. What is there costs no look at

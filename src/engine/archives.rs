@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 
 use super::Engine;
+use super::images::folder_name;
 use crate::error::{Doing, Result};
 use crate::image::{
-    Blobs, Collecting, Config, Execution, History, Layout, Lease, Loaded, Platform, Reference, SaveFormat, Saved, layer_type,
-    load_archive, save_archive, unpack_unknown,
+    Blobs, Catalog, Collecting, Config, Execution, History, Layout, Lease, Loaded, Platform, Reference, SaveFormat, Saved,
+    layer_type, load_archive, save_archive, unpack_unknown,
 };
 use crate::layer::{Limits, too_long};
 use crate::store::{Digest, clock};
@@ -26,7 +27,7 @@ impl Engine {
         let lease = Lease::begin(&self.store)?;
         let loaded = load_archive(&self.store, source, platform, &lease).and_then(|loaded| {
             for name in loaded.iter().flat_map(|image| &image.names) {
-                self.check_free_of_tarballs(name)?;
+                self.check_new_name(name)?;
             }
             for image in &loaded {
                 let layout = Layout::new(&self.store);
@@ -49,11 +50,13 @@ impl Engine {
         loaded
     }
 
-    /// Writes an archive of the images that texts mean. One that is named by an id has no name in it.
+    /// Writes an archive of the images that texts mean. One that is named by an id has no name in it, and of a repository all tags are
+    /// meant.
     pub fn save(&self, texts: &[String], format: SaveFormat, into: impl Write) -> Result<()> {
         let lease = Lease::begin(&self.store)?;
         let mut saved: Vec<Saved> = Vec::new();
-        for text in texts {
+        let texts: Vec<Vec<String>> = texts.iter().map(|text| self.with_all_tags(text)).collect::<Result<_>>()?;
+        for text in texts.iter().flatten() {
             let image = self.image_with_blobs(text, &lease)?;
             let is_id = image.id.hex().starts_with(text.trim_start_matches("sha256:"));
             let name = Reference::parse(text).ok().filter(|name| !is_id && name.digest().is_none());
@@ -68,16 +71,35 @@ impl Engine {
         save_archive(&Blobs::new(&self.store), &saved, format, into)
     }
 
-    /// Makes an image of the tarball of a file system. Returns its id.
-    pub fn import(&self, source: impl Read, name: Option<&Reference>, import: &Import) -> Result<Digest> {
-        if let Some(name) = name {
-            self.check_free_of_tarballs(name)?;
+    /// What a text stands for: all tags that are here if it names a repository alone, and otherwise itself.
+    fn with_all_tags(&self, text: &str) -> Result<Vec<String>> {
+        let name = Reference::parse(text).ok().filter(|_| Reference::is_repository(text));
+        let names = name.map_or(Ok(Vec::new()), |name| self.tags_of(&name))?;
+        let mut texts: Vec<String> = names.iter().map(Reference::familiar).collect();
+        // A tarball of the folder, and the built-in image, are the tag `latest` of theirs.
+        let folder = folder_name(text)
+            .map(|name| Catalog::new(&self.store).find(&name))
+            .transpose()?
+            .flatten();
+        let has_latest = names.iter().any(|name| name.tag() == Some("latest"));
+        if texts.is_empty() || (folder.is_some() && !has_latest) {
+            texts.push(text.to_string());
         }
+        Ok(texts)
+    }
+
+    /// Makes an image of the tarball of a file system, which is opened when all else is right. Returns its id.
+    pub fn import<R: Read>(&self, open: impl FnOnce() -> Result<R>, name: Option<&Reference>, import: &Import) -> Result<Digest> {
+        if let Some(name) = name {
+            self.check_new_name(name)?;
+        }
+        let mut execution = Execution::default();
+        execution.change_all(&import.changes)?;
         let lease = Lease::begin(&self.store)?;
         let blobs = Blobs::new(&self.store);
         let limits = Limits::find()?;
         let mut ingest = blobs.ingest()?;
-        let copied = std::io::copy(&mut source.take(limits.bytes + 1), &mut ingest).doing(|| "read the tarball")?;
+        let copied = std::io::copy(&mut open()?.take(limits.bytes + 1), &mut ingest).doing(|| "import the tarball")?;
         if copied > limits.bytes {
             return Err(too_long(limits.bytes));
         }
@@ -93,8 +115,6 @@ impl Engine {
             variant: platform.variant,
             ..Config::default()
         };
-        let mut execution = Execution::default();
-        import.changes.iter().try_for_each(|change| execution.change(change))?;
         config.config = execution;
         config.rootfs.diff_ids = vec![diff_id];
         config.history = vec![History {

@@ -22,6 +22,9 @@ use crate::image::{
 use crate::layer;
 use crate::store::{Digest, read_if_present};
 
+/// Where layers are. Unlike blobs, they may be mounted.
+const LAYERS: &str = "layer/sha256";
+
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -186,7 +189,7 @@ impl Engine {
     pub fn collect(&self, collecting: &Collecting) -> Result<u64> {
         let needed = self.needed(collecting)?;
         let mut bytes = 0;
-        for directory in ["image/blobs/sha256", "layer/sha256"] {
+        for directory in ["image/blobs/sha256", LAYERS] {
             for entry in fs::read_dir(self.store.root().join(directory))
                 .into_iter()
                 .flatten()
@@ -197,8 +200,9 @@ impl Engine {
                 if digest.is_some_and(|digest| !needed.contains(&digest)) {
                     bytes += disk_usage(&entry.path());
                     self.store.discard(&entry.path())?;
-                    // Only layers have mounts.
-                    layer::forget_mount(&self.store, &entry.file_name().to_string_lossy())?;
+                    if directory == LAYERS {
+                        layer::forget_mounts(&self.store, &entry.file_name().to_string_lossy())?;
+                    }
                 }
             }
         }

@@ -31,7 +31,7 @@ impl Engine {
     /// younger than that.
     pub fn commit(&self, container: &Container, name: Option<&Reference>, commit: &Commit) -> Result<Digest> {
         if let Some(name) = name {
-            self.check_free_of_tarballs(name)?;
+            self.check_new_name(name)?;
         }
         let lease = Lease::begin(&self.store)?;
         let mut config = self.config_below(container)?;
@@ -78,7 +78,7 @@ impl Engine {
         execution.user.clone_from(&options.user);
         execution.working_dir = options.directory.to_string();
         execution.labels.clone_from(&options.labels);
-        commit.changes.iter().try_for_each(|change| execution.change(change))?;
+        execution.change_all(&commit.changes)?;
         let created = (created > 0).then(|| clock::spell(Duration::from_secs(created)));
         config.created.clone_from(&created);
         config.author.clone_from(&commit.author);

@@ -329,7 +329,10 @@ impl Engine {
     /// Counts what else there is, and what there is altogether.
     fn count(&self, report: &mut Report) {
         let root = self.store.root();
-        let count = |path: &Path| fs::read_dir(path).map_or(0, |entries| entries.flatten().count());
+        let names = self.store.names().path("");
+        // The folder of names is beside the containers.
+        let is_one = |entry: &fs::DirEntry| entry.path() != names;
+        let count = |path: &Path| fs::read_dir(path).map_or(0, |entries| entries.flatten().filter(is_one).count());
         for (name, folder) in [("drafts", "image/draft"), ("drafts of layers", "layer/draft")]
             .into_iter()
             .chain(OTHERS)
@@ -338,6 +341,7 @@ impl Engine {
                 .uses
                 .push((name, count(&root.join(folder)), disk_usage(&root.join(folder))));
         }
+        report.uses.retain(|(_, count, _)| *count > 0);
         report.total = disk_usage(root);
         let known: u64 = report.uses.iter().map(|(.., bytes)| bytes).sum();
         report
@@ -350,7 +354,6 @@ impl Engine {
                 report.problem(Error::system(unknown), false);
             }
         }
-        report.uses.retain(|(_, count, _)| *count > 0);
     }
 }
 

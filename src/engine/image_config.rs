@@ -6,6 +6,7 @@ use super::{Options, health};
 use crate::error::{Error, Result};
 use crate::image::{Execution, Healthcheck};
 use crate::kernel::signal;
+use crate::network::{Mode, Port};
 use crate::store::Text;
 
 /// Fills in what the options leave open from an image's configuration, and checks the whole.
@@ -40,7 +41,22 @@ pub fn merge(options: &mut Options, image: &Execution) -> Result<()> {
     for (name, value) in &image.labels {
         options.labels.entry(name.clone()).or_insert_with(|| value.clone());
     }
+    expose(options, image);
     options.check()
+}
+
+/// Notes where the image listens, and publishes that if the user wants it. Where there is no network of its own, nothing is published.
+fn expose(options: &mut Options, image: &Execution) {
+    // Protocols that cannot be published are passed over.
+    let ports = image.exposed_ports.keys().filter_map(|text| Port::parse(text).ok());
+    options.exposed.extend(ports.flatten());
+    if options.publish_all && matches!(options.network, Mode::Bridge(_)) {
+        for port in &options.exposed {
+            if !options.ports.iter().any(|other| other.is_same_inside(port)) {
+                options.ports.push(port.clone());
+            }
+        }
+    }
 }
 
 /// What a health check of an image says, in the words of flags.

@@ -98,6 +98,18 @@ impl Engine {
         Ok(images)
     }
 
+    /// The names that the layout has in the repository of a name, sorted.
+    pub fn tags_of(&self, repository: &Reference) -> Result<Vec<Reference>> {
+        let names = Layout::new(&self.store)
+            .entries()?
+            .into_iter()
+            .filter_map(|entry| entry.name());
+        let is_meant = |name: &Reference| name.tag().is_some() && name.digest().is_none() && name.is_of_repository_of(repository);
+        let mut names: Vec<Reference> = names.filter(is_meant).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// When an image was made, for filters that compare with it.
     pub fn image_created(&self, text: &str) -> Result<u64> {
         let image = self.image_if_unpacked(text)?;

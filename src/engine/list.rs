@@ -42,6 +42,8 @@ pub struct Brief {
     pub network: Mode,
     pub ports: Vec<Port>,
     #[serde(default)]
+    pub exposed: Vec<Port>,
+    #[serde(default)]
     check: Option<IgnoredAny>,
 }
 

@@ -120,7 +120,7 @@ impl Engine {
 
     /// Gives an image another name.
     pub fn tag(&self, text: &str, name: &Reference) -> Result<()> {
-        self.check_free_of_tarballs(name)?;
+        self.check_new_name(name)?;
         let lease = Lease::begin(&self.store)?;
         let image = self.image_with_blobs(text, &lease)?;
         let Some((mut descriptor, _)) = image.manifest else {
@@ -132,8 +132,11 @@ impl Engine {
         Layout::new(&self.store).tag(name, &descriptor, None)
     }
 
-    /// Checks that a new name would not be hidden by a tarball of the folder.
-    pub fn check_free_of_tarballs(&self, name: &Reference) -> Result<()> {
+    /// Checks that a new name would not be hidden by a tarball of the folder, nor be read as a part of an id.
+    pub fn check_new_name(&self, name: &Reference) -> Result<()> {
+        if name.familiar_repository() == "sha256" {
+            return Err(Error::invalid("`sha256` is how ids begin, and no name of an image"));
+        }
         let catalog = Catalog::new(&self.store);
         match folder_name(&name.familiar()).filter(|name| catalog.has_tarball(name)) {
             None => Ok(()),

@@ -70,6 +70,22 @@ impl Engine {
         pull.image(name, platform).doing(|| format!("pull `{}`", name.familiar()))
     }
 
+    /// The names that a registry has in the repository of a name. What it calls a tag but is none is passed over.
+    pub fn tags_to_pull(&self, repository: &Reference) -> Result<Vec<Reference>> {
+        let registries = Registries::open()?;
+        let list = || -> Result<Vec<Reference>> {
+            let sources = registries.sources(repository)?;
+            // The last is the registry itself; a mirror may not have all.
+            let tags = sources.last().map_or(Ok(Vec::new()), Repository::tags)?;
+            let names: Vec<Reference> = tags.iter().filter_map(|tag| repository.tagged(tag)).collect();
+            match names.is_empty() {
+                true => Err(Error::not_found("the repository has no tags")),
+                false => Ok(names),
+            }
+        };
+        list().doing(|| format!("pull all tags of `{}`", repository.familiar_repository()))
+    }
+
     /// Whether there is no image that a text means, or only one for another platform.
     pub fn lacks(&self, text: &str, platform: Option<&Platform>) -> Result<bool> {
         Ok(match (self.meant(text)?, platform) {

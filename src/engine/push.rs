@@ -24,14 +24,21 @@ impl Engine {
         self.push_all(name, progress).doing(|| format!("push `{}`", name.familiar()))
     }
 
+    /// The names that are here in the repository of a name, of which there must be one.
+    pub fn tags_to_push(&self, repository: &Reference) -> Result<Vec<Reference>> {
+        let names = self.tags_of(repository)?;
+        match names.is_empty() {
+            true => Err(no_such_image().doing(format!("push all tags of `{}`", repository.familiar_repository()))),
+            false => Ok(names),
+        }
+    }
+
     fn push_all(&self, name: &Reference, progress: Progress) -> Result<Pushed> {
         let Some(tag) = name.tag().filter(|_| name.digest().is_none()) else {
             return Err(Error::invalid("an image is pushed under a tag, not under a digest"));
         };
         let (layout, blobs) = (Layout::new(&self.store), Blobs::new(&self.store));
-        let entry = layout.find(name)?.ok_or_else(|| {
-            Error::not_found("no such image").hint("`tinydock images` lists what there is, and `tinydock tag` gives it other names")
-        })?;
+        let entry = layout.find(name)?.ok_or_else(no_such_image)?;
         // Of an index only what is for this host is sure to be here as a whole.
         let (descriptor, manifest, _) = read_manifest(&blobs, &entry.manifest, &Platform::host())?;
         let lease = Lease::begin(&self.store)?;
@@ -72,6 +79,10 @@ impl Engine {
         }
         Ok(found)
     }
+}
+
+fn no_such_image() -> Error {
+    Error::not_found("no such image").hint("`tinydock images` lists what there is, and `tinydock tag` gives it other names")
 }
 
 /// The blobs of an image.

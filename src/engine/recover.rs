@@ -19,7 +19,7 @@ use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Error, Result};
 use crate::image::sweep_blob_drafts;
-use crate::layer::{Volumes, sweep_drafts};
+use crate::layer::{Volumes, sweep_drafts, take_back_mounts};
 use crate::network::{self, Endpoint, Networks};
 use crate::store::{Id, Lock, Store, read_if_present, write};
 
@@ -34,6 +34,7 @@ pub fn is_alive(store: &Store, id: &Id) -> bool {
 pub fn clean(store: &Store, id: &Id) -> Result<()> {
     cgroups::possible(store, id)?.remove()?;
     users::release(store, id)?;
+    take_back_mounts(store, id);
     if store.container_run(id).join("endpoint").exists() {
         let _lock = store.lock()?;
         clean_network(store, id)?;

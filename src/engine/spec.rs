@@ -105,6 +105,12 @@ pub struct Options {
     pub shared_memory: Option<u64>,
     pub network: Mode,
     pub ports: Vec<Port>,
+    /// Where it listens, as the user or the image says. No port of the host is meant.
+    #[serde(default)]
+    pub exposed: Vec<Port>,
+    /// Whether all of these are published, each at a port of the host that is free.
+    #[serde(default)]
+    pub publish_all: bool,
 }
 
 /// A container's specification. It is written when the container is created and never changes.

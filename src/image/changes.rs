@@ -8,8 +8,29 @@ use crate::error::{Doing, Error, Result};
 use crate::store::parse_duration;
 
 impl Execution {
+    /// Applies changes one after the other. An entry point is not given the arguments that were meant for another one: it takes the
+    /// command away, unless a change before it has said what that is (Dockerfile reference, "Understand how CMD and ENTRYPOINT interact").
+    pub fn change_all(&mut self, lines: &[String]) -> Result<()> {
+        let mut has_command = false;
+        for line in lines {
+            match line
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_ascii_uppercase()
+                .as_str()
+            {
+                "CMD" => has_command = true,
+                "ENTRYPOINT" if !has_command => self.cmd = None,
+                _ => {}
+            }
+            self.change(line)?;
+        }
+        Ok(())
+    }
+
     /// Applies one change, such as `ENTRYPOINT ["/app"]` or `ENV A=b C="d e"`.
-    pub fn change(&mut self, line: &str) -> Result<()> {
+    fn change(&mut self, line: &str) -> Result<()> {
         let doing = || format!("change `{}`", line.escape_debug());
         let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
         self.apply(&word.to_ascii_uppercase(), rest.trim()).doing(doing)
@@ -178,6 +199,24 @@ mod tests {
         let check = execution.healthcheck.unwrap();
         assert_eq!((check.interval, check.retries), (Some(90_000_000_000), Some(2)));
         assert_eq!(check.test, ["CMD-SHELL", "curl x"]);
+    }
+
+    #[test]
+    fn an_entry_point_takes_the_command_of_others_away() {
+        for (lines, command) in [
+            (&["ENTRYPOINT x"][..], None),
+            (&["entrypoint x", "CMD [\"y\"]"], Some("y")),
+            (&["cmd [\"y\"]", "ENTRYPOINT x"], Some("y")),
+            (&["ENV A=b"], Some("old")),
+        ] {
+            let mut execution = Execution {
+                cmd: Some(vec!["old".into()]),
+                ..Execution::default()
+            };
+            let given: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            execution.change_all(&given).unwrap();
+            assert_eq!(execution.cmd.map(|words| words.concat()).as_deref(), command, "{lines:?}");
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn any_change_is_applied_or_refused(word in "CMD|ENV|LABEL|EXPOSE|VOLUME|HEALTHCHECK|SHELL|X", rest in ".{0,40}") {
         let mut execution = Execution::default();
-        let _ = execution.change(&format!("{word} {rest}"));
+        let _ = execution.change_all(&[format!("{word} {rest}")]);
     }
 }
 

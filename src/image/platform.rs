@@ -42,7 +42,8 @@ impl Platform {
         let parts: Vec<&str> = text.split('/').collect();
         let (os, architecture, variant) = match parts[..] {
             ["linux"] => return Ok(Platform::host()),
-            [architecture] => ("linux", architecture, None),
+            [architecture] if is_known(architecture) => ("linux", architecture, None),
+            [_] => return Err(wrong()),
             [os, architecture] => (os, architecture, None),
             [os, architecture, variant] => (os, architecture, Some(variant)),
             _ => return Err(wrong()),
@@ -96,6 +97,15 @@ impl Platform {
     }
 }
 
+/// Whether a word alone is an architecture, in Go's words or in others'. After a system's name it may be any.
+fn is_known(word: &str) -> bool {
+    const KNOWN: [&str; 21] = [
+        "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64", "ppc64le", "riscv64", "s390x",
+        "wasm", "x86_64", "x86-64", "aarch64", "armhf", "armel", "i386", "x86",
+    ];
+    KNOWN.contains(&word.to_ascii_lowercase().as_str())
+}
+
 impl Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
@@ -118,7 +128,8 @@ mod tests {
         ] {
             assert_eq!(Platform::parse(text).unwrap().to_string(), shown);
         }
-        for text in ["", "a/b/c/d", "linux/", "/amd64", "linux/am d"] {
+        assert_eq!(Platform::parse("linux/new").unwrap().to_string(), "linux/new");
+        for text in ["", "a/b/c/d", "linux/", "/amd64", "linux/am d", "potato", "windows"] {
             assert!(Platform::parse(text).is_err(), "{text}");
         }
     }

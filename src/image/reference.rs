@@ -87,6 +87,12 @@ impl Reference {
         })
     }
 
+    /// Whether a reference names a repository alone, with neither a tag nor a digest.
+    pub fn is_repository(text: &str) -> bool {
+        // A colon before a slash is a port.
+        !text.contains('@') && !text.rsplit('/').next().is_some_and(|last| last.contains(':'))
+    }
+
     /// The registry's host, and its port if one is named: `docker.io`, `localhost:5000`.
     pub fn registry(&self) -> &str {
         &self.registry
@@ -124,6 +130,20 @@ impl Reference {
         }
     }
 
+    /// The same repository at a tag, if that can be one.
+    pub fn tagged(&self, tag: &str) -> Option<Reference> {
+        is_tag(tag).then(|| Reference {
+            tag: Some(tag.to_string()),
+            digest: None,
+            ..self.clone()
+        })
+    }
+
+    /// Whether another reference leads to the same repository.
+    pub fn is_of_repository_of(&self, other: &Reference) -> bool {
+        (self.registry(), self.repository()) == (other.registry(), other.repository())
+    }
+
     /// The registry and the repository as users write them, without what can be left out: `nginx`, `ghcr.io/me/app`.
     pub fn familiar_repository(&self) -> String {
         match (self.registry.as_str(), self.repository.strip_prefix(OFFICIAL)) {
@@ -131,6 +151,11 @@ impl Reference {
             (HUB, _) => self.repository.clone(),
             (registry, _) => format!("{registry}/{}", self.repository),
         }
+    }
+
+    /// All of that: `docker.io/library/nginx`.
+    pub fn full_repository(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
     }
 
     /// The whole as users write it: `nginx:latest`.
@@ -152,7 +177,7 @@ impl Reference {
 /// Shows all of a reference: `docker.io/library/nginx:latest`.
 impl Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.with_suffix(format!("{}/{}", self.registry, self.repository)))
+        f.write_str(&self.with_suffix(self.full_repository()))
     }
 }
 
@@ -251,6 +276,24 @@ mod tests {
             assert_eq!(Reference::parse(full).unwrap(), reference);
             assert_eq!(Reference::parse(familiar).unwrap(), reference);
         }
+    }
+
+    #[test]
+    fn a_repository_has_many_tags() {
+        for (text, alone) in [
+            ("nginx", true),
+            ("localhost:5000/x", true),
+            ("nginx:latest", false),
+            ("localhost:5000/x:1", false),
+            ("x@sha256:1", false),
+        ] {
+            assert_eq!(Reference::is_repository(text), alone, "{text}");
+        }
+        let nginx = Reference::parse("nginx").unwrap();
+        let old = nginx.tagged("1.0").unwrap();
+        assert_eq!(old.familiar(), "nginx:1.0");
+        assert!(old.is_of_repository_of(&nginx) && !old.is_of_repository_of(&Reference::parse("me/nginx").unwrap()));
+        assert_eq!(nginx.tagged("../x"), None);
     }
 
     #[test]

@@ -76,12 +76,8 @@ impl Filled<'_> {
         let store = self.draft.store;
         let target = path(store, &self.content.diff_id);
         sync([&self])?;
-        // Who has the old one mounted does not pass it on.
-        let forget = || erofs::share::forget(store, self.content.diff_id.hex());
-        forget()?;
         match renameat_with(CWD, &self.draft.directory, CWD, &target, RenameFlags::EXCHANGE) {
             Ok(()) => {
-                forget()?;
                 store.discard(&self.draft.directory)?;
                 sync_names(&store.directory("layer/sha256")?)
             }

@@ -41,7 +41,7 @@ pub use changes::{Change as FileChange, changes};
 pub use copy::{Manner, receive, send};
 pub use diff::{Packed, pack};
 pub use draft::{Draft, Filled, Sealer, seal, sweep_drafts};
-pub use erofs::share::forget as forget_mount;
+pub use erofs::share::{forget as forget_mounts, take_back as take_back_mounts};
 #[cfg(test)]
 pub use erofs::tests::both as both_forms;
 pub use erofs::{Form, check as check_image, form, is_image, make, make_again, tarball as tarball_of};

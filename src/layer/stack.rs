@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,12 +14,13 @@ use std::rc::Rc;
 use rustix::fs::{CWD, fstat};
 use rustix::mount::{OpenTreeFlags, open_tree};
 
+use super::erofs::{Generation, Mounted};
 use super::implied::stack;
 use super::view::{Directory, open_directory};
 use super::{Draft, Limits, View, erofs, path};
 use crate::error::{Doing, Error, Result};
 use crate::program::Input;
-use crate::store::{Digest, Store};
+use crate::store::{Digest, Id, Store};
 
 /// A layer of an overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +37,13 @@ pub enum Lower {
 #[derive(Default)]
 pub struct Given {
     /// With the directories of their layers.
-    mounts: Vec<(PathBuf, OwnedFd)>,
+    mounts: Vec<(PathBuf, Mounted)>,
     /// Whether they are nobody else's.
     own: bool,
 }
 
 impl Given {
-    fn add(&mut self, directory: PathBuf, mount: OwnedFd) -> Input {
+    fn add(&mut self, directory: PathBuf, mount: Mounted) -> Input {
         self.mounts.push((directory, mount));
         Input::Mount(self.mounts.len() as u16 - 1)
     }
@@ -57,18 +58,18 @@ impl Given {
         self.mounts
             .iter()
             .enumerate()
-            .map(|(n, (_, mount))| (Input::Mount(n as u16), mount))
+            .map(|(n, (_, mounted))| (Input::Mount(n as u16), &mounted.mount))
     }
 
     /// Makes them mounts of init's own, which it may change.
     pub fn disjoin(&mut self) -> Result<()> {
-        for (directory, mount) in &mut self.mounts {
+        for (directory, mounted) in &mut self.mounts {
             let how = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-            *mount = match open_tree(&*mount, c"", how) {
-                Ok(clone) => clone,
+            match open_tree(&mounted.mount, c"", how) {
+                Ok(clone) => mounted.mount = clone,
                 // Before Linux 6.15 only what is attached can be cloned.
-                Err(_) => erofs::mount(directory)?,
-            };
+                Err(_) => *mounted = erofs::mount(directory)?,
+            }
         }
         self.own = true;
         Ok(())
@@ -76,15 +77,16 @@ impl Given {
 
     /// Keeps them open in this process, whatever it executes, for others to have them as well. That saves others something, and is no
     /// reason to fail.
-    pub fn share(&self, store: &Store) {
-        for (directory, mount) in self.shared() {
-            let _ = erofs::share::tell(store, &name_of(directory), mount);
+    pub fn share(&self, store: &Store, container: &Id) {
+        for (directory, mounted) in self.mounts.iter().filter(|_| !self.own) {
+            let _ = erofs::share::tell(store, container, &name_of(directory), mounted);
         }
     }
 
-    /// Those that others may have as well, with the directories of their layers.
-    pub fn shared(&self) -> impl Iterator<Item = &(PathBuf, OwnedFd)> {
-        self.mounts.iter().filter(|_| !self.own)
+    /// Those that others may have as well.
+    pub fn shared(&self) -> impl Iterator<Item = &OwnedFd> {
+        let shared = self.mounts.iter().filter(|_| !self.own);
+        shared.map(|(_, mounted)| &mounted.mount)
     }
 
     /// The layers whose images they are.
@@ -97,23 +99,22 @@ impl Given {
 struct Layer {
     directory: PathBuf,
     /// The mount of its image, if it has one.
-    mount: Option<OwnedFd>,
+    mount: Option<Mounted>,
 }
 
 impl Layer {
     /// Mounts the image of a layer if it has one. An image that cannot be mounted any more becomes a tree.
     fn open(store: &Store, directory: PathBuf) -> Result<Layer> {
-        let mount = if erofs::is_image(&directory) {
-            mounted(store, &directory)?
-        } else {
-            None
+        let mount = match erofs::generation(&directory) {
+            Some(generation) => mounted(store, &directory, generation)?,
+            None => None,
         };
         Ok(Layer { directory, mount })
     }
 
     fn root(&self) -> Result<OwnedFd> {
         let root = match &self.mount {
-            Some(mount) => open_directory(mount, c"."),
+            Some(mounted) => open_directory(&mounted.mount, c"."),
             None => open_directory(CWD, &self.directory),
         };
         root.doing(|| format!("open layer `{}`", self.directory.display()))
@@ -125,10 +126,10 @@ fn name_of(directory: &Path) -> Cow<'_, str> {
     directory.file_name().unwrap_or_default().to_string_lossy()
 }
 
-fn mounted(store: &Store, directory: &Path) -> Result<Option<OwnedFd>> {
+fn mounted(store: &Store, directory: &Path, generation: Generation) -> Result<Option<Mounted>> {
     let name = name_of(directory);
     if !erofs::only_trees() {
-        let mount = erofs::share::find(store, &name).or_else(|| erofs::mount(directory).ok());
+        let mount = erofs::share::find(store, &name, generation).or_else(|| erofs::mount(directory).ok());
         if mount.is_some() {
             return Ok(mount);
         }
@@ -208,7 +209,7 @@ impl Stack {
     /// The layers for an overlay that is made here, with mounts that are lent for it.
     pub fn lend(&self, lent: &mut Given) -> Result<Vec<Lower>> {
         let copy = |layer: &Layer| {
-            let mount = layer.mount.as_ref().map(OwnedFd::try_clone).transpose();
+            let mount = layer.mount.as_ref().map(Mounted::try_clone).transpose();
             Ok(Layer {
                 directory: layer.directory.clone(),
                 mount: mount.doing(|| "copy a descriptor")?,
@@ -271,7 +272,7 @@ impl Stack {
 }
 
 fn is_on(layer: &Layer, device: u64) -> bool {
-    let own = |mount: &OwnedFd| fstat(mount.as_fd()).is_ok_and(|stat| stat.st_dev == device);
+    let own = |mounted: &Mounted| fstat(&mounted.mount).is_ok_and(|stat| stat.st_dev == device);
     layer.mount.as_ref().is_some_and(own)
 }
 

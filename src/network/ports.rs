@@ -46,6 +46,11 @@ pub struct Port {
 }
 
 impl Port {
+    /// Whether another is the same port of the container, wherever both are on the host.
+    pub fn is_same_inside(&self, other: &Port) -> bool {
+        (self.container, self.protocol.number()) == (other.container, other.protocol.number())
+    }
+
     /// Reads `[[ADDRESS:][HOST]:]CONTAINER[/tcp|/udp]`, where both ports may be ranges `FIRST-LAST` of one length.
     pub fn parse(text: &str) -> Result<Vec<Port>> {
         let wrong = |what: &str| {

@@ -1,6 +1,6 @@
 //! Layers that are mounted without being unpacked: they are the same trees, and whatever is done with layers is done with them.
 
-use crate::host::{Done, Host};
+use crate::host::{Done, Host, until};
 use crate::oci_images::layout;
 
 /// Three layers, whose directories are not all told of.
@@ -168,18 +168,27 @@ fn files_of_mounted_layers_are_shown_to_others() {
     assert_eq!(users, "/t 3:751\n/t/set 0:4755\n/t/sub 5:700\n/bin/busybox 0:755\n");
 }
 
+const SHORT: &str = "run --rm --network none tree:1 true";
+
+/// How many mounts a command takes over from others, and how many it makes.
+#[track_caller]
+fn opened(host: &Host) -> String {
+    // `grep -c` ends with 1 where it counts nothing.
+    let script = format!(
+        "strace -f -qq -o calls -e trace=pidfd_getfd,fsopen $TINYDOCK {SHORT} > /dev/null; \
+         grep -c 'pidfd_getfd.*= [0-9]' calls || true; grep -c erofs calls || true"
+    );
+    host.sh(&script).ok()
+}
+
 #[test]
 fn containers_that_run_at_once_share_mounts() {
     let host = host("image");
     let id = host.start(&["--network", "none", "tree:1", "sleep", "1000"]);
-    let opened = |line: &str| {
-        let script = format!(
-            "strace -f -qq -o calls -e trace=pidfd_getfd,fsopen $TINYDOCK {line} > /dev/null; grep -c pidfd_getfd calls; grep -c erofs calls || true"
-        );
-        host.sh(&script).ok()
-    };
-    let line = "run --rm --network none tree:1 true";
-    assert_eq!(opened(line), "3\n0\n");
+    // Those that end meanwhile do not hide the one that stays.
+    for _ in 0..3 {
+        assert_eq!(opened(&host), "3\n0\n");
+    }
     // Nobody is on the host's mount table, and who has users of its own shows them to nobody else.
     assert_eq!(host.sh("grep -c erofs /proc/self/mounts || true").ok(), "0\n");
     assert_eq!(
@@ -189,10 +198,41 @@ fn containers_that_run_at_once_share_mounts() {
     assert_eq!(host.inside(&[], "tree:1", &["stat", "-c%u", "/t"]).ok(), "3\n");
     let another = host.start(&["--network", "none", "tree:1", "sleep", "1000"]);
     host.run(&format!("rm -f {id}")).ok();
-    assert_eq!(opened(line), "3\n0\n");
+    assert_eq!(opened(&host), "3\n0\n");
     // Whoever is the last takes them along.
     host.run(&format!("rm -f {another}")).ok();
     host.until_nothing_is_left();
-    assert!(!opened(line).ends_with("\n0\n"));
+    assert!(!opened(&host).ends_with("\n0\n"));
     host.until_nothing_is_left();
+}
+
+#[test]
+fn a_mount_is_told_of_for_as_long_as_it_is_there() {
+    let host = host("image");
+    let links = || host.sh("find root/run/mount -type l 2>/dev/null | wc -l").ok();
+    let id = host.start(&["--network", "none", "tree:1", "sleep", "1000"]);
+    assert_eq!(links(), "6\n");
+    host.run(&format!("rm -f {id}")).ok();
+    until("its links are gone", || links() == "0\n");
+    // What a monitor that was killed has told goes with what else it leaves.
+    let id = host.start(&["--network", "none", "tree:1", "sleep", "1000"]);
+    host.sh(&format!("kill -9 $(ps -o ppid= -p {})", host.init_of(&id))).ok();
+    until("the container has ended", || !host.is_running(&id));
+    assert!(!opened(&host).ends_with("\n0\n"));
+    host.run("ps -a").ok();
+    until("all links are gone", || links() == "0\n");
+}
+
+/// Whoever has mounted a layer just before it was made again tells of it afterwards.
+#[test]
+fn a_damaged_mount_is_not_passed_on() {
+    let host = host("image");
+    let damage = "printf X | dd of=$(ls -S root/layer/sha256/*/tar | head -1) bs=1 seek=700 conv=notrunc status=none";
+    host.sh(damage).ok();
+    host.start(&["--network", "none", "tree:1", "sleep", "1000"]);
+    host.sh("cp -a root/run/mount told").ok();
+    host.run("system fsck --repair");
+    host.sh("rm -r root/run/mount && cp -a told root/run/mount").ok();
+    assert_eq!(opened(&host).split('\n').next(), Some("2"), "one layer is mounted anew");
+    assert_eq!(host.run("system fsck").code, 0);
 }

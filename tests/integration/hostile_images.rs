@@ -55,6 +55,35 @@ fn what_is_wrong_with_an_archive_is_found() {
 }
 
 #[test]
+fn what_is_no_archive_says_so_without_moving_the_cursor() {
+    let host = Host::new();
+    host.sh("mkdir tree && echo x > tree/x && tar -C tree -cf tree.tar .").ok();
+    for (program, name) in [("xz", "tree.tar.xz"), ("bzip2", "tree.tar.bz2")] {
+        host.sh(&format!("{program} -k tree.tar")).ok();
+        for command in ["load", "import -"] {
+            let message = host
+                .sh(&format!("{program} -dc < {name} > /dev/null && $TINYDOCK {command} < {name}"))
+                .fails(1);
+            assert!(
+                message.contains(&format!("compressed with {program};")),
+                "{command}: {message}"
+            );
+        }
+    }
+    host.sh("printf '\\033[31m\\r%01000d' 7 > escapes; python3 -c \"import tarfile; t = tarfile.open('named.tar', 'w'); t.addfile(tarfile.TarInfo('a/../../\\x1b[2J'))\"")
+        .ok();
+    for command in ["load -i escapes", "import escapes", "import named.tar", "load -i named.tar"] {
+        let message = host.run(command).fails(1);
+        assert!(
+            message.len() < 400 && !message.contains(['\x1b', '\r']),
+            "{command}: {message:?}"
+        );
+    }
+    host.run("image prune -f").ok();
+    is_sound(&host);
+}
+
+#[test]
 fn bombs_stop_at_limits_that_can_be_raised() {
     let host = Host::new();
     layout(

@@ -219,6 +219,20 @@ fn a_container_with_very_deep_directories_is_removed() {
     host.until_nothing_is_left();
 }
 
+/// What a container writes may be what fills the disk, on which its end is to be recorded.
+#[test]
+fn the_end_is_known_of_a_container_that_has_filled_the_disk() {
+    let host = Host::new();
+    host.sh("mkdir root && mount -t tmpfs -o size=8m tmpfs root").ok();
+    let fill = "cat /dev/zero > /full; echo > /more; exit 7";
+    host.tinydock(&["run", "--name", "full", "--network", "none", "busybox", "sh", "-c", fill])
+        .fails(7);
+    assert_eq!(host.run("inspect -f {{.State.ExitCode}} full").ok(), "7\n");
+    host.run("ps -a").ok();
+    host.run("rm full").ok();
+    host.sh("umount -l root").ok();
+}
+
 /// Whoever starts a container may find that it has ended before it could be looked at.
 #[test]
 fn a_container_without_mounts_is_cleaned_up_after() {

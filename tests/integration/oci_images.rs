@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::host::Host;
+use crate::host::{Host, until};
 
 /// Makes an OCI layout in the directory `name` with a recipe (see `layout.py`), and an archive `name.tar` of it.
 #[track_caller]
@@ -64,6 +64,54 @@ image('env:1', [busybox()], Cmd=['sh', '-c', 'echo $A $B; pwd; id -u; id -g'], E
     assert_eq!(value[0]["RepoTags"][0], "app:1");
     assert_eq!(value[0]["Created"], "2024-01-02T03:04:05Z");
     is_sound(&host);
+}
+
+#[test]
+fn where_an_image_listens_is_shown_and_published() {
+    let host = Host::new();
+    layout(
+        &host,
+        "web",
+        "image('web:1', [busybox()], ExposedPorts={'80/tcp': {}, '53/udp': {}, '9/sctp': {}},
+            Cmd=['sh', '-c', 'while :; do echo served | nc -l -p 80; done'])",
+    );
+    host.run("load -i web.tar").ok();
+    host.start(&["--name", "shown", "web:1"]);
+    host.start(&[
+        "--name",
+        "all",
+        "--expose",
+        "81",
+        "-p",
+        "127.0.0.1:5353:53/udp",
+        "-P",
+        "web:1",
+    ]);
+    let listed = host.run("ps --format {{.Names}}:{{.Ports}}").ok();
+    assert!(listed.contains("shown:53/udp, 80/tcp\n"), "{listed}");
+    let published = host.run("port all").ok();
+    assert!(
+        published.contains("53/udp -> 127.0.0.1:5353\n") && published.lines().count() == 3,
+        "{published}"
+    );
+    let place = host.run("port all 80").ok();
+    let (_, port) = place.trim().rsplit_once(':').expect("a port");
+    let served = || host.sh(&format!("busybox nc 127.0.0.1 {port} < /dev/null")).stdout == "served\n";
+    until("it serves what it has", served);
+    assert_eq!(
+        host.tinydock(&[
+            "inspect",
+            "-f",
+            "{{json .Config.ExposedPorts}}{{json .NetworkSettings.Ports}}",
+            "shown"
+        ])
+        .ok(),
+        "{\"53/udp\":{},\"80/tcp\":{}}{\"53/udp\":null,\"80/tcp\":null}\n"
+    );
+    assert_eq!(host.inside(&["-P"], "web:1", &["echo", "alone"]).ok(), "alone\n");
+    host.run("run --rm --expose 80:80 web:1").fails(125);
+    host.run("rm -f shown all").ok();
+    host.until_nothing_is_left();
 }
 
 #[test]
@@ -135,6 +183,53 @@ fn digests_survive_archives_and_other_tools() {
 }
 
 #[test]
+fn a_repository_is_saved_with_all_its_tags() {
+    let host = Host::new();
+    layout(&host, "small", SMALL);
+    host.run("load -i small.tar").ok();
+    for name in ["small:2", "smaller:1", "localhost:5000/small:3", "busybox:old"] {
+        host.run(&format!("tag small:1 {name}")).ok();
+    }
+    host.run("save -o saved.tar small localhost:5000/small busybox").ok();
+    host.run("rmi -f small:1 small:2 smaller:1 localhost:5000/small:3 busybox:old")
+        .ok();
+    let loaded = host.run("load -i saved.tar").ok();
+    let mut names: Vec<&str> = loaded.lines().map(|line| line.trim_start_matches("Loaded image: ")).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "busybox:latest",
+            "busybox:old",
+            "localhost:5000/small:3",
+            "small:1",
+            "small:2"
+        ]
+    );
+    assert!(host.run("save -o none.tar nosuch").fails(1).contains("no such image"));
+    let manifest = host.sh("skopeo inspect --raw oci:root/image:busybox:latest").ok();
+    assert!(manifest.contains("tar+gzip"), "Docker before 23 reads no zstd: {manifest}");
+    is_sound(&host);
+}
+
+#[test]
+fn everything_is_counted_once() {
+    let host = Host::new();
+    host.run("create --name one busybox").ok();
+    host.run("volume create data").ok();
+    let counted = host.run("system fsck").ok();
+    for what in ["containers", "volumes", "layers"] {
+        let line = counted
+            .lines()
+            .find(|line| line.starts_with(what))
+            .unwrap_or_else(|| panic!("{counted}"));
+        assert_eq!(line.split_whitespace().nth(1), Some("1"), "{counted}");
+    }
+    host.run("rm one").ok();
+    assert!(!host.run("system fsck").ok().contains("containers"));
+}
+
+#[test]
 fn standard_input_and_output_are_archives_too() {
     let host = Host::new();
     layout(&host, "small", SMALL);
@@ -184,6 +279,13 @@ fn the_same_commit_has_the_same_digest() {
     assert_eq!(first, commit("two", "root-of-another"));
     let history = host.run("history made").ok();
     assert!(history.contains("same") && history.lines().count() == 3, "{history}");
+    let exact = host
+        .run("history --human=false --format {{.CreatedSince}},{{.Size}} made")
+        .ok();
+    let newest = exact.lines().next().expect("a line");
+    let (time, size) = newest.split_once(',').expect("two fields");
+    assert!(time.ends_with('Z') && size.parse::<u64>().is_ok(), "{exact}");
+    assert!(host.run("history -H=0 made").ok().starts_with("IMAGE          CREATED AT "));
     is_sound(&host);
     host.run("save -o made.tar made").ok();
     host.sh("TINYDOCK_ROOT=$PWD/root-of-another $TINYDOCK load -i made.tar").ok();

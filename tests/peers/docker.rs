@@ -57,6 +57,15 @@ fn what_docker_pushes_is_pulled_and_the_other_way_round() {
     engine.line("pull -q localhost:5000/two:1").ok();
     let run = engine.line("run --rm --network none --pull never localhost:5000/two:1 echo back");
     assert_eq!(run.ok(), "back\n");
+    // The built-in image is one that Docker reads as well, from a registry and from an archive.
+    tinydock("tag busybox localhost:5000/three:1");
+    tinydock("push -q localhost:5000/three:1");
+    engine.line("pull -q localhost:5000/three:1").ok();
+    tinydock(&format!("save -o {} localhost:5000/three", host.place("three.tar")));
+    engine.line("rmi localhost:5000/three:1").ok();
+    engine.line(&format!("load -i {}", host.place("three.tar"))).ok();
+    let run = engine.line("run --rm --network none --pull never localhost:5000/three:1 echo three");
+    assert_eq!(run.ok(), "three\n");
     registry.kill().expect("end the registry");
     registry.wait().expect("its end");
     // The directory above all containers of a root stays for its next one, but there will be none.

@@ -91,6 +91,8 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
         shared_memory: storage::shared_memory(parsed)?,
         network: network::mode(parsed)?,
         ports: network::ports(parsed)?,
+        exposed: network::exposed(parsed)?,
+        publish_all: parsed.is_set("publish-all"),
     })
 }
 

@@ -1,8 +1,8 @@
 //! The flags about the container's place in a network.
 
 use super::read_all;
-use crate::error::Result;
-use crate::flags::{Flag, Parsed, option};
+use crate::error::{Error, Result};
+use crate::flags::{Flag, Parsed, option, switch};
 use crate::network::{self, Mode, Port};
 
 pub const FLAGS: &[Flag] = &[
@@ -18,6 +18,17 @@ pub const FLAGS: &[Flag] = &[
         "[[ADDRESS:]HOST:]CONTAINER",
         "Publish a port of the container on the host",
     ),
+    option(
+        "expose",
+        None,
+        "PORT",
+        "Say that the container listens there, as its image may do",
+    ),
+    switch(
+        "publish-all",
+        Some(b'P'),
+        "Publish all ports that are exposed, at any that are free on the host",
+    ),
 ];
 
 pub fn mode(parsed: &Parsed) -> Result<Mode> {
@@ -28,6 +39,15 @@ pub fn mode(parsed: &Parsed) -> Result<Mode> {
         Some("default") => Mode::Bridge(network::DEFAULT.into()),
         Some(name) => Mode::Bridge(name.into()),
     })
+}
+
+/// Ports without a place on the host.
+pub fn exposed(parsed: &Parsed) -> Result<Vec<Port>> {
+    let ports = read_all(parsed, "expose", Port::parse)?.concat();
+    match ports.iter().any(|port| port.host != 0 || port.address.is_some()) {
+        true => Err(Error::invalid("`--expose`: a port of the host is meant").hint("`--publish` names both")),
+        false => Ok(ports),
+    }
 }
 
 pub fn ports(parsed: &Parsed) -> Result<Vec<Port>> {

@@ -7,7 +7,7 @@ use crate::engine::{Engine, Listed, State};
 use crate::error::{Error, Result};
 use crate::flags::Parsed;
 use crate::image::Image;
-use crate::network::{Mode, Protocol};
+use crate::network::{Mode, Port, Protocol};
 use crate::store::Id;
 
 const KEYS: [&str; 15] = [
@@ -154,9 +154,12 @@ impl Filter {
         let endpoint = listed.endpoint()?;
         let ports = endpoint.as_ref().map_or(&listed.brief.ports, |endpoint| &endpoint.ports);
         let meant = |ports: &[Ports], port, protocol| ports.iter().any(|range| range.has(port, protocol));
-        Ok(ports
-            .iter()
-            .any(|port| meant(&self.published, port.host, port.protocol) || meant(&self.exposed, port.container, port.protocol)))
+        let is_exposed = |port: &Port| meant(&self.exposed, port.container, port.protocol);
+        let mut published = ports.iter();
+        Ok(
+            published.any(|port| meant(&self.published, port.host, port.protocol) || is_exposed(port))
+                || listed.brief.exposed.iter().any(is_exposed),
+        )
     }
 }
 

@@ -51,7 +51,7 @@ impl Rows<'_> {
             None
         };
         let ports = if mentions("Ports") {
-            listed.endpoint()?.map(|endpoint| ports(&endpoint.ports))
+            listed.endpoint()?.map(|endpoint| ports(&endpoint.ports, &brief.exposed))
         } else {
             None
         };
@@ -188,8 +188,9 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Published ports as lists show them: those that follow each other, and are the same on both sides, as a range.
-fn ports(ports: &[Port]) -> String {
+/// Ports as lists show them: those that are published and follow each other, and are the same on both sides, as a range; those that
+/// are only exposed; and the other ones that are published.
+fn ports(ports: &[Port], exposed: &[Port]) -> String {
     let mut sorted: Vec<&Port> = ports.iter().collect();
     sorted.sort_by_key(|port| (port.container, port.address, port.host, port.protocol.number()));
     let mut ranges: Vec<(&Port, u16)> = Vec::new();
@@ -210,8 +211,28 @@ fn ports(ports: &[Port]) -> String {
         }
     }
     shown.extend(ranges.iter().map(spell));
+    shown.extend(only_exposed(ports, exposed));
     shown.extend(others);
     shown.join(", ")
+}
+
+/// The ports that are exposed and not published. Those that follow each other are a range.
+fn only_exposed(published: &[Port], exposed: &[Port]) -> Vec<String> {
+    let is_published = |port: &&Port| published.iter().any(|other| other.is_same_inside(port));
+    let mut left: Vec<&Port> = exposed.iter().filter(|port| !is_published(port)).collect();
+    left.sort_by_key(|port| (port.container, port.protocol.number()));
+    left.dedup_by(|one, other| one.is_same_inside(other));
+    let ranges = left.chunk_by(|one, next| one.protocol == next.protocol && one.container + 1 == next.container);
+    let spell = |range: &[&Port]| match range {
+        [only] => format!("{}/{}", only.container, only.protocol),
+        range => format!(
+            "{}-{}/{}",
+            range[0].container,
+            range[range.len() - 1].container,
+            range[0].protocol
+        ),
+    };
+    ranges.map(spell).collect()
 }
 
 fn spell((first, last): &(&Port, u16)) -> String {
@@ -244,8 +265,14 @@ mod tests {
             (vec![], ""),
         ] {
             let published: Vec<Port> = published.iter().flat_map(|port| Port::parse(port).unwrap()).collect();
-            assert_eq!(ports(&published), shown);
+            assert_eq!(ports(&published, &[]), shown);
         }
+        let parse = |text: &str| Port::parse(text).unwrap();
+        let exposed = [parse("53/udp"), parse("444"), parse("443"), parse("443"), parse("80")].concat();
+        assert_eq!(
+            ports(&parse("8080:80"), &exposed),
+            "53/udp, 443-444/tcp, 0.0.0.0:8080->80/tcp"
+        );
     }
 
     #[test]

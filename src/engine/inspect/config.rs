@@ -65,6 +65,7 @@ impl Config {
         let ports = options
             .ports
             .iter()
+            .chain(&options.exposed)
             .map(|port| format!("{}/{}", port.container, port.protocol));
         let volumes = options
             .mounts

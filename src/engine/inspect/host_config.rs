@@ -196,7 +196,7 @@ impl HostConfig {
             dns_search: [],
             extra_hosts: None,
             links: None,
-            publish_all_ports: false,
+            publish_all_ports: options.publish_all,
         }
     }
 }

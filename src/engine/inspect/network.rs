@@ -128,12 +128,14 @@ impl Engine {
         let ports = ports
             .into_iter()
             .map(|(port, bindings)| (port, Some(bindings.into_iter().map(everywhere).collect())));
+        let exposed = options.exposed.iter().filter(|_| endpoint.is_some());
+        let exposed = exposed.map(|port| (format!("{}/{}", port.container, port.protocol), None));
         let pid = state.started().map(|started| started.pid);
         NetworkSettings {
             bridge: String::new(),
             sandbox_id: String::new(),
             sandbox_key: pid.map_or_else(String::new, |pid| format!("/proc/{pid}/ns/net")),
-            ports: ports.collect(),
+            ports: exposed.chain(ports).collect(),
             hairpin_mode: false,
             link_local_address: String::new(),
             link_local_prefix: 0,

@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 
 use super::connection::listener;
-use super::protocol::Given;
+use super::protocol::{EXIT_RECORD, Given};
 use super::{NEW_EXIT, Resident};
 use crate::engine::bring_up::Running;
 use crate::engine::finish::FINISH;
@@ -42,7 +43,7 @@ impl Files {
             log_torn,
             directory: File::open(container.file("")).doing(|| "open the container's directory")?,
             run: File::open(container.run_file("")).doing(|| "open the container's run directory")?,
-            exit: File::create(container.file(NEW_EXIT)).doing(|| "make the record of the end")?,
+            exit: set_aside(container).doing(|| "make the record of the end")?,
             program: openat(CWD, "/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).doing(|| "open tinydock")?,
             listener: listener(container)?,
             mounts: File::open(format!("/proc/{init}/ns/mnt")).ok(),
@@ -67,7 +68,7 @@ impl Engine {
         running: &Running,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
         let files = Files::open(container, running.init.pid.as_raw_nonzero().get())?;
-        prepared.given.share(&self.store);
+        prepared.given.share(&self.store, container.id());
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
             keep_on_exec(socket)?;
         }
@@ -87,7 +88,7 @@ impl Engine {
 
     /// What the monitor executes at the end.
     fn give_words(&self, given: Given, data: &mut Data, container: &Container, prepared: &Prepared) -> Result<Given> {
-        let layers = prepared.given.shared().map(|(_, mount)| mount.as_raw_fd());
+        let layers = prepared.given.shared().map(AsRawFd::as_raw_fd);
         let kept = [given.lock, given.mounts].into_iter().chain(layers);
         let words = [FINISH.to_string(), container.id().to_string()].into_iter();
         let arguments = words.chain(kept.map(|number| number.to_string()));
@@ -135,6 +136,12 @@ fn give_streams(given: Given, container: &Container, resident: &Resident) -> Res
         log_limit: options.log.size().unwrap_or(0),
         ..given
     })
+}
+
+/// Makes the file that becomes the record of the end. It has its length already: the disk may be full by then.
+fn set_aside(container: &Container) -> io::Result<File> {
+    let file = File::create(container.file(NEW_EXIT))?;
+    file.write_all_at(&[b' '; EXIT_RECORD], 0).map(|()| file)
 }
 
 /// Keeps a descriptor if there is one. Its number, or -1.

@@ -351,7 +351,12 @@ fn malformed(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::invalid("the archive is truncated"),
         _ if error.raw_os_error().is_some() => error.into(),
-        _ => Error::invalid(format!("the archive is corrupt: {error}")),
+        _ => {
+            // What follows are the bytes that were taken for a header.
+            let told = error.to_string();
+            let wrong = told.split(": ").next().unwrap_or_default();
+            Error::invalid(format!("the archive is corrupt: {wrong}"))
+        }
     }
 }
 

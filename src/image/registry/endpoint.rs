@@ -89,6 +89,19 @@ impl<'a> Endpoint<'a> {
         }
     }
 
+    /// A server that is no registry, to which nobody has logged in.
+    pub fn at(web: &'a Web, origin: Origin) -> Endpoint<'a> {
+        let place = Place {
+            authority: origin.authority.clone(),
+            repository: String::new(),
+            insecure: false,
+        };
+        Endpoint {
+            origin: origin.into(),
+            ..Endpoint::new(web, place, Authorization::new(None))
+        }
+    }
+
     /// Makes a request until there is an answer that would not be another one a moment later. Its status may be any.
     pub fn send(&self, request: &Request) -> Result<Answer> {
         let mut attempt = 1;

@@ -15,14 +15,17 @@ mod challenge;
 mod dns;
 mod download;
 mod endpoint;
+mod file;
 mod refusal;
 mod repository;
 mod resolver;
 mod settings;
+mod tags;
 mod upload;
 mod url;
 mod web;
 
 pub use download::Download;
+pub use file::{is_url, open_url};
 pub use repository::{Fetched, Registries, Repository};
 pub use upload::Upload;

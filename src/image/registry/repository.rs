@@ -237,7 +237,7 @@ pub(super) fn text(answer: &Answer, name: &HeaderName) -> Option<String> {
 }
 
 /// Reads a body that must not be longer than `limit`.
-fn read(answer: Answer, limit: u64) -> Result<Vec<u8>> {
+pub(super) fn read(answer: Answer, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut body = answer.into_body().into_reader().take(limit + 1);
     body.read_to_end(&mut bytes)?;

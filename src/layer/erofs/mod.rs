@@ -5,7 +5,7 @@
 //! system that nobody can write to.
 //!
 //! ```text
-//!   layer/sha256/<diff id>/    the root's owner, mode and mark (see `implied.rs`), and another mark: this is an image
+//!   layer/sha256/<diff id>/    the root's owner, mode and mark (see `implied.rs`), and another mark: which image this is
 //!     tar                      the layer's tarball; its digest is the diff id. It is the same file as a blob that is not compressed
 //!     erofs                    the index, which follows from the tarball
 //!                  │
@@ -26,12 +26,15 @@ mod sketch;
 pub mod tests;
 mod write;
 
+use std::fmt::{self, Display};
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::AtFlags;
 use rustix::fs::{CWD, Gid, Mode, Uid, XattrFlags, chmod, chownat, lgetxattr, lsetxattr, statat};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::Content;
 use super::implied::Implied;
@@ -49,9 +52,51 @@ const MARK: &str = "trusted.overlay.tinydock.image";
 const TAR: &str = "tar";
 const INDEX: &str = "erofs";
 
-/// Whether a layer's directory has an image in it, rather than being the layer's tree.
+/// Which making of a layer's image this is, a random number: one that takes the place of another has the same diff id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u64);
+
+impl Generation {
+    fn new() -> Result<Generation> {
+        let mut number = [0; size_of::<u64>()];
+        getrandom(&mut number, GetRandomFlags::empty()).doing(|| "make a generation number")?;
+        Ok(Generation(u64::from_ne_bytes(number)))
+    }
+
+    /// Reads the mark of a layer's directory with a function that reads attributes.
+    fn read(attribute: impl FnOnce(&str, &mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Generation> {
+        let mut number = [0; size_of::<u64>()];
+        attribute(MARK, &mut number).map(|_| Generation(u64::from_ne_bytes(number)))
+    }
+}
+
+impl Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A layer's image, mounted, and which one that was.
+pub struct Mounted {
+    pub mount: OwnedFd,
+    pub generation: Generation,
+}
+
+impl Mounted {
+    pub fn try_clone(&self) -> std::io::Result<Mounted> {
+        let generation = self.generation;
+        self.mount.try_clone().map(|mount| Mounted { mount, generation })
+    }
+}
+
+/// Which image is in a layer's directory, if that is not the layer's tree.
+pub fn generation(directory: &Path) -> Option<Generation> {
+    Generation::read(|name, value| lgetxattr(directory, name, value)).ok()
+}
+
+/// Whether a layer's directory has an image in it.
 pub fn is_image(directory: &Path) -> bool {
-    lgetxattr(directory, MARK, &mut [0; 1]).is_ok()
+    generation(directory).is_some()
 }
 
 /// The tarball of a layer, if it was kept.
@@ -109,7 +154,8 @@ fn mark(sketch: &Sketch, marks: Implied, directory: &Path) -> Result<()> {
     let (user, group) = (Uid::from_raw(root.user), Gid::from_raw(root.group));
     chownat(CWD, directory, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW).doing(doing)?;
     chmod(directory, Mode::from_raw_mode(root.mode)).doing(doing)?;
-    let attributes = [Some((MARK, b"".as_slice())), marks.of_root()];
+    let generation = Generation::new()?.0.to_ne_bytes();
+    let attributes = [Some((MARK, generation.as_slice())), marks.of_root()];
     let mut attributes = attributes.into_iter().flatten();
     attributes
         .try_for_each(|(name, value)| lsetxattr(directory, name, value, XattrFlags::empty()))

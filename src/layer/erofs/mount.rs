@@ -8,18 +8,18 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fgetxattr, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 
-use super::{INDEX, MARK, TAR};
+use super::{Generation, INDEX, Mounted, TAR};
 use crate::error::{Doing, Result};
 use crate::layer::proc_path;
 
 /// Mounts the image in a layer's directory. The mount is attached nowhere, and ends with the last descriptor that leads to it.
 ///
 /// The directory is opened once: a tree may take its place at any time, whose files of these names are anybody's.
-pub fn mount(directory: &Path) -> Result<OwnedFd> {
-    let mounted = || -> rustix::io::Result<OwnedFd> {
+pub fn mount(directory: &Path) -> Result<Mounted> {
+    let mounted = || -> rustix::io::Result<Mounted> {
         let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let layer = openat(CWD, directory, how | OFlags::DIRECTORY, Mode::empty())?;
-        fgetxattr(&layer, MARK, &mut [0; 1])?;
+        let generation = Generation::read(|name, value| fgetxattr(&layer, name, value))?;
         let open = |name: &str| {
             let file = openat(&layer, name, how | OFlags::NONBLOCK, Mode::empty())?;
             match FileType::from_raw_mode(fstat(&file)?.st_mode) {
@@ -27,7 +27,7 @@ pub fn mount(directory: &Path) -> Result<OwnedFd> {
                 _ => Err(Errno::INVAL),
             }
         };
-        mount_open(&open(INDEX)?, &open(TAR)?)
+        mount_open(&open(INDEX)?, &open(TAR)?).map(|mount| Mounted { mount, generation })
     };
     mounted().doing(|| format!("mount layer `{}`", directory.display()))
 }

@@ -115,7 +115,7 @@ pub fn both(name: &str, tarball: &[u8], limits: &Limits) -> (Result<Listing>, Op
             return None;
         }
         assert_eq!(check(&image, limits).unwrap(), content);
-        let mount = mount(&image).unwrap();
+        let Mounted { mount, .. } = mount(&image).unwrap();
         Some(list(format!("{}/.", proc_path(&mount)).as_ref()))
     });
     (unpacked, made.transpose())

@@ -18,6 +18,12 @@ const AHEAD: usize = 8;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+/// What others compress with, by the first bytes. A tarball begins with a name, in which nobody has bytes such as these.
+const UNKNOWN: [(&str, &[u8]); 3] = [
+    ("xz", &[0xfd, b'7', b'z', b'X', b'Z', 0]),
+    ("lz4", &[0x04, 0x22, 0x4d, 0x18]),
+    ("bzip2", &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]),
+];
 
 /// The tarball that `source` has, whatever it is compressed with.
 pub fn inflated<'a>(source: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
@@ -27,8 +33,29 @@ pub fn inflated<'a>(source: impl Read + Send + 'a) -> Result<Box<dyn Read + Send
         [] => return Err(Error::invalid("the tarball is empty")),
         start if start.starts_with(GZIP) => Box::new(MultiGzDecoder::new(source)),
         start if start.starts_with(ZSTD) => Box::new(zstd::Decoder::with_buffer(source).map_err(unreadable)?),
-        _ => Box::new(source),
+        start => match unknown(start) {
+            Some(program) => return Err(cannot_inflate(program)),
+            None => Box::new(source),
+        },
     })
+}
+
+/// The program that the rest of something must be inflated with, if its start tells, and we cannot do it.
+fn unknown(start: &[u8]) -> Option<&'static str> {
+    // `BZh` and a digit come before what no name has.
+    let start = match start {
+        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] => rest,
+        start => start,
+    };
+    UNKNOWN
+        .iter()
+        .find(|(_, bytes)| start.starts_with(bytes))
+        .map(|(program, _)| *program)
+}
+
+fn cannot_inflate(program: &str) -> Error {
+    let error = Error::invalid(format!("it is compressed with {program}; gzip and zstd are understood"));
+    error.hint(format!("inflate it first, with `{program} -dc`"))
 }
 
 /// Inflates `source` and sends it in chunks, `limit` bytes at most. Returns the digest and the length of what it sent.
@@ -147,6 +174,22 @@ impl<R: Read> Read for Tail<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_inflated_is_named() {
+        for (start, program) in [
+            (b"\xfd7zXZ\0\0".as_slice(), Some("xz")),
+            (b"BZh91AY&SY", Some("bzip2")),
+            (b"\x04\x22\x4d\x18", Some("lz4")),
+            (b"BZh9.txt", None),
+            (b"BZh", None),
+            (b"./", None),
+        ] {
+            assert_eq!(unknown(start), program, "{start:?}");
+            let read = inflated(start);
+            assert_eq!(read.is_err(), program.is_some());
+        }
+    }
 
     #[test]
     fn the_end_mark_is_seen_however_the_stream_is_cut() {

@@ -1,7 +1,9 @@
 //! Images from registries and to them: real ones, and such that nobody should trust.
 
+mod file;
 mod hostile;
 mod image;
 mod network;
 mod real;
 mod server;
+mod tags;

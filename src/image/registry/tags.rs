@@ -1,0 +1,96 @@
+//! Which tags a repository has (OCI distribution specification, "Listing Tags"). A registry may list them in several answers, each of
+//! which names the next one in a header: `Link: </v2/x/tags/list?last=b&n=2>; rel="next"`.
+
+use serde::Deserialize;
+use ureq::http::header::LINK;
+use ureq::http::{Method, StatusCode, Uri};
+
+use super::endpoint::Request;
+use super::repository::{Repository, read, text};
+use super::url::join;
+use crate::error::{Error, Result};
+use crate::image::LARGEST_DOCUMENT;
+
+/// More tags than any repository has, and more answers than any registry needs to list them.
+const MOST_TAGS: usize = 100_000;
+const MOST_ANSWERS: usize = 1000;
+
+#[derive(Deserialize)]
+struct Listed {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+impl Repository<'_> {
+    /// The tags of the repository, in the registry's order. They may be any texts.
+    pub fn tags(&self) -> Result<Vec<String>> {
+        let mut tags = Vec::new();
+        let mut target = Some(format!("/v2/{}/tags/list", self.name()));
+        let list = || -> Result<Vec<String>> {
+            for _ in 0..MOST_ANSWERS {
+                let Some(asked) = target.take() else { return Ok(tags) };
+                let (listed, next) = self.some_tags(&asked)?;
+                tags.extend(listed);
+                if tags.len() > MOST_TAGS {
+                    return Err(Error::invalid(format!("there are more than {MOST_TAGS}")));
+                }
+                target = next;
+            }
+            Err(Error::invalid(format!("they are in more than {MOST_ANSWERS} answers")))
+        };
+        list().map_err(|error| self.doing(error, "tags"))
+    }
+
+    /// The tags of one answer, and where there are more.
+    fn some_tags(&self, target: &str) -> Result<(Vec<String>, Option<String>)> {
+        let answer = self.endpoint.send(&Request::new(Method::GET, target, &self.scope))?;
+        let answer = self.expect(answer, StatusCode::OK)?;
+        let next = text(&answer, &LINK).as_deref().and_then(next);
+        let next = next.map(|next| self.absolute(target, &next)).transpose()?;
+        let listed: Listed = serde_json::from_slice(&read(answer, LARGEST_DOCUMENT)?).map_err(Error::invalid)?;
+        Ok((listed.tags.unwrap_or_default(), next))
+    }
+
+    /// The URL that an answer to a request of `target` names.
+    fn absolute(&self, target: &str, location: &str) -> Result<String> {
+        let base = match target.starts_with('/') {
+            true => self.endpoint.origin().map_err(Error::from)?.url(target),
+            false => target.to_string(),
+        };
+        let base: Option<Uri> = base.parse().ok();
+        let joined = base.and_then(|base| join(&base, location));
+        joined
+            .map(|url| url.to_string())
+            .ok_or_else(|| Error::invalid(format!("`{}` is not a URL", location.escape_debug())))
+    }
+}
+
+/// The URL of a header `Link` that is about what comes next.
+fn next(header: &str) -> Option<String> {
+    let is_next = |link: &&str| link.contains("rel=\"next\"") || link.contains("rel=next");
+    let link = header.split(',').find(is_next)?;
+    let (url, _) = link.trim().strip_prefix('<')?.split_once('>')?;
+    Some(url.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_more() {
+        for (header, url) in [
+            (
+                "</v2/x/tags/list?last=b&n=2>; rel=\"next\"",
+                Some("/v2/x/tags/list?last=b&n=2"),
+            ),
+            ("<https://a.test/x>; rel=next", Some("https://a.test/x")),
+            ("</first>; rel=\"first\", </more>; rel=\"next\"", Some("/more")),
+            ("</first>; rel=\"first\"", None),
+            ("/more; rel=\"next\"", None),
+            ("", None),
+        ] {
+            assert_eq!(next(header).as_deref(), url, "{header}");
+        }
+    }
+}
