@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::image_config::remember;
 use super::images::Meant;
 use super::pause::{PAUSED, is_paused};
 use super::{Container, Engine, State, cgroups};
@@ -70,15 +71,8 @@ impl Engine {
     /// What the configuration says of how the image came about.
     fn describe(&self, config: &mut Config, container: &Container, commit: &Commit, created: u64) -> Result<()> {
         let options = &container.spec.options;
-        let words = |words: &[crate::store::Text]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let execution = &mut config.config;
-        execution.entrypoint = options.entrypoint.as_deref().map(words);
-        execution.cmd = Some(words(&options.command)).filter(|words| !words.is_empty());
-        execution.env = words(&options.environment);
-        execution.user.clone_from(&options.user);
-        execution.working_dir = options.directory.to_string();
-        execution.labels.clone_from(&options.labels);
-        execution.change_all(&commit.changes)?;
+        remember(options, &mut config.config)?;
+        config.config.change_all(&commit.changes)?;
         let created = (created > 0).then(|| clock::spell(Duration::from_secs(created)));
         config.created.clone_from(&created);
         config.author.clone_from(&commit.author);

@@ -1,11 +1,15 @@
-//! What an image asks for, below what the user asks for: each is the usual value where the one above it says nothing.
+//! What an image asks for, below what the user asks for: each is the usual value where the one above it says nothing. And back: what
+//! an image asks for that is made of a container.
 
 use std::time::Duration;
 
+use serde_json::Map;
+
 use super::{Options, health};
 use crate::error::{Error, Result};
-use crate::image::{Execution, Healthcheck};
+use crate::image::{Execution, Healthcheck, Set};
 use crate::kernel::signal;
+use crate::layer::Mount;
 use crate::network::{Mode, Port};
 use crate::store::Text;
 
@@ -87,6 +91,65 @@ fn health_of(check: &Healthcheck) -> Result<health::Asked> {
         start_period: time(check.start_period),
         retries: check.retries,
     })
+}
+
+/// Has an image start its containers as a container was started. What the image below says already is left as it says it.
+pub fn remember(options: &Options, image: &mut Execution) -> Result<()> {
+    image.entrypoint = options.entrypoint.as_deref().map(words);
+    image.cmd = Some(words(&options.command)).filter(|words| !words.is_empty());
+    image.env = words(&options.environment);
+    image.user.clone_from(&options.user);
+    image.working_dir = options.directory.to_string();
+    image.labels.clone_from(&options.labels);
+    image.exposed_ports.extend(exposed_ports(options));
+    image.volumes.extend(own_volumes(options));
+    if let Some(number) = options
+        .stop_signal
+        .filter(|number| signal::parse(&image.stop_signal) != Some(*number))
+    {
+        image.stop_signal = signal::name(number);
+    }
+    image.stop_timeout = options.stop_timeout;
+    let below = image.healthcheck.as_ref().map(health_of).transpose()?.unwrap_or_default();
+    if health::Asked::default().over(&below) != options.check {
+        image.healthcheck = options.check.as_ref().map(healthcheck_of);
+    }
+    Ok(())
+}
+
+pub fn words(texts: &[Text]) -> Vec<String> {
+    texts.iter().map(Text::to_string).collect()
+}
+
+/// The ports that a container listens at, for all that is known.
+pub fn exposed_ports(options: &Options) -> Set {
+    let ports = options.ports.iter().chain(&options.exposed);
+    let name = |port: &Port| (format!("{}/{}", port.container, port.protocol), Map::new().into());
+    ports.map(name).collect()
+}
+
+/// Where a container has volumes without names.
+pub fn own_volumes(options: &Options) -> Set {
+    let is_own = |mount: &&Mount| mount.volume().is_some_and(|volume| volume.anonymous);
+    let mounts = options.mounts.iter().filter(is_own);
+    mounts.map(|mount| (mount.target.to_string(), Map::new().into())).collect()
+}
+
+/// A health check as an image has it.
+pub fn healthcheck_of(check: &health::Check) -> Healthcheck {
+    let test = match &check.command {
+        health::Command::Words(given) => [vec!["CMD".to_string()], words(given)].concat(),
+        health::Command::Shell(line) => vec!["CMD-SHELL".into(), line.clone()],
+    };
+    let nanos = |time: Duration| Some(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    Healthcheck {
+        test,
+        interval: nanos(check.interval),
+        timeout: nanos(check.timeout),
+        start_period: nanos(check.start_period),
+        start_interval: nanos(check.start_interval),
+        retries: Some(check.retries),
+    }
 }
 
 fn signal_of(text: &str) -> Result<i32> {

@@ -43,7 +43,7 @@ pub use archive::{Format as SaveFormat, Loaded, Saved, load as load_archive, sav
 pub use blobs::{Blobs, Ingest, digest_of, digest_of_stream, sweep_blob_drafts};
 pub use builtin::BUSYBOX;
 pub use catalog::{Catalog, Found, Listed, Stamp, Tarball};
-pub use config::{Config, Execution, Healthcheck, History, RootFs};
+pub use config::{Config, Execution, Healthcheck, History, RootFs, Set};
 pub use held::{Image, layer_type, read_manifest};
 pub use layout::{Entry, Layout, note_commit};
 pub use lease::{Collecting, Lease, Steady};

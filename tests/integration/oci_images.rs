@@ -313,6 +313,47 @@ fn other_tools_read_what_was_committed() {
     is_sound(&host);
 }
 
+/// How a container was started goes into an image that is made of it, and what the image below says stays.
+#[test]
+fn a_commit_remembers_how_the_container_was_started() {
+    let host = Host::new();
+    layout(
+        &host,
+        "base",
+        "image('base:1', [busybox()], Cmd=['true'], StopSignal='INT', Volumes={'/below': {}}, ExposedPorts={'1/tcp': {}}, Healthcheck={'Test': ['CMD', 'true']})",
+    );
+    host.run("load -i base.tar").ok();
+    host.run("create --name plain base:1").ok();
+    let flags = "--stop-signal USR1 --expose 2 --health-cmd false --health-interval 7s -v /own -l A=b";
+    host.run(&format!("create --name asked {flags} base:1 echo hi")).ok();
+    host.run("create --name well --no-healthcheck base:1").ok();
+    let config = |name: &str| {
+        host.run(&format!("commit {name} made-of-{name}")).ok();
+        let inspected = host.run(&format!("image inspect made-of-{name}")).ok();
+        let value: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
+        value[0]["Config"].clone()
+    };
+    let mut below = serde_json::json!({
+        "Cmd": ["true"], "StopSignal": "INT", "Volumes": {"/below": {}}, "ExposedPorts": {"1/tcp": {}}, "Healthcheck": {"Test": ["CMD", "true"]},
+    });
+    let has = |config: &serde_json::Value, wanted: &serde_json::Value| {
+        let wanted = wanted.as_object().expect("an object").iter();
+        wanted.for_each(|(key, value)| assert_eq!(config[key], *value, "{key}"));
+    };
+    has(&config("plain"), &below);
+    let asked = config("asked");
+    assert_eq!(asked["Healthcheck"]["Test"], serde_json::json!(["CMD-SHELL", "false"]));
+    assert_eq!(asked["Healthcheck"]["Interval"], 7_000_000_000u64);
+    let more = serde_json::json!({
+        "Cmd": ["echo", "hi"], "StopSignal": "SIGUSR1", "Labels": {"A": "b"},
+        "Volumes": {"/below": {}, "/own": {}}, "ExposedPorts": {"1/tcp": {}, "2/tcp": {}},
+    });
+    has(&asked, &more);
+    below["Healthcheck"] = serde_json::Value::Null;
+    has(&config("well"), &below);
+    is_sound(&host);
+}
+
 #[test]
 fn a_commit_keeps_the_times_of_files() {
     let host = Host::new();
