@@ -6,7 +6,7 @@ use super::images::ago;
 use super::listing::{FORMAT, Listing};
 use super::table::decimal;
 use super::template::Value;
-use super::{Command, print, ps, report, tidy};
+use super::{Command, print, ps, report, tidy_all};
 use crate::engine::{Engine, ImageFilter, Listed, ListedImage};
 use crate::error::Result;
 use crate::flags::{Order, Parsed, parse, switch};
@@ -73,7 +73,7 @@ struct Disk {
 }
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    tidy(engine);
+    tidy_all(engine);
     let disk = Disk::measure(engine)?;
     if parsed.is_set("verbose") && parsed.text("format")?.is_none() {
         return print(disk.details(engine)?).map(|()| 0);

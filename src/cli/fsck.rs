@@ -1,7 +1,7 @@
 //! `tinydock system fsck`
 
 use super::table::{bytes, table};
-use super::{Command, print, report, tidy};
+use super::{Command, print, report, tidy_all};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::flags::{Order, Parsed, switch};
@@ -22,7 +22,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    tidy(engine);
+    tidy_all(engine);
     let found = engine.fsck(parsed.is_set("repair"))?;
     let rows = found
         .uses

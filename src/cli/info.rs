@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::inspect::FORMAT;
 use super::template::{Template, Value};
 use super::version::{VERSION, kernel};
-use super::{Command, print, report, table, tidy};
+use super::{Command, print, report, table, tidy_all};
 use crate::cgroup::Hierarchies;
 use crate::engine::{Engine, ImageFilter, State};
 use crate::error::Result;
@@ -96,7 +96,7 @@ Server: the same program, there is no daemon
  Docker Root Dir: {{.DockerRootDir}}";
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
-    tidy(engine);
+    tidy_all(engine);
     let about = about(engine)?;
     let text = TEXT.replace("MEMORY", &table::binary_bytes(about.memory));
     let template = match parsed.text("format")?.unwrap_or_default() {

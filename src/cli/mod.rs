@@ -259,8 +259,16 @@ fn warn(text: &str) {
     let _ = writeln!(std::io::stderr(), "tinydock: warning: {}", plain(text));
 }
 
-/// Undoes what killed processes have left. That this fails is no reason not to do what was asked for.
+/// Undoes what killed processes have left; where many containers run, only some are looked at, others each time. That this fails is no
+/// reason not to do what was asked for.
 fn tidy(engine: &Engine) {
+    if let Err(error) = engine.recover_some() {
+        warn(&error.to_string());
+    }
+}
+
+/// The same, and all are looked at: for what is about all that there is.
+fn tidy_all(engine: &Engine) {
     if let Err(error) = engine.recover() {
         warn(&error.to_string());
     }

@@ -3,7 +3,7 @@
 use super::confirm::confirm;
 use super::filter::Filters;
 use super::table::decimal;
-use super::{Command, image, network, print, report, tidy, volume};
+use super::{Command, image, network, print, report, tidy_all, volume};
 use crate::engine::{Engine, ImageFilter};
 use crate::error::Result;
 use crate::flags::{Flag, Order, Parsed, option, switch};
@@ -50,7 +50,7 @@ fn prune_containers(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let filters = Filters::parse(&parsed, &KEYS)?;
     let until = filters.moments("until")?;
     confirm(&parsed, "This will remove all stopped containers.", "container prune")?;
-    tidy(engine);
+    tidy_all(engine);
     let (text, bytes, status) = containers(engine, &filters, &until)?;
     print(text + &reclaimed(bytes)).map(|()| status)
 }
@@ -115,7 +115,7 @@ fn prune_all(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let until = filters.moments("until")?;
     let networks = network::Meant::of(&filters)?;
     confirm(&parsed, &warning(&parsed), "system prune")?;
-    tidy(engine);
+    tidy_all(engine);
     let (mut text, mut bytes, status) = containers(engine, &filters, &until)?;
     text += &network::deleted(&engine.prune_networks(|network| networks.has(network))?);
     // A volume does not tell when it was last used, so a time says nothing about it.

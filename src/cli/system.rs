@@ -1,6 +1,6 @@
 //! `tinydock system enable`, `disable`, `start` and `stop`
 
-use super::{Command, print, report, tidy, warn};
+use super::{Command, print, report, tidy_all, warn};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::flags::{Flag, Order, Parsed, switch};
@@ -61,7 +61,7 @@ fn disable(engine: &Engine, _: Parsed) -> Result<u8> {
 }
 
 fn start(engine: &Engine, _: Parsed) -> Result<u8> {
-    tidy(engine);
+    tidy_all(engine);
     let mut told = Told::default();
     engine.start_all(|container, done| told.tell(container.name(), done), warn)?;
     told.status()

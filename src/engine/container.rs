@@ -97,25 +97,38 @@ pub enum State {
 impl State {
     /// What is true of the container with this directory and run directory. Whether it `returns` after an end is only asked if it may.
     pub fn find(directory: &Path, run: &Path, returns: impl FnOnce(&Exit) -> Result<bool>) -> Result<State> {
-        // In this order: the monitor writes the record of the end before it lets go of the lock.
+        let lock = run.join("lock");
+        if Lock::is_held(&lock) {
+            return State::of_held(directory, run, returns);
+        }
+        // In this order: the monitor writes the record of the end before it lets go of the lock, and somebody may start it just now.
         let started: Option<Started> = read_if_present(&directory.join("started"))?;
-        let is_held = Lock::is_held(&run.join("lock"));
+        if Lock::is_held(&lock) {
+            return State::of_held(directory, run, returns);
+        }
+        Ok(match (read_if_present(&directory.join("exit"))?, started) {
+            (Some(exit), _) => State::Exited(exit),
+            // Its monitor was killed, or the host was restarted.
+            (None, Some(_)) => State::Exited(Exit::lost(Lost::at(run))),
+            (None, None) => State::Created,
+        })
+    }
+
+    /// The same for a container that somebody was just seen to be responsible for.
+    pub fn of_held(directory: &Path, run: &Path, returns: impl FnOnce(&Exit) -> Result<bool>) -> Result<State> {
         if let Some(exit) = read_if_present(&directory.join("exit"))? {
-            let returns = is_held && returns(&exit)?;
+            let returns = returns(&exit)?;
             return Ok(if returns {
                 State::Restarting(exit)
             } else {
                 State::Exited(exit)
             });
         }
-        Ok(match started {
+        // In this order: if it is removed between the looks, both are missing.
+        Ok(match read_if_present(&directory.join("started"))? {
             None => State::Created,
-            Some(started) if is_held && directory.join("started").exists() && is_paused(run)? => State::Paused(started),
-            Some(started) if is_held && directory.join("started").exists() => State::Running(started),
-            // It was removed between the looks.
-            Some(_) if is_held => State::Created,
-            // Its monitor was killed, or the host was restarted.
-            Some(_) => State::Exited(Exit::lost(Lost::at(run))),
+            Some(started) if is_paused(run)? => State::Paused(started),
+            Some(started) => State::Running(started),
         })
     }
 

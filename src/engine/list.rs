@@ -4,19 +4,24 @@
 //! for them, and what takes longer (places in networks, health, sizes) when it is asked for.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::container::{Container, State};
 use super::watch::Health;
-use super::{Engine, Spec};
+use super::{Engine, Spec, recover};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::layer::{self, Mount};
 use crate::network::{Endpoint, Mode, Port};
 use crate::store::{Digest, Id, Lock, Text, read_if_present};
+
+/// For how many containers threads are worth it.
+const MANY: usize = 64;
 
 /// What lists show of a container's specification: see [`Spec`] and [`super::Options`].
 #[derive(Clone, Debug, Deserialize)]
@@ -65,9 +70,9 @@ pub struct Listed {
 impl Listed {
     /// Its place in a network, if it runs and has one.
     pub fn endpoint(&self) -> Result<Option<Endpoint>> {
-        match self.state.started() {
-            Some(_) => read_if_present(&self.run.join("endpoint")),
-            None => Ok(None),
+        match (self.state.started(), &self.brief.network) {
+            (Some(_), Mode::Bridge(_)) => read_if_present(&self.run.join("endpoint")),
+            _ => Ok(None),
         }
     }
 
@@ -98,8 +103,8 @@ impl Engine {
     /// are listed nevertheless.
     pub fn list(&self, all: bool, mut report: impl FnMut(Error)) -> Result<Vec<Listed>> {
         let mut listed = Vec::new();
-        for id in Container::ids(&self.store)? {
-            match self.look(&id, all) {
+        for looked in self.look_at_all(&Container::ids(&self.store)?, all) {
+            match looked {
                 Ok(found) => {
                     listed.extend(found.filter(|found| all && !found.is_vanishing() || found.state.is_live()));
                 }
@@ -113,10 +118,35 @@ impl Engine {
         Ok(listed)
     }
 
+    /// Looks at containers, by several threads if there are many.
+    fn look_at_all(&self, ids: &[Id], all: bool) -> Vec<Result<Option<Listed>>> {
+        let look = |ids: &[Id]| -> Vec<_> { ids.iter().map(|id| self.look(id, all)).collect() };
+        if ids.len() < MANY {
+            return look(ids);
+        }
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let parts = ids.chunks(ids.len().div_ceil(workers));
+            let begun: Vec<_> = parts.map(|ids| scope.spawn(move || look(ids))).collect();
+            let looked = begun.into_iter().map(|part| part.join());
+            looked
+                .flat_map(|part| part.unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
+        })
+    }
+
     /// Looks at a container, unless it does not run and only those that do are asked for.
     fn look(&self, id: &Id, all: bool) -> Result<Option<Listed>> {
         let (directory, run) = (self.store.container(id), self.store.container_run(id));
-        if !all && !Lock::is_held(&run.join("lock")) {
+        let lock = run.join("lock");
+        let mut held = Lock::look(&lock);
+        if held == Some(false) {
+            // Whoever was responsible for it was killed, or is just done.
+            recover::sweep_one(&self.store, id)?;
+            held = Lock::look(&lock);
+        }
+        let is_held = held == Some(true);
+        if !all && !is_held {
             return Ok(None);
         }
         let Some(brief) = read_if_present::<Brief>(&directory.join("spec"))? else {
@@ -127,7 +157,10 @@ impl Engine {
             let spec: Option<Spec> = read_if_present(&directory.join("spec"))?;
             spec.map_or(Ok(false), |spec| Container::new(&self.store, spec).returns_after(exit))
         };
-        let state = State::find(&directory, &run, returns)?;
+        let state = match is_held {
+            true => State::of_held(&directory, &run, returns)?,
+            false => State::find(&directory, &run, returns)?,
+        };
         Ok(Some(Listed {
             brief,
             state,

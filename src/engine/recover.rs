@@ -15,6 +15,7 @@ use super::container::{Exit, Lost, Started, State};
 use super::finish::tell_end;
 use super::patience::Patience;
 use super::remove::REMOVING;
+use super::rename::RENAMING;
 use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Error, Result};
@@ -60,16 +61,14 @@ pub fn remove_left(store: &Store, id: &Id) -> Result<()> {
 
 /// Removes all that there is of a container, which is not running and is cleaned up after. The container's lock is held.
 fn remove_all(store: &Store, id: &Id) -> Result<()> {
-    let names = store.names();
     let container = Container::load(store, id);
     let volumes = {
         // Whoever asks for the name of a container that is gone waits until it is free.
         let _lock = store.lock()?;
+        let name = only_name(&container);
         store.discard(&store.container(id))?;
         let volumes = volumes::release(store, id)?;
-        for name in names.names()? {
-            names.release(&name, id)?;
-        }
+        release_names(store, id, name.as_deref())?;
         volumes
     };
     volumes::tell(store, "destroy", &volumes);
@@ -80,6 +79,23 @@ fn remove_all(store: &Store, id: &Id) -> Result<()> {
     }
     store.discard_run(&store.container_run(id))?;
     store.empty_trash()
+}
+
+/// The only name that a container can have: its own, unless it was being given another one.
+fn only_name(container: &Result<Option<Container>>) -> Option<String> {
+    let container = container.as_ref().ok()?.as_ref()?;
+    (!container.file(RENAMING).exists()).then(|| container.name().to_string())
+}
+
+/// Frees the name of a container, or every name that it has if it is not known which they are: that takes longer the more others there
+/// are.
+fn release_names(store: &Store, id: &Id, only: Option<&str>) -> Result<()> {
+    let names = store.names();
+    let all = match only {
+        Some(name) => vec![name.to_string()],
+        None => names.names()?,
+    };
+    all.iter().try_for_each(|name| names.release(name, id))
 }
 
 /// Does what is to be done when a container has ended or whoever was responsible for it has died. Its lock is held, and

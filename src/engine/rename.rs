@@ -2,7 +2,10 @@
 
 use super::{Container, Engine, check_name, events};
 use crate::error::{Error, Result};
-use crate::store::write_durably;
+use crate::store::{Lock, remove_if_present, write, write_durably};
+
+/// What is in a container's directory while it may have two names.
+pub const RENAMING: &str = "renaming";
 
 impl Engine {
     /// Gives a container another name. The new one is claimed before the record has it, and the old one freed after: whoever is
@@ -19,6 +22,7 @@ impl Engine {
         if let Some(owner) = names.owner(name) {
             match Container::load(&self.store, &owner)? {
                 Some(other) if other.name() != name => names.release(name, &owner)?,
+                None if !Lock::is_held(&self.store.container_run(&owner).join("lock")) => names.release(name, &owner)?,
                 _ => {
                     return Err(Error::conflict(format!(
                         "the container name `{name}` is already in use by container `{}`",
@@ -27,10 +31,12 @@ impl Engine {
                 }
             }
         }
+        write(&container.file(RENAMING), &name)?;
         names.claim(name, container.id(), "")?;
         let old = std::mem::replace(&mut container.spec.name, name.into());
         write_durably(&container.file("spec"), &container.spec)?;
         names.release(&old, container.id())?;
+        remove_if_present(&container.file(RENAMING))?;
         events::tell_of(&self.store, &container, "rename", &[("oldName", format!("/{old}"))]);
         Ok(())
     }

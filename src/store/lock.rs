@@ -64,6 +64,12 @@ impl Lock {
         is_held(path, Part::All)
     }
 
+    /// The same, or nothing if there is no such lock.
+    pub fn look(path: &Path) -> Option<bool> {
+        let file = File::open(path).ok()?;
+        Some(filelock::is_held(&file, Part::All).unwrap_or(false))
+    }
+
     /// Whether somebody holds all of the lock, not only a part of it.
     pub fn is_wholly_held(path: &Path) -> bool {
         is_held(path, Part::AllButFirst)

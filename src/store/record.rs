@@ -1,17 +1,21 @@
 //! Records: small JSON files that are either the old version or the new one, whatever happens while they are written.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::buffer::spare_capacity;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Doing, Error, Result};
 
+/// Room for all of a record, mostly.
+const USUAL: usize = 4 << 10;
+
 /// Reads a record that may not be there.
 pub fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let bytes = match fs::read(path) {
+    let bytes = match read(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         bytes => bytes.doing(|| format!("read `{}`", path.display()))?,
     };
@@ -19,6 +23,17 @@ pub fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     record
         .map(Some)
         .map_err(|wrong| Error::system(wrong).doing(format!("unreadable record `{}`", path.display())))
+}
+
+/// Reads a file in as few calls as it takes.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(USUAL);
+    // A record never becomes longer or shorter, and the kernel gives all of one that there is room for.
+    if rustix::io::read(&file, spare_capacity(&mut bytes))? == USUAL {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Removes a record that may not be there.
