@@ -1,6 +1,7 @@
 //! What an image asks for, below what the user asks for: each is the usual value where the one above it says nothing. And back: what
 //! an image asks for that is made of a container.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Map;
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::image::{Execution, Healthcheck, Set};
 use crate::kernel::signal;
 use crate::layer::Mount;
-use crate::network::{Mode, Port};
+use crate::network::{Exposed, Mode, Port};
 use crate::store::Text;
 
 /// Fills in what the options leave open from an image's configuration, and checks the whole.
@@ -51,15 +52,14 @@ pub fn merge(options: &mut Options, image: &Execution) -> Result<()> {
 
 /// Notes where the image listens, and publishes that if the user wants it. Where there is no network of its own, nothing is published.
 fn expose(options: &mut Options, image: &Execution) {
+    let asked = options.exposed.iter().map(Exposed::from);
     // Protocols that cannot be published are passed over.
-    let ports = image.exposed_ports.keys().filter_map(|text| Port::parse(text).ok());
-    options.exposed.extend(ports.flatten());
+    let listening = image.exposed_ports.keys().filter_map(|text| Exposed::parse(text).ok());
+    options.exposed = Exposed::ports(asked.chain(listening).collect());
     if options.publish_all && matches!(options.network, Mode::Bridge(_)) {
-        for port in &options.exposed {
-            if !options.ports.iter().any(|other| other.is_same_inside(port)) {
-                options.ports.push(port.clone());
-            }
-        }
+        let published: BTreeSet<_> = options.ports.iter().map(Port::within).collect();
+        let further = options.exposed.iter().filter(|port| !published.contains(&port.within()));
+        options.ports.extend(further.cloned());
     }
 }
 
@@ -128,9 +128,9 @@ pub fn exposed_ports(options: &Options) -> Set {
     ports.map(name).collect()
 }
 
-/// Where a container has volumes without names.
+/// Where a container has volumes without names that were made for it. Those of others are never filled.
 pub fn own_volumes(options: &Options) -> Set {
-    let is_own = |mount: &&Mount| mount.volume().is_some_and(|volume| volume.anonymous);
+    let is_own = |mount: &&Mount| mount.volume().is_some_and(|volume| volume.anonymous && !volume.no_copy);
     let mounts = options.mounts.iter().filter(is_own);
     mounts.map(|mount| (mount.target.to_string(), Map::new().into())).collect()
 }

@@ -13,6 +13,7 @@
 //! sets and maps.
 
 mod endpoint;
+mod exposed;
 mod files;
 mod firewall;
 mod lease;
@@ -23,6 +24,7 @@ mod subnet;
 use serde::{Deserialize, Serialize};
 
 pub use endpoint::{Action, Endpoint, Loopback, configure, connect, disconnect, loopback};
+pub use exposed::Exposed;
 pub use files::{hosts, resolv_conf};
 use firewall::Firewall;
 pub use lease::{lease, lowest_free};

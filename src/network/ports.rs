@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
+use std::str::FromStr;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Doing, Error, Result};
 use crate::store::{Claims, Id, Store};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     Tcp,
@@ -24,6 +26,18 @@ impl Protocol {
         match self {
             Protocol::Tcp => 6,
             Protocol::Udp => 17,
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Protocol> {
+        match text {
+            "tcp" => Ok(Protocol::Tcp),
+            "udp" => Ok(Protocol::Udp),
+            other => Err(Error::invalid(format!("unknown protocol `{other}`"))),
         }
     }
 }
@@ -46,11 +60,6 @@ pub struct Port {
 }
 
 impl Port {
-    /// Whether another is the same port of the container, wherever both are on the host.
-    pub fn is_same_inside(&self, other: &Port) -> bool {
-        (self.container, self.protocol.number()) == (other.container, other.protocol.number())
-    }
-
     /// Reads `[[ADDRESS:][HOST]:]CONTAINER[/tcp|/udp]`, where both ports may be ranges `FIRST-LAST` of one length.
     pub fn parse(text: &str) -> Result<Vec<Port>> {
         let wrong = |what: &str| {
@@ -58,11 +67,8 @@ impl Port {
                 .doing(format!("port `{text}`"))
                 .hint("write it like `8080:80`, `127.0.0.1:8080:80` or `53:53/udp`")
         };
-        let (ports, protocol) = match text.split_once('/') {
-            None | Some((_, "tcp")) => (text.split('/').next().unwrap_or_default(), Protocol::Tcp),
-            Some((ports, "udp")) => (ports, Protocol::Udp),
-            Some((_, other)) => return Err(wrong(&format!("unknown protocol `{other}`"))),
-        };
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol: Protocol = protocol.parse().map_err(|error: Error| wrong(&error.to_string()))?;
         let parts: Vec<&str> = ports.split(':').collect();
         let (address, host, container) = match parts[..] {
             [container] => ("", "", container),
@@ -88,7 +94,22 @@ impl Port {
             host: host.as_ref().map_or(0, |host| host.start() + n),
             container,
         };
-        Ok((0..).zip(container.clone()).map(port).collect())
+        Ok(container.zip(0..).map(|(container, n)| port((n, container))).collect())
+    }
+
+    /// Which port of the container it is, wherever it is on the host.
+    pub fn within(&self) -> (Protocol, u16) {
+        (self.protocol, self.container)
+    }
+
+    /// A container's port that may be anywhere on the host.
+    pub fn inside(protocol: Protocol, container: u16) -> Port {
+        Port {
+            protocol,
+            address: None,
+            host: 0,
+            container,
+        }
     }
 
     /// What the port is claimed as.
@@ -104,11 +125,7 @@ impl Port {
     /// Reads a claim and its note again: the container's address and the port.
     fn from_claim(claim: &str, note: &str) -> Option<(Ipv4Addr, Port)> {
         let mut parts = claim.split('-');
-        let protocol = match parts.next()? {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
-            _ => return None,
-        };
+        let protocol = parts.next()?.parse().ok()?;
         let address: Ipv4Addr = parts.next()?.parse().ok()?;
         let host = parts.next()?.parse().ok()?;
         let target: SocketAddrV4 = note.parse().ok()?;
@@ -163,7 +180,7 @@ impl Port {
 }
 
 /// A port or a range of ports.
-fn range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
+pub fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| {
         text.parse()

@@ -349,6 +349,9 @@ fn a_commit_remembers_how_the_container_was_started() {
         "Volumes": {"/below": {}, "/own": {}}, "ExposedPorts": {"1/tcp": {}, "2/tcp": {}},
     });
     has(&asked, &more);
+    // What it has of others is not its own.
+    host.run("create --name sharing --volumes-from asked base:1").ok();
+    has(&config("sharing"), &below);
     below["Healthcheck"] = serde_json::Value::Null;
     has(&config("well"), &below);
     is_sound(&host);

@@ -1,9 +1,9 @@
 //! The flags about the container's place in a network.
 
 use super::read_all;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flags::{Flag, Parsed, option, switch};
-use crate::network::{self, Mode, Port};
+use crate::network::{self, Exposed, Mode, Port};
 
 pub const FLAGS: &[Flag] = &[
     option(
@@ -43,11 +43,7 @@ pub fn mode(parsed: &Parsed) -> Result<Mode> {
 
 /// Ports without a place on the host.
 pub fn exposed(parsed: &Parsed) -> Result<Vec<Port>> {
-    let ports = read_all(parsed, "expose", Port::parse)?.concat();
-    match ports.iter().any(|port| port.host != 0 || port.address.is_some()) {
-        true => Err(Error::invalid("`--expose`: a port of the host is meant").hint("`--publish` names both")),
-        false => Ok(ports),
-    }
+    Ok(Exposed::ports(read_all(parsed, "expose", Exposed::parse)?))
 }
 
 pub fn ports(parsed: &Parsed) -> Result<Vec<Port>> {

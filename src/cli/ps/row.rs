@@ -218,10 +218,10 @@ fn ports(ports: &[Port], exposed: &[Port]) -> String {
 
 /// The ports that are exposed and not published. Those that follow each other are a range.
 fn only_exposed(published: &[Port], exposed: &[Port]) -> Vec<String> {
-    let is_published = |port: &&Port| published.iter().any(|other| other.is_same_inside(port));
+    let is_published = |port: &&Port| published.iter().any(|other| other.within() == port.within());
     let mut left: Vec<&Port> = exposed.iter().filter(|port| !is_published(port)).collect();
     left.sort_by_key(|port| (port.container, port.protocol.number()));
-    left.dedup_by(|one, other| one.is_same_inside(other));
+    left.dedup_by_key(|port| port.within());
     let ranges = left.chunk_by(|one, next| one.protocol == next.protocol && one.container + 1 == next.container);
     let spell = |range: &[&Port]| match range {
         [only] => format!("{}/{}", only.container, only.protocol),

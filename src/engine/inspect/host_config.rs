@@ -9,7 +9,7 @@ use crate::cgroup::{DeviceRule, Resources, Throttle};
 use crate::engine::{Options, restart::Policy};
 use crate::isolation::{self, Ipc, Namespaces, Processes, Seccomp, Security, UserNamespace};
 use crate::layer::{Access, Mount, Source};
-use crate::network::{DEFAULT, Mode};
+use crate::network::{DEFAULT, Mode, Port};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -135,7 +135,7 @@ impl HostConfig {
                 config: options.log.options.clone(),
             },
             network_mode: network_mode(&options.network),
-            port_bindings: bindings(&options.ports),
+            port_bindings: bindings(&asked_for(options)),
             restart_policy: restart_policy(options.restart),
             auto_remove: options.auto_remove,
             volume_driver: String::new(),
@@ -199,6 +199,14 @@ impl HostConfig {
             publish_all_ports: options.publish_all,
         }
     }
+}
+
+/// The ports that were asked for one by one, without those that are published because the image exposes them.
+fn asked_for(options: &Options) -> Vec<Port> {
+    let is_exposed = |port: &Port| options.exposed.iter().any(|exposed| exposed.within() == port.within());
+    let mut ports = options.ports.clone();
+    ports.retain(|port| !options.publish_all || port.host != 0 || !is_exposed(port));
+    ports
 }
 
 /// Docker shows a number of processors, or a quota and its period, as they were asked for.
