@@ -5,7 +5,7 @@ use crate::line::Writer;
 use crate::protocol::{EXIT_RECORD, Given};
 use crate::sys;
 
-/// Writes the exit record and reaps init. Returns the exit code as shells count it: 128+n for a death by signal n.
+/// Writes the exit record, and reaps init if that could be written. Returns the exit code as shells count it: 128+n for a death by signal n.
 ///
 /// Init stays a zombie until the record is there. So whoever finds no record, after having opened the process that the
 /// container's record of its start names, has opened the right one.
@@ -26,11 +26,11 @@ pub fn record(given: &Given) -> i32 {
     writer.put(b"\"}");
     let length = writer.len();
     let written = sys::write(given.exit, buffer.get(..length).unwrap_or_default());
-    // A record that is cut off says less than none: that one is missing is seen, and settled by whoever comes next.
+    // A record that is cut off says less than none: what is executed next sees that one is missing.
     if matches!(written, sys::Moved::Bytes(bytes) if bytes == length) {
         sys::rename(given.directory, c".exit.new", c"exit");
+        sys::reap(given.init);
     }
-    sys::reap(given.init);
     code
 }
 

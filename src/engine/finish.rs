@@ -36,6 +36,10 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let mounts = inherited.next();
     let engine = Engine::new(store.clone());
     tell_end(store, &id);
+    if let Some(container) = Container::load(store, &id)? {
+        // The disk may have been too full for the record of the end.
+        recover::settle(store, &container, Lost::Monitor)?;
+    }
     recover::clean(store, &id)?;
     // Nobody else has the mounts. Taking down a writable overlay writes out what the disk's file system has in memory, of whomever:
     // what others wait for, such as the address, has been given back before.
@@ -83,7 +87,6 @@ fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
     let Some(container) = Container::load(store, id)? else {
         return Ok(None);
     };
-    recover::settle(store, &container, Lost::Monitor)?;
     let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
         return Ok(None);
     };

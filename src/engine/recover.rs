@@ -101,6 +101,10 @@ fn release_names(store: &Store, id: &Id, only: Option<&str>) -> Result<()> {
 /// Does what is to be done when a container has ended or whoever was responsible for it has died. Its lock is held, and
 /// means nothing any more afterwards.
 pub fn bury(store: &Store, id: &Id) -> Result<()> {
+    // First, because cleaning up may take a while, and others are to see that it does not run.
+    if let Some(container) = Container::load(store, id)? {
+        settle(store, &container, Lost::Monitor)?;
+    }
     clean(store, id)?;
     put_away(store, id)
 }

@@ -59,6 +59,34 @@ fn kill_ending(role: Role, words: &[&str]) {
     assert!(calls >= 3, "{role:?} makes only {calls} calls");
 }
 
+/// A container that is being given another name may have both: neither is left when it is removed.
+#[test]
+fn a_rename_is_killed() {
+    let host = Host::new();
+    let mut call = 0;
+    loop {
+        host.run("create --name old busybox").ok();
+        let mut rename = quiet(&host, ["rename", "old", "new"]);
+        if !tracer::run(
+            &mut rename,
+            &[],
+            Kill {
+                role: Role::Command,
+                call,
+            },
+        ) {
+            break;
+        }
+        let id = host.run("ps -aq --no-trunc").ok();
+        host.run(&format!("rm {}", id.trim())).ok();
+        let names = fs::read_dir(host.path("root/container/names")).expect("the names");
+        assert_eq!(names.count(), 0, "killed at call {call}");
+        call += 1;
+    }
+    assert!(call > 20, "it makes only {call} calls");
+    host.run("rm new").ok();
+}
+
 /// How many processes share the process namespace of one.
 fn processes_with(init: i32) -> usize {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
