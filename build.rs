@@ -115,7 +115,7 @@ fn usual_filter(out: &Path) {
     println!("cargo::rerun-if-changed=src/program/flags.rs");
 }
 
-/// Packs this machine's static busybox as the image `busybox`: `busybox.tar.zst`, and `busybox.digest` of the tarball.
+/// Packs this machine's static busybox as the image `busybox`: `busybox.tar.gz`, and `busybox.digest` of the tarball.
 fn busybox_image(out: &Path) {
     println!("cargo::rerun-if-env-changed=TINYDOCK_BUSYBOX");
     let path = env::var_os("TINYDOCK_BUSYBOX").map_or_else(|| "/bin/busybox".into(), PathBuf::from);

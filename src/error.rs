@@ -118,6 +118,12 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
+/// A text without what a terminal would take for commands: messages quote what archives, registries and containers say.
+pub fn plain(text: &str) -> String {
+    let is_command = |letter: char| letter.is_control() && !['\n', '\t'].contains(&letter);
+    text.replace(is_command, "\u{fffd}")
+}
+
 /// Names what was being done when something failed.
 pub trait Doing<T> {
     /// Adds the clause that `clause` gives, which is only asked for it when there is an error.

@@ -59,7 +59,7 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use crate::engine::Engine;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Result, plain};
 use crate::flags::{self, Flag, Order, Parsed};
 use crate::store::Store;
 
@@ -246,12 +246,6 @@ pub fn main(arguments: Vec<OsString>) -> u8 {
 /// Writes an error to the terminal.
 pub fn report(error: &Error) {
     let _ = writeln!(std::io::stderr(), "tinydock: {}", plain(&error.to_string()));
-}
-
-/// A text without what a terminal would take for commands: messages quote what archives, registries and containers say.
-fn plain(text: &str) -> String {
-    let is_command = |letter: char| letter.is_control() && !['\n', '\t'].contains(&letter);
-    text.replace(is_command, "\u{fffd}")
 }
 
 /// Writes something the user should know to the terminal.

@@ -61,7 +61,7 @@ impl Engine {
             let is_id = image.id.hex().starts_with(text.trim_start_matches("sha256:"));
             let name = Reference::parse(text).ok().filter(|name| !is_id && name.digest().is_none());
             match saved.iter_mut().find(|other| other.image.id == image.id) {
-                Some(other) => other.names.extend(name),
+                Some(other) => other.names.extend(name.filter(|name| !other.names.contains(name))),
                 None => saved.push(Saved {
                     image,
                     names: name.into_iter().collect(),

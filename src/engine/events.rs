@@ -74,11 +74,17 @@ pub fn tell_of(store: &Store, container: &Container, action: &str, more: &[(&str
     tell(store, "container", action, container.id().as_str(), attributes);
 }
 
+/// What is told of an end, and no property of a container.
+const OF_AN_END: [&str; 4] = ["exitCode", "execDuration", "signal", "oldName"];
+
 /// Writes down that a container is gone of which there are no records any more, if others were told of it, but not of that. What was
 /// told is all that is known of it.
 pub fn tell_left_destroy(store: &Store, id: &Id) {
     let read = |name| fs::read(store.run().join(name)).unwrap_or_default();
-    let text = FILES.map(read).concat();
+    // The newer one first: whatever is in it while it is read is in one of them then.
+    let [older, newer] = FILES;
+    let newer = read(newer);
+    let text = [read(older), newer].concat();
     let parse = |line: &[u8]| serde_json::from_slice::<Event>(line).ok();
     let is_meant = |event: &Event| event.kind == "container" && event.actor.id == id.as_str();
     let lines = text.split(|byte| *byte == b'\n');
@@ -91,6 +97,7 @@ pub fn tell_left_destroy(store: &Store, id: &Id) {
         let mut attributes = first.actor.attributes.clone();
         let name = last.actor.attributes.get_key_value("name");
         attributes.extend(name.map(|(key, name)| (key.clone(), name.clone())));
+        attributes.retain(|key, _| !OF_AN_END.contains(&key.as_str()));
         tell(store, "container", "destroy", id.as_str(), attributes);
     }
 }

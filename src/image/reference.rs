@@ -228,7 +228,7 @@ fn is_component(text: &str) -> bool {
     first.is_some_and(is_word) && last.is_some_and(is_word) && separators.into_iter().all(valid)
 }
 
-fn is_tag(text: &str) -> bool {
+pub fn is_tag(text: &str) -> bool {
     (1..=LONGEST_TAG).contains(&text.len())
         && !text.starts_with(['.', '-'])
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))

@@ -228,9 +228,9 @@ fn meet(container: &Container, program: &Program, init: &Child, wires: &mut Wire
     }
     if config.hooks.run_at_creation() {
         reach(program, wires)?;
-        hooks::run(container, "prestart", &config.hooks.prestart, Status::Created)?;
-        hooks::run(container, "createRuntime", &config.hooks.create_runtime, Status::Created)?;
-        hooks::run_inside(container, "createContainer", &config.hooks.create_container, Status::Created)?;
+        hooks::run(container, "prestart", &config.hooks.prestart, Status::Creating)?;
+        hooks::run(container, "createRuntime", &config.hooks.create_runtime, Status::Creating)?;
+        hooks::run_inside(container, "createContainer", &config.hooks.create_container, Status::Creating)?;
     }
     wires.release();
     if config.linux.seccomp.as_ref().is_some_and(|profile| profile.notifies()) {

@@ -70,7 +70,8 @@ fn check(container: &Container, request: &Request) -> Result<()> {
         return Err(Error::invalid("`--cgroup` leads upwards").hint("it is a path below the container's own cgroup"));
     }
     match container.status()? {
-        Status::Stopped | Status::Creating => Err(Error::conflict("cannot exec in a stopped container: container not running")),
+        Status::Stopped => Err(Error::conflict("cannot exec in a stopped container: container not running")),
+        Status::Creating => Err(Error::conflict("cannot exec in a container that is still being created")),
         Status::Paused if !request.ignore_paused => {
             Err(Error::conflict("cannot exec in a paused container").hint("`--ignore-paused` waits until it is resumed"))
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Result, plain};
 use crate::store::clock;
 
 pub struct Log {
@@ -51,13 +51,13 @@ impl Log {
     pub fn warn(&mut self, text: &str) {
         self.write("warning", text);
         if self.file.is_none() {
-            let _ = writeln!(std::io::stderr(), "{}: warning: {text}", super::NAME);
+            let _ = writeln!(std::io::stderr(), "{}: warning: {}", super::NAME, plain(text));
         }
     }
 
     pub fn error(mut self, error: &Error) {
         self.write("error", &error.to_string());
-        let _ = writeln!(std::io::stderr(), "{}: error: {error}", super::NAME);
+        let _ = writeln!(std::io::stderr(), "{}: error: {}", super::NAME, plain(&error.to_string()));
     }
 
     fn write(&mut self, level: &str, text: &str) {

@@ -201,9 +201,9 @@ fn hooks_are_told_the_state_and_can_stop_a_container() {
     // The command and the hook that comes after its start go on side by side.
     lines[4..6].sort_unstable();
     let expected = [
-        "prestart \"created\"",
-        "createRuntime \"created\"",
-        "createContainer \"created\"",
+        "prestart \"creating\"",
+        "createRuntime \"creating\"",
+        "createContainer \"creating\"",
         "startContainer \"id\":\"one\"",
         "command",
         "poststart \"running\"",

@@ -147,10 +147,12 @@ impl<'a> Endpoint<'a> {
     /// Makes a request, and those that the answers redirect to. Nobody but the registry itself sees the authorization.
     fn follow(&self, home: &Origin, request: &Request) -> std::result::Result<Answer, Failure> {
         let mut url = self.url(home, request.target)?;
+        let mut was_secure = false;
         for _ in 0..=MOST_REDIRECTS {
             let origin = Origin::of(&url, true).ok_or_else(|| Error::system(format!("is referred to `{url}`")))?;
             let is_home = (origin.secure, &origin.authority) == (home.secure, &home.authority);
-            if home.secure && !origin.secure {
+            was_secure |= origin.secure;
+            if was_secure && !origin.secure {
                 return Err(Error::system(format!("is referred to `{}`, which does not use https", origin.authority)).into());
             }
             let authorization = match is_home {

@@ -21,7 +21,7 @@ pub fn open_url(text: &str) -> Result<Box<dyn Read + Send>> {
     let open = || -> Result<Box<dyn Read + Send>> {
         let url: Option<Uri> = text.parse().ok();
         let origin = url.as_ref().and_then(|url| Origin::of(url, true));
-        let origin = origin.ok_or_else(|| Error::invalid("it is not a URL of a file"))?;
+        let origin = origin.ok_or_else(|| Error::invalid("it is not a URL of a file, or one with a user in it"))?;
         let web = Web::default();
         let answer = Endpoint::at(&web, origin).send(&Request::new(Method::GET, text, ""))?;
         match answer.status() {
@@ -29,7 +29,17 @@ pub fn open_url(text: &str) -> Result<Box<dyn Read + Send>> {
             _ => Err(refusal(answer)),
         }
     };
-    open().doing(|| format!("fetch `{}`", text.escape_debug()))
+    open().doing(|| format!("fetch `{}`", without_user(text).escape_debug()))
+}
+
+/// A URL without the name and the password that may be in it.
+fn without_user(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => text.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +59,11 @@ mod tests {
         ] {
             assert_eq!(is_url(text), url, "{text}");
         }
-        assert!(open_url("http://user:secret@a.test/x").is_err());
+        let refused = open_url("http://user:secret@a.test/x").err().expect("an error").to_string();
+        assert!(
+            refused.contains("http://a.test/x") && !refused.contains("secret"),
+            "{refused}"
+        );
         assert!(open_url("http://").is_err());
     }
 }

@@ -6,10 +6,11 @@ use ureq::http::header::LINK;
 use ureq::http::{Method, StatusCode, Uri};
 
 use super::endpoint::Request;
-use super::repository::{Repository, read, text};
+use super::repository::{Repository, read};
 use super::url::join;
 use crate::error::{Error, Result};
 use crate::image::LARGEST_DOCUMENT;
+use crate::image::reference::is_tag;
 
 /// More tags than any repository has, and more answers than any registry needs to list them.
 const MOST_TAGS: usize = 100_000;
@@ -22,7 +23,7 @@ struct Listed {
 }
 
 impl Repository<'_> {
-    /// The tags of the repository, in the registry's order. They may be any texts.
+    /// The tags of the repository, in the registry's order.
     pub fn tags(&self) -> Result<Vec<String>> {
         let mut tags = Vec::new();
         let mut target = Some(format!("/v2/{}/tags/list", self.name()));
@@ -30,7 +31,8 @@ impl Repository<'_> {
             for _ in 0..MOST_ANSWERS {
                 let Some(asked) = target.take() else { return Ok(tags) };
                 let (listed, next) = self.some_tags(&asked)?;
-                tags.extend(listed);
+                // The others cannot be asked for, and may be of any length.
+                tags.extend(listed.into_iter().filter(|tag| is_tag(tag)));
                 if tags.len() > MOST_TAGS {
                     return Err(Error::invalid(format!("there are more than {MOST_TAGS}")));
                 }
@@ -45,7 +47,8 @@ impl Repository<'_> {
     fn some_tags(&self, target: &str) -> Result<(Vec<String>, Option<String>)> {
         let answer = self.endpoint.send(&Request::new(Method::GET, target, &self.scope))?;
         let answer = self.expect(answer, StatusCode::OK)?;
-        let next = text(&answer, &LINK).as_deref().and_then(next);
+        let links = answer.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+        let next = next(&links.collect::<Vec<_>>().join(", "))?;
         let next = next.map(|next| self.absolute(target, &next)).transpose()?;
         let listed: Listed = serde_json::from_slice(&read(answer, LARGEST_DOCUMENT)?).map_err(Error::invalid)?;
         Ok((listed.tags.unwrap_or_default(), next))
@@ -65,12 +68,18 @@ impl Repository<'_> {
     }
 }
 
-/// The URL of a header `Link` that is about what comes next.
-fn next(header: &str) -> Option<String> {
-    let is_next = |link: &&str| link.contains("rel=\"next\"") || link.contains("rel=next");
-    let link = header.split(',').find(is_next)?;
-    let (url, _) = link.trim().strip_prefix('<')?.split_once('>')?;
-    Some(url.to_string())
+/// The URL of headers `Link` that is about what comes next (RFC 8288, section 3). If one says that there is more, it must say where.
+fn next(header: &str) -> Result<Option<String>> {
+    let is_next = |text: &str| text.contains("rel=\"next\"") || text.contains("rel=next");
+    let mut links = header.split('<').skip(1).filter_map(|link| link.split_once('>'));
+    let next = links.find(|(_, parameters)| is_next(parameters));
+    match next {
+        None if is_next(header) => Err(Error::invalid(format!(
+            "header `Link`: `{}` leads nowhere",
+            header.escape_debug()
+        ))),
+        next => Ok(next.map(|(url, _)| url.to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -87,10 +96,11 @@ mod tests {
             ("<https://a.test/x>; rel=next", Some("https://a.test/x")),
             ("</first>; rel=\"first\", </more>; rel=\"next\"", Some("/more")),
             ("</first>; rel=\"first\"", None),
-            ("/more; rel=\"next\"", None),
+            ("</page?token=a,b>; rel=\"next\"", Some("/page?token=a,b")),
             ("", None),
         ] {
-            assert_eq!(next(header).as_deref(), url, "{header}");
+            assert_eq!(next(header).unwrap().as_deref(), url, "{header}");
         }
+        assert!(next("/more; rel=\"next\"").is_err());
     }
 }

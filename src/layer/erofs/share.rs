@@ -74,6 +74,11 @@ pub fn tell(store: &Store, container: &Id, name: &str, mounted: &Mounted) -> Res
 }
 
 fn tell_in(links: &Path, container: &str, place: &str) -> io::Result<()> {
+    // The last who told of theirs may take the directory away just now.
+    try_to_tell(links, container, place).or_else(|_| try_to_tell(links, container, place))
+}
+
+fn try_to_tell(links: &Path, container: &str, place: &str) -> io::Result<()> {
     match fs::create_dir(links) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
         _ => {}

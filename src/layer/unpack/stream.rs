@@ -19,11 +19,9 @@ const AHEAD: usize = 8;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// What others compress with, by the first bytes. A tarball begins with a name, in which nobody has bytes such as these.
-const UNKNOWN: [(&str, &[u8]); 3] = [
-    ("xz", &[0xfd, b'7', b'z', b'X', b'Z', 0]),
-    ("lz4", &[0x04, 0x22, 0x4d, 0x18]),
-    ("bzip2", &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]),
-];
+const UNKNOWN: [(&str, &[u8]); 2] = [("xz", &[0xfd, b'7', b'z', b'X', b'Z', 0]), ("lz4", &[0x04, 0x22, 0x4d, 0x18])];
+/// What comes in bzip2 after `BZh` and a digit: together they are no name either.
+const IN_BZIP2: &[u8] = &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
 
 /// The tarball that `source` has, whatever it is compressed with.
 pub fn inflated<'a>(source: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
@@ -42,15 +40,13 @@ pub fn inflated<'a>(source: impl Read + Send + 'a) -> Result<Box<dyn Read + Send
 
 /// The program that the rest of something must be inflated with, if its start tells, and we cannot do it.
 fn unknown(start: &[u8]) -> Option<&'static str> {
-    // `BZh` and a digit come before what no name has.
-    let start = match start {
-        [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] => rest,
-        start => start,
-    };
-    UNKNOWN
-        .iter()
-        .find(|(_, bytes)| start.starts_with(bytes))
-        .map(|(program, _)| *program)
+    if let [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] = start
+        && rest.starts_with(IN_BZIP2)
+    {
+        return Some("bzip2");
+    }
+    let found = UNKNOWN.iter().find(|(_, bytes)| start.starts_with(bytes));
+    found.map(|(program, _)| *program)
 }
 
 fn cannot_inflate(program: &str) -> Error {
