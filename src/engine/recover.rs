@@ -179,9 +179,7 @@ pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
 }
 
 fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
-    let directory = store.run().join("container");
-    let is_first = !directory.exists();
-    let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
+    let entries = fs::read_dir(store.run().join("container")).into_iter().flatten().flatten();
     let mut ids: Vec<Id> = entries.filter_map(|entry| Id::parse(entry.file_name().to_str()?)).collect();
     if ids.len() > most {
         let from = SystemTime::now()
@@ -194,7 +192,12 @@ fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
     for id in ids {
         sweep_one(store, &id)?;
     }
-    if is_first {
+    sweep_besides(store)
+}
+
+/// Undoes what killed processes have left besides containers.
+fn sweep_besides(store: &Store) -> Result<()> {
+    if !store.run().join("container").exists() {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
@@ -292,6 +295,12 @@ impl Engine {
             Ok(()) => error,
             Err(worse) => error.hint(worse),
         }
+    }
+
+    /// The same, for those who look at each container themselves.
+    pub fn recover_besides(&self) -> Result<()> {
+        sweep_besides(&self.store)?;
+        self.recover_networks()
     }
 
     fn recover_networks(&self) -> Result<()> {

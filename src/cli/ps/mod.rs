@@ -1,10 +1,11 @@
 //! `tinydock ps`: containers as Docker lists them. What is listed, and how it is told, is the same for `ls`.
 
 mod filter;
+mod ports;
 mod row;
 
 use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
-use super::{Command, print, report, tidy};
+use super::{Command, print, report, warn};
 use crate::engine::{Engine, Listed};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
@@ -70,7 +71,10 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
 
 /// The containers that a command line asks for, and 1 if the record of one cannot be read.
 pub fn select(engine: &Engine, parsed: &Parsed) -> Result<(Vec<Listed>, u8)> {
-    tidy(engine);
+    // The list looks at each container itself.
+    if let Err(error) = engine.recover_besides() {
+        warn(&error.to_string());
+    }
     let filter = filter::Filter::parse(engine, parsed)?;
     let last = last(parsed)?;
     let mut status = 0;

@@ -4,16 +4,17 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::ports;
 use crate::cli::listing::Format;
 use crate::cli::table::decimal_bytes;
 use crate::cli::template::Value;
 use crate::cli::units;
 use crate::engine::watch::Health;
-use crate::engine::{Engine, Listed, Started, State};
+use crate::engine::{Brief, Engine, Listed, Started, State};
 use crate::error::Result;
 use crate::flags::Parsed;
 use crate::layer::{Mount, Source};
-use crate::network::{Mode, Port};
+use crate::network::Mode;
 use crate::store::clock;
 
 /// How much of a command, and of a mount's name, is shown.
@@ -41,56 +42,52 @@ impl Rows<'_> {
         }
     }
 
-    /// A container's fields, in the order of Docker's JSON. Those that take a look elsewhere are empty unless they are mentioned.
+    /// A container's fields, in the order of Docker's JSON: those that are mentioned. Some take a look elsewhere.
     pub fn row(&self, listed: &Listed) -> Result<Value> {
         let brief = &listed.brief;
         let mentions = |field: &str| self.format.mentions(field);
-        let health = if mentions("Status") || mentions("HealthStatus") {
-            listed.health()?
-        } else {
-            None
+        let health = match mentions("Status") || mentions("HealthStatus") {
+            true => listed.health()?,
+            false => None,
         };
-        let ports = if mentions("Ports") {
-            listed.endpoint()?.map(|endpoint| ports(&endpoint.ports, &brief.exposed))
-        } else {
-            None
-        };
-        let size = if mentions("Size") { self.size(listed)? } else { String::new() };
-        let mounts = brief.mounts.iter().filter_map(|mount| self.mount(mount));
-        let volumes = brief.mounts.iter().filter(|mount| mount.volume().is_some());
-        let labels = brief.labels.iter().map(|(name, value)| format!("{name}={value}"));
-        let network = match &brief.network {
-            Mode::None => "none",
-            Mode::Host => "host",
-            Mode::Bridge(name) => name,
-        };
-        let image = brief
-            .image
-            .strip_suffix(":latest")
-            .filter(|_| !self.full)
-            .unwrap_or(&brief.image);
-        let created = format!("{} +0000 UTC", clock::show(brief.created));
-        Ok(Value::Object(vec![
-            ("Command", self.command(listed).into()),
-            ("CreatedAt", created.into()),
-            ("HealthStatus", health_name(&listed.state, health.as_ref()).into()),
-            ("ID", self.id(listed).into()),
-            ("Image", image.into()),
-            ("Label", Value::Lookup(brief.labels.clone())),
-            ("Labels", labels.collect::<Vec<_>>().join(",").into()),
-            ("LocalVolumes", volumes.count().to_string().into()),
-            ("Mounts", mounts.collect::<Vec<_>>().join(",").into()),
-            ("Names", brief.name.clone().into()),
-            ("Networks", network.into()),
-            ("Ports", ports.unwrap_or_default().into()),
+        let fields: [(&'static str, &dyn Fn() -> Result<Value>); 16] = [
+            ("Command", &|| Ok(self.command(listed).into())),
             (
-                "RunningFor",
-                format!("{} ago", self.passed(Duration::from_secs(brief.created))).into(),
+                "CreatedAt",
+                &|| Ok(format!("{} +0000 UTC", clock::show(brief.created)).into()),
             ),
-            ("Size", size.into()),
-            ("State", listed.state.name().into()),
-            ("Status", self.status(&listed.state, health.as_ref()).into()),
-        ]))
+            ("HealthStatus", &|| Ok(health_name(&listed.state, health.as_ref()).into())),
+            ("ID", &|| Ok(self.id(listed).into())),
+            ("Image", &|| Ok(self.image(brief).into())),
+            ("Label", &|| Ok(Value::Lookup(brief.labels.clone()))),
+            ("Labels", &|| Ok(labels(brief).into())),
+            ("LocalVolumes", &|| Ok(volumes(brief).to_string().into())),
+            ("Mounts", &|| Ok(self.mounts(brief).into())),
+            ("Names", &|| Ok(brief.name.clone().into())),
+            ("Networks", &|| Ok(network(brief).into())),
+            ("Ports", &|| Ok(published(listed)?.into())),
+            ("RunningFor", &|| Ok(self.age(brief).into())),
+            ("Size", &|| Ok(self.size(listed)?.into())),
+            ("State", &|| Ok(listed.state.name().into())),
+            ("Status", &|| Ok(self.status(&listed.state, health.as_ref()).into())),
+        ];
+        let mentioned = fields.into_iter().filter(|(name, _)| mentions(name));
+        let fields = mentioned.map(|(name, make)| Ok((name, make()?)));
+        Ok(Value::Object(fields.collect::<Result<_>>()?))
+    }
+
+    fn image<'b>(&self, brief: &'b Brief) -> &'b str {
+        let short = brief.image.strip_suffix(":latest").filter(|_| !self.full);
+        short.unwrap_or(&brief.image)
+    }
+
+    fn mounts(&self, brief: &Brief) -> String {
+        let names = brief.mounts.iter().filter_map(|mount| self.mount(mount));
+        names.collect::<Vec<_>>().join(",")
+    }
+
+    fn age(&self, brief: &Brief) -> String {
+        format!("{} ago", self.passed(Duration::from_secs(brief.created)))
     }
 
     fn id(&self, listed: &Listed) -> String {
@@ -188,92 +185,32 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Ports as lists show them: those that are published and follow each other, and are the same on both sides, as a range; those that
-/// are only exposed; and the other ones that are published.
-fn ports(ports: &[Port], exposed: &[Port]) -> String {
-    let mut sorted: Vec<&Port> = ports.iter().collect();
-    sorted.sort_by_key(|port| (port.container, port.address, port.host, port.protocol.number()));
-    let mut ranges: Vec<(&Port, u16)> = Vec::new();
-    let (mut shown, mut others) = (Vec::new(), Vec::new());
-    for port in sorted {
-        if port.host != port.container {
-            others.push(port.to_string());
-            continue;
-        }
-        let same = |(first, _): &&mut (&Port, u16)| (first.address, first.protocol) == (port.address, port.protocol);
-        match ranges.iter_mut().find(same) {
-            None => ranges.push((port, port.container)),
-            Some((_, last)) if *last + 1 == port.container => *last = port.container,
-            Some(range) => {
-                shown.push(spell(range));
-                *range = (port, port.container);
-            }
-        }
-    }
-    shown.extend(ranges.iter().map(spell));
-    shown.extend(only_exposed(ports, exposed));
-    shown.extend(others);
-    shown.join(", ")
+fn labels(brief: &Brief) -> String {
+    let labels = brief.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    labels.collect::<Vec<_>>().join(",")
 }
 
-/// The ports that are exposed and not published. Those that follow each other are a range.
-fn only_exposed(published: &[Port], exposed: &[Port]) -> Vec<String> {
-    let is_published = |port: &&Port| published.iter().any(|other| other.within() == port.within());
-    let mut left: Vec<&Port> = exposed.iter().filter(|port| !is_published(port)).collect();
-    left.sort_by_key(|port| (port.container, port.protocol.number()));
-    left.dedup_by_key(|port| port.within());
-    let ranges = left.chunk_by(|one, next| one.protocol == next.protocol && one.container + 1 == next.container);
-    let spell = |range: &[&Port]| match range {
-        [only] => format!("{}/{}", only.container, only.protocol),
-        range => format!(
-            "{}-{}/{}",
-            range[0].container,
-            range[range.len() - 1].container,
-            range[0].protocol
-        ),
-    };
-    ranges.map(spell).collect()
+fn volumes(brief: &Brief) -> usize {
+    brief.mounts.iter().filter(|mount| mount.volume().is_some()).count()
 }
 
-fn spell((first, last): &(&Port, u16)) -> String {
-    if first.container == *last {
-        return first.to_string();
+fn network(brief: &Brief) -> &str {
+    match &brief.network {
+        Mode::None => "none",
+        Mode::Host => "host",
+        Mode::Bridge(name) => name,
     }
-    let address = first.address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED);
-    let range = format!("{}-{last}", first.container);
-    format!("{address}:{range}->{range}/{}", first.protocol)
+}
+
+/// The ports of a container that runs.
+fn published(listed: &Listed) -> Result<String> {
+    let endpoint = listed.endpoint()?;
+    Ok(endpoint.map_or_else(String::new, |endpoint| ports::spell(&endpoint.ports, &listed.brief.exposed)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ports_that_follow_each_other_are_a_range() {
-        for (published, shown) in [
-            (vec!["8080:80"], "0.0.0.0:8080->80/tcp"),
-            (vec!["8001:8001", "8000:8000"], "0.0.0.0:8000-8001->8000-8001/tcp"),
-            (
-                vec!["8000:8000", "8002:8002"],
-                "0.0.0.0:8000->8000/tcp, 0.0.0.0:8002->8002/tcp",
-            ),
-            (vec!["9000-9001:80-81"], "0.0.0.0:9000->80/tcp, 0.0.0.0:9001->81/tcp"),
-            (
-                vec!["53:53/udp", "127.0.0.1:53:53"],
-                "0.0.0.0:53->53/udp, 127.0.0.1:53->53/tcp",
-            ),
-            (vec![], ""),
-        ] {
-            let published: Vec<Port> = published.iter().flat_map(|port| Port::parse(port).unwrap()).collect();
-            assert_eq!(ports(&published, &[]), shown);
-        }
-        let parse = |text: &str| Port::parse(text).unwrap();
-        let exposed = [parse("53/udp"), parse("444"), parse("443"), parse("443"), parse("80")].concat();
-        assert_eq!(
-            ports(&parse("8080:80"), &exposed),
-            "53/udp, 443-444/tcp, 0.0.0.0:8080->80/tcp"
-        );
-    }
 
     #[test]
     fn commands_are_quoted_and_shortened() {
