@@ -297,12 +297,6 @@ impl Engine {
         }
     }
 
-    /// The same, for those who look at each container themselves.
-    pub fn recover_besides(&self) -> Result<()> {
-        sweep_besides(&self.store)?;
-        self.recover_networks()
-    }
-
     fn recover_networks(&self) -> Result<()> {
         if self.store.root().join("network").exists() {
             let _lock = self.store.lock()?;

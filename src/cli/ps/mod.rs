@@ -5,7 +5,7 @@ mod ports;
 mod row;
 
 use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
-use super::{Command, print, report, warn};
+use super::{Command, print, report, tidy};
 use crate::engine::{Engine, Listed};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
@@ -71,10 +71,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
 
 /// The containers that a command line asks for, and 1 if the record of one cannot be read.
 pub fn select(engine: &Engine, parsed: &Parsed) -> Result<(Vec<Listed>, u8)> {
-    // The list looks at each container itself.
-    if let Err(error) = engine.recover_besides() {
-        warn(&error.to_string());
-    }
+    tidy(engine);
     let filter = filter::Filter::parse(engine, parsed)?;
     let last = last(parsed)?;
     let mut status = 0;
