@@ -35,8 +35,8 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let lock = Lock::from(File::from(inherited.next().ok_or_else(wrong)?));
     let mounts = inherited.next();
     let engine = Engine::new(store.clone());
-    tell_end(store, &id);
     if let Some(container) = Container::load(store, &id)? {
+        tell_end(store, &container);
         // The disk may have been too full for the record of the end.
         recover::settle(store, &container, Lost::Monitor)?;
     }
@@ -52,20 +52,17 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
 }
 
 /// Tells that a container has ended, and how.
-pub fn tell_end(store: &Store, id: &Id) {
-    let Ok(Some(container)) = Container::load(store, id) else {
-        return;
-    };
+pub fn tell_end(store: &Store, container: &Container) {
     let Ok(State::Exited(exit) | State::Restarting(exit)) = container.state() else {
         return;
     };
     if exit.oom_killed {
-        record_memory(store, &container);
-        events::tell_of(store, &container, "oom", &[]);
+        record_memory(store, container);
+        events::tell_of(store, container, "oom", &[]);
     }
     let ran = container.ran(&exit).unwrap_or_default().as_secs().to_string();
     let more = [("exitCode", exit.code.to_string()), ("execDuration", ran)];
-    events::tell_of(store, &container, "die", &more);
+    events::tell_of(store, container, "die", &more);
 }
 
 /// Records how much memory a container had used at most, while its cgroup is still there. That this fails is no reason not to clean up.

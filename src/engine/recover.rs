@@ -61,15 +61,15 @@ pub fn remove_left(store: &Store, id: &Id) -> Result<()> {
 
 /// Removes all that there is of a container, which is not running and is cleaned up after. The container's lock is held.
 fn remove_all(store: &Store, id: &Id) -> Result<()> {
-    let container = Container::load(store, id);
-    let volumes = {
-        // Whoever asks for the name of a container that is gone waits until it is free.
+    let (container, volumes) = {
+        // Whoever asks for the name of a container that is gone waits until it is free, and nobody gives it another one.
         let _lock = store.lock()?;
+        let container = Container::load(store, id);
         let name = only_name(&container);
         store.discard(&store.container(id))?;
         let volumes = volumes::release(store, id)?;
         release_names(store, id, name.as_deref())?;
-        volumes
+        (container, volumes)
     };
     volumes::tell(store, "destroy", &volumes);
     match container {
@@ -109,12 +109,11 @@ pub fn bury(store: &Store, id: &Id) -> Result<()> {
     put_away(store, id)
 }
 
-/// The same for a container that is cleaned up after.
+/// The same for a container whose end is recorded, and that is cleaned up after.
 pub fn put_away(store: &Store, id: &Id) -> Result<()> {
     let Some(container) = Container::load(store, id)? else {
         return remove_all(store, id);
     };
-    settle(store, &container, Lost::Monitor)?;
     if container.spec.options.auto_remove && is_spent(&container) {
         Note::of_removal(store, &container)?;
         remove_all(store, id)
@@ -171,7 +170,11 @@ pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
     let removing = store.container_run(id).join(REMOVING);
     match fs::remove_file(&removing) {
         // It is told once, or not at all if we are killed here.
-        Ok(()) => tell_end(store, id),
+        Ok(()) => {
+            if let Ok(Some(container)) = Container::load(store, id) {
+                tell_end(store, &container);
+            }
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         removed => removed.doing(|| format!("remove `{}`", removing.display()))?,
     }
