@@ -13,29 +13,19 @@ impl Execution {
     pub fn change_all(&mut self, lines: &[String]) -> Result<()> {
         let mut has_command = false;
         for line in lines {
-            match line
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_ascii_uppercase()
-                .as_str()
-            {
-                "CMD" => has_command = true,
-                "ENTRYPOINT" if !has_command => self.cmd = None,
-                _ => {}
+            let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+            let word = word.to_ascii_uppercase();
+            if word == "ENTRYPOINT" && !has_command {
+                self.cmd = None;
             }
-            self.change(line)?;
+            has_command |= word == "CMD";
+            self.apply(&word, rest.trim())
+                .doing(|| format!("change `{}`", line.escape_debug()))?;
         }
         Ok(())
     }
 
     /// Applies one change, such as `ENTRYPOINT ["/app"]` or `ENV A=b C="d e"`.
-    fn change(&mut self, line: &str) -> Result<()> {
-        let doing = || format!("change `{}`", line.escape_debug());
-        let (word, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-        self.apply(&word.to_ascii_uppercase(), rest.trim()).doing(doing)
-    }
-
     fn apply(&mut self, word: &str, rest: &str) -> Result<()> {
         if rest.is_empty() {
             return Err(Error::invalid("it says nothing after its first word"));
@@ -173,7 +163,7 @@ mod tests {
     #[test]
     fn changes_are_lines_of_a_dockerfile() {
         let mut execution = Execution::default();
-        for line in [
+        let lines = [
             r#"CMD ["a", "b c"]"#,
             "entrypoint run it",
             r#"ENV A=1 B="two words" C=three\ words"#,
@@ -187,9 +177,8 @@ mod tests {
             "WORKDIR b",
             "STOPSIGNAL SIGINT",
             "HEALTHCHECK --interval=1m30s --retries=2 CMD curl x",
-        ] {
-            execution.change(line).unwrap();
-        }
+        ];
+        execution.change_all(&lines.map(String::from)).unwrap();
         assert_eq!(execution.cmd.unwrap(), ["a", "b c"]);
         assert_eq!(execution.entrypoint.unwrap(), ["/bin/sh", "-c", "run it"]);
         assert_eq!(execution.env, ["B=two words", "C=three words", "A=2 and more"]);
@@ -232,7 +221,7 @@ mod tests {
             "HEALTHCHECK x",
             "SHELL sh",
         ] {
-            assert!(Execution::default().change(line).is_err(), "{line}");
+            assert!(Execution::default().change_all(&[line.to_string()]).is_err(), "{line}");
         }
     }
 }

@@ -88,13 +88,13 @@ impl Port {
         if host.as_ref().is_some_and(|host| host.len() != container.len()) {
             return Err(wrong("the two ranges differ in length"));
         }
-        let port = |(n, container)| Port {
+        let port = |(container, n)| Port {
             protocol,
             address,
             host: host.as_ref().map_or(0, |host| host.start() + n),
             container,
         };
-        Ok(container.zip(0..).map(|(container, n)| port((n, container))).collect())
+        Ok(container.zip(0..).map(port).collect())
     }
 
     /// Which port of the container it is, wherever it is on the host.

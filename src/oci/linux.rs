@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::wrong;
+use super::mount_options::propagation_of;
 use crate::cgroup::Resources;
 use crate::error::Result;
 use crate::isolation;
@@ -111,7 +112,7 @@ impl Linux {
     pub fn check(&self) -> Result<()> {
         self.check_namespaces()?;
         self.check_what_needs_them()?;
-        if !PROPAGATIONS.contains(&self.rootfs_propagation.as_str()) {
+        if !self.rootfs_propagation.is_empty() && propagation_of(&self.rootfs_propagation).is_none() {
             let unknown = format!("there is no `{}`", self.rootfs_propagation);
             return Err(wrong("linux.rootfsPropagation", unknown));
         }
@@ -248,18 +249,5 @@ pub fn check_mappings(field: &str, mappings: &[IdMapping]) -> Result<()> {
     }
     Ok(())
 }
-
-/// What the root's propagation may be (mount(2)); nothing is what the runtime's own gives it.
-const PROPAGATIONS: [&str; 9] = [
-    "",
-    "private",
-    "rprivate",
-    "slave",
-    "rslave",
-    "shared",
-    "rshared",
-    "unbindable",
-    "runbindable",
-];
 
 const KINDS: [&str; 8] = ["pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"];

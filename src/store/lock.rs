@@ -61,18 +61,17 @@ impl Lock {
 
     /// Whether somebody holds the lock. Asking does not disturb those who try to take it.
     pub fn is_held(path: &Path) -> bool {
-        is_held(path, Part::All)
+        look(path, Part::All).unwrap_or(false)
     }
 
     /// The same, or nothing if there is no such lock.
     pub fn look(path: &Path) -> Option<bool> {
-        let file = File::open(path).ok()?;
-        Some(filelock::is_held(&file, Part::All).unwrap_or(false))
+        look(path, Part::All)
     }
 
     /// Whether somebody holds all of the lock, not only a part of it.
     pub fn is_wholly_held(path: &Path) -> bool {
-        is_held(path, Part::AllButFirst)
+        look(path, Part::AllButFirst).unwrap_or(false)
     }
 }
 
@@ -89,8 +88,9 @@ impl From<File> for Lock {
     }
 }
 
-fn is_held(path: &Path, part: Part) -> bool {
-    File::open(path).is_ok_and(|file| filelock::is_held(&file, part).unwrap_or(false))
+fn look(path: &Path, part: Part) -> Option<bool> {
+    let file = File::open(path).ok()?;
+    Some(filelock::is_held(&file, part).unwrap_or(false))
 }
 
 /// Whether a lock that was taken still means something: whoever had it may have removed the file at last.

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
+use rustix::io::retry_on_intr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -30,7 +31,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::with_capacity(USUAL);
     // A record never becomes longer or shorter, and the kernel gives all of one that there is room for.
-    if rustix::io::read(&file, spare_capacity(&mut bytes))? == USUAL {
+    retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))?;
+    if bytes.len() == bytes.capacity() {
         file.read_to_end(&mut bytes)?;
     }
     Ok(bytes)

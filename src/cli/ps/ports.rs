@@ -1,5 +1,7 @@
 //! A container's ports, as lists show them.
 
+use std::collections::BTreeSet;
+
 use crate::network::Port;
 
 /// Ports as lists show them: those that are published and follow each other, and are the same on both sides, as a range; those that
@@ -32,8 +34,8 @@ pub fn spell(ports: &[Port], exposed: &[Port]) -> String {
 
 /// The ports that are exposed and not published. Those that follow each other are a range.
 fn only_exposed(published: &[Port], exposed: &[Port]) -> Vec<String> {
-    let is_published = |port: &&Port| published.iter().any(|other| other.within() == port.within());
-    let mut left: Vec<&Port> = exposed.iter().filter(|port| !is_published(port)).collect();
+    let published: BTreeSet<_> = published.iter().map(Port::within).collect();
+    let mut left: Vec<&Port> = exposed.iter().filter(|port| !published.contains(&port.within())).collect();
     left.sort_by_key(|port| (port.container, port.protocol.number()));
     left.dedup_by_key(|port| port.within());
     let ranges = left.chunk_by(|one, next| one.protocol == next.protocol && one.container + 1 == next.container);

@@ -1,6 +1,6 @@
 //! What a container may use and share, as Docker shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -203,9 +203,9 @@ impl HostConfig {
 
 /// The ports that were asked for one by one, without those that are published because the image exposes them.
 fn asked_for(options: &Options) -> Vec<Port> {
-    let is_exposed = |port: &Port| options.exposed.iter().any(|exposed| exposed.within() == port.within());
+    let exposed: BTreeSet<_> = options.exposed.iter().map(Port::within).collect();
     let mut ports = options.ports.clone();
-    ports.retain(|port| !options.publish_all || port.host != 0 || !is_exposed(port));
+    ports.retain(|port| !options.publish_all || port.host != 0 || !exposed.contains(&port.within()));
     ports
 }
 
