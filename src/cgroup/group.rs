@@ -107,25 +107,25 @@ impl Group {
         }
     }
 
-    /// The cgroups that a process is in.
-    pub fn of_process(hierarchies: &Hierarchies, pid: i32) -> Result<Group> {
-        let file = format!("/proc/{pid}/cgroup");
-        let table = fs::read_to_string(&file).doing(|| format!("read `{file}`"))?;
-        Ok(Group::parse(hierarchies, &table))
-    }
-
-    /// Reads a table of a process's cgroups: a number, controllers, and a path in each line (cgroups(7)).
-    fn parse(hierarchies: &Hierarchies, table: &str) -> Group {
-        let path = |controllers: &str| {
+    /// The cgroups that another process of a container can be put into, whose own are at `path`: where its first process is, if that is
+    /// at or below them. A cgroup of version 2 whose controllers are enabled for those below it, as systemd does in a container,
+    /// takes none (cgroups(7), "no internal processes"). `table` is that process's (`/proc/PID/cgroup`).
+    pub fn beside(hierarchies: &Hierarchies, table: &str, path: &Path) -> Group {
+        let own = Group::find(hierarchies, path);
+        let place = |tree: &Tree, names: &str, own: PathBuf| {
             let mut lines = table.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
-            let (_, path) = lines.find(|(names, _)| *names == controllers)?;
-            Some(path.trim_start_matches('/').to_string())
+            let place = lines.find(|(of, _)| *of == names);
+            let place = place.map(|(_, path)| tree.mount.join(path.trim_start_matches('/')));
+            place
+                .filter(|place| place.starts_with(&own))
+                .or_else(|| own.exists().then_some(own))
         };
-        let separate = hierarchies.separate.iter();
+        let unified = hierarchies.unified.iter().zip(own.unified);
+        let separate = hierarchies.separate.iter().zip(own.separate);
         Group {
-            unified: hierarchies.unified.as_ref().and_then(|tree| Some(tree.mount.join(path("")?))),
+            unified: unified.filter_map(|(tree, own)| place(tree, "", own)).next(),
             separate: separate
-                .filter_map(|tree| Some(tree.mount.join(path(&tree.controllers.join(","))?)))
+                .filter_map(|(tree, own)| place(tree, &tree.controllers.join(","), own))
                 .collect(),
             warnings: Vec::new(),
         }
@@ -173,6 +173,12 @@ impl Group {
     pub(super) fn directories(&self) -> impl Iterator<Item = &PathBuf> {
         self.unified.iter().chain(&self.separate)
     }
+}
+
+/// The table of the cgroups that a process is in: a number, controllers, and a path in each line (cgroups(7)).
+pub fn table_of(pid: i32) -> Result<String> {
+    let file = format!("/proc/{pid}/cgroup");
+    fs::read_to_string(&file).doing(|| format!("read `{file}`"))
 }
 
 /// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.
@@ -262,19 +268,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_tells_where_it_is() {
+    fn another_process_goes_where_the_first_is_unless_that_has_left() {
         let tree = |mount: &str, controllers: &[&str]| Tree {
             mount: mount.into(),
             controllers: controllers.iter().map(|name| name.to_string()).collect(),
         };
         let hierarchies = Hierarchies {
-            unified: Some(tree("/c/unified", &["hugetlb"])),
-            separate: vec![tree("/c/cpu", &["cpu", "cpuacct"]), tree("/c/systemd", &["name=systemd"])],
+            unified: Some(tree("/c/unified", &[])),
+            separate: vec![
+                tree("/c/cpu", &["cpu", "cpuacct"]),
+                tree("/c/systemd", &["name=systemd"]),
+                tree("/c/memory", &["memory"]),
+            ],
         };
-        let table = "9:name=systemd:/a/b\n2:cpu,cpuacct:/d\n1:memory:/\n0::/a/b:c\n";
-        let group = Group::parse(&hierarchies, table);
-        assert_eq!(group.unified, Some("/c/unified/a/b:c".into()));
-        assert_eq!(group.separate, [PathBuf::from("/c/cpu/d"), "/c/systemd/a/b".into()]);
+        let table = "9:name=systemd:/\n2:cpu,cpuacct:/a/b\n1:memory:/a/bc\n0::/a/b/c:d\n";
+        let group = Group::beside(&hierarchies, table, Path::new("/a/b"));
+        assert_eq!(group.unified, Some("/c/unified/a/b/c:d".into()));
+        assert_eq!(group.separate, [PathBuf::from("/c/cpu/a/b")], "the others do not exist");
     }
 
     #[test]

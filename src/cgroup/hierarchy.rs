@@ -78,14 +78,12 @@ impl Hierarchies {
 
     /// The trees of all containers and these, as far as they are mounted.
     fn with(further: &[&str]) -> Hierarchies {
-        if magic(Path::new(ROOT)) == Some(libc::CGROUP2_SUPER_MAGIC) {
-            return Hierarchies {
-                unified: Some(unified(Path::new(ROOT))),
-                separate: Vec::new(),
-            };
+        let mount = unified_mount();
+        let unified = mount.as_deref().map(unified);
+        if mount.is_some_and(|mount| mount == Path::new(ROOT)) {
+            let separate = Vec::new();
+            return Hierarchies { unified, separate };
         }
-        let hybrid = Path::new(ROOT).join("unified");
-        let unified = (magic(&hybrid) == Some(libc::CGROUP2_SUPER_MAGIC)).then(|| unified(&hybrid));
         let fallback: &[&str] = if unified.is_none() { &WITHOUT_UNIFIED } else { &[] };
         let mut separate: Vec<Tree> = Vec::new();
         for name in SEPARATE.iter().chain(fallback).chain(further) {
@@ -99,6 +97,28 @@ impl Hierarchies {
             }
         }
         Hierarchies { unified, separate }
+    }
+
+    /// The trees in which a container of the engine's may be, of those that a table of a process's cgroups has (cgroups(7)). It does
+    /// not tell the controllers of version 2.
+    pub fn in_table(table: &str) -> Hierarchies {
+        let names = table.lines().filter_map(|line| line.split(':').nth(1));
+        let used = [&SEPARATE[..], &WITHOUT_UNIFIED, &IF_LIMITED].concat();
+        let tree = |names: &str| {
+            let controllers: Vec<String> = names.split(',').map(str::to_string).collect();
+            let name = controllers.iter().find(|name| used.contains(&name.as_str()))?;
+            Some(Tree {
+                mount: Path::new(ROOT).join(name),
+                controllers,
+            })
+        };
+        Hierarchies {
+            unified: unified_mount().map(|mount| Tree {
+                mount,
+                controllers: Vec::new(),
+            }),
+            separate: names.filter_map(tree).collect(),
+        }
     }
 
     /// Every tree that is mounted, for whoever must expect any resource to be asked for.
@@ -148,6 +168,15 @@ impl Hierarchies {
         let separate = self.separate.iter().find(has).map(|tree| (tree, false));
         separate.or_else(|| self.unified.as_ref().filter(has).map(|tree| (tree, true)))
     }
+}
+
+/// Where the tree of version 2 is mounted: alone, or beside those of version 1.
+fn unified_mount() -> Option<PathBuf> {
+    let root = PathBuf::from(ROOT);
+    let beside = root.join("unified");
+    [root, beside]
+        .into_iter()
+        .find(|mount| magic(mount) == Some(libc::CGROUP2_SUPER_MAGIC))
 }
 
 fn unified(mount: &Path) -> Tree {

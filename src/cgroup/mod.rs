@@ -37,7 +37,7 @@ mod words;
 mod write;
 
 pub use devices::default_devices;
-pub use group::Group;
+pub use group::{Group, table_of};
 pub use hierarchy::{Hierarchies, Tree};
 pub use limits::{parse_bytes, parse_cpus, parse_memory, recorded};
 pub use oom::{OomEvent, OomWatch};

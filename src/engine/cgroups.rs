@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Container, Options};
-use crate::cgroup::{Group, Hierarchies, in_flags};
+use crate::cgroup::{Group, Hierarchies, in_flags, table_of};
 use crate::error::Result;
 use crate::store::{Id, Store, read_if_present, write};
 
@@ -58,6 +58,12 @@ pub fn path(store: &Store, id: &Id) -> Result<PathBuf> {
 /// The cgroups that a container may have.
 pub fn possible(store: &Store, id: &Id) -> Result<Group> {
     Ok(Group::find(&Hierarchies::possible(), &path(store, id)?))
+}
+
+/// The cgroups of a running container that another process can be put into.
+pub fn beside(store: &Store, id: &Id, init: i32) -> Result<Group> {
+    let table = table_of(init)?;
+    Ok(Group::beside(&Hierarchies::in_table(&table), &table, &path(store, id)?))
 }
 
 /// The cgroups that a running container has.

@@ -9,7 +9,7 @@ use super::create::host_of;
 use super::descriptors::{give_streams, write_pid};
 use super::process::Process;
 use super::{enter, notify};
-use crate::cgroup::{self, Hierarchies};
+use crate::cgroup::{self, Group, Hierarchies};
 use crate::error::{Error, Result};
 use crate::isolation::{self, Filter, Host, Scheduling};
 use crate::kernel::process::Child;
@@ -45,8 +45,11 @@ pub fn exec(
     become_process::add_home(&mut becoming.command, &root, process.user.uid)?;
     warnings.iter().for_each(|warning| warn(warning));
     let hierarchies = Hierarchies::all()?;
-    let path = Path::new(&container.origin.cgroup).join(request.cgroup.as_deref().unwrap_or("").trim_start_matches('/'));
-    let group = cgroup::Group::find(&hierarchies, &path);
+    let own = Path::new(&container.origin.cgroup);
+    let group = match &request.cgroup {
+        Some(below) => Group::find(&hierarchies, &own.join(below.trim_start_matches('/'))),
+        None => Group::beside(&hierarchies, &cgroup::table_of(known.pid)?, own),
+    };
     let program = plan(container, process, &becoming, &host, &group, request);
     let mut wires = Wires::above(request.preserve_fds.saturating_add(3))?;
     wires.add_release()?;
@@ -103,7 +106,7 @@ pub fn plan(
     process: &Process,
     becoming: &Becoming,
     host: &Host,
-    group: &cgroup::Group,
+    group: &Group,
     request: &Request,
 ) -> Program {
     let mut program = Program::default();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal};
-use tinydock::cgroup::{Group, Hierarchies, OomEvent, Plan, Resources, Scope, default_devices, systemd};
+use tinydock::cgroup::{Group, Hierarchies, OomEvent, Plan, Resources, Scope, default_devices, systemd, table_of};
 
 use crate::host::{PATIENCE, until};
 
@@ -347,7 +347,8 @@ fn who_waits_for_the_memory_to_run_out_is_told() {
 fn another_process_finds_where_it_is() {
     let container = Container::new("{}");
     let shell = container.shell("");
-    let group = Group::of_process(&container.hierarchies, shell.id() as i32).expect("read");
+    let table = table_of(shell.id() as i32).expect("read");
+    let group = Group::beside(&container.hierarchies, &table, &container.path);
     assert_eq!(group.processes().expect("processes"), [pid(&shell)]);
     let own = Group::find(&container.hierarchies, Path::new("/").join(&container.path).as_path());
     assert_eq!(own.processes().expect("processes"), [pid(&shell)]);
@@ -370,7 +371,7 @@ fn a_scope_of_systemd() {
         return;
     }
     scope.start(child.id(), &limits, &hierarchies).expect("start");
-    let group = Group::of_process(&hierarchies, child.id() as i32).expect("read");
+    let group = Group::beside(&hierarchies, &table_of(child.id() as i32).expect("read"), &scope.path());
     let found = Group::find(&hierarchies, &scope.path());
     assert_eq!(group.processes().expect("processes"), [pid(&child)]);
     assert_eq!(found.processes().expect("processes"), [pid(&child)]);

@@ -112,6 +112,32 @@ fn exec_is_limited_too() {
 }
 
 #[test]
+fn exec_joins_an_init_that_has_cgroups_of_its_own() {
+    let host = Host::new();
+    // As systemd does, which enters one below the container's and, in version 2, enables controllers for those there.
+    let script = "cd /sys/fs/cgroup/memory 2>/dev/null || cd /sys/fs/cgroup; \
+         mkdir own && echo 1 >own/cgroup.procs && { test -e tasks || echo +memory >cgroup.subtree_control; } && echo managed; \
+         exec sleep 1000";
+    let own = [
+        "--network",
+        "none",
+        "--name",
+        "own",
+        "--privileged",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    ];
+    host.start(&own);
+    until("it manages its own", || host.tinydock(&["logs", "own"]).stdout == "managed\n");
+    let place = host
+        .tinydock(&["exec", "own", "grep", "-E", ":memory:|^0:", "/proc/self/cgroup"])
+        .ok();
+    assert_eq!(place.lines().filter(|line| line.ends_with(":/own")).count(), 1, "{place}");
+}
+
+#[test]
 fn s5_16_swap_is_as_much_as_memory_unless_it_is_said() {
     let host = Host::new();
     let swap = |flags: &[&str]| {

@@ -36,6 +36,11 @@ check "other devices are refused" "cat: can't open '/kmsg': Operation not permit
     tinydock exec limited sh -c 'mknod /kmsg c 1 11; cat /kmsg'
 check "clocks are its own" different sh -c \
     '[ "$(readlink /proc/self/ns/time)" = "$(tinydock exec limited readlink /proc/self/ns/time)" ] || echo different'
+tinydock run -d --name managing --privileged --network none busybox sh -c 'cd /sys/fs/cgroup; mkdir init
+    echo 1 >init/cgroup.procs; echo +memory +pids >cgroup.subtree_control; echo managing; exec sleep 1000' >/dev/null
+until tinydock logs managing | grep -q managing; do sleep 0.1; done
+check "exec where a cgroup with others below it takes no process" "0::/init" tinydock exec managing cat /proc/self/cgroup
+tinydock rm -f managing >/dev/null
 check "stop" limited tinydock stop -t 0 limited
 check "rm" limited tinydock rm limited
 

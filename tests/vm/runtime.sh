@@ -37,6 +37,14 @@ check "blockIO: weight" "default 4950" group io.weight
 check "exec" "uid=0 gid=0" runtime exec guest id
 check "exec: its status" 7 status_of runtime exec guest sh -c 'exit 7'
 check "exec: is in the container's cgroup" "0::/" runtime exec guest cat /proc/self/cgroup
+below=/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(group cgroup.procs)/cgroup")
+mkdir "$below/init"
+group cgroup.procs >"$below/init/cgroup.procs"
+echo +pids >"$below/cgroup.subtree_control"
+check "exec: where init is, if the container's takes none" "0::/init" runtime exec guest cat /proc/self/cgroup
+echo -pids >"$below/cgroup.subtree_control"
+cat "$below/init/cgroup.procs" >"$below/cgroup.procs"
+rmdir "$below/init"
 check "a device that a rule allows" "0+0 records in" contains "0+0 records in" runtime exec guest dd if=/dev/serial count=0
 check "and may not be written" "can't create /dev/serial: Operation not permitted" \
     contains "can't create /dev/serial: Operation not permitted" runtime exec guest sh -c ': >/dev/serial'

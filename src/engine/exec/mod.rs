@@ -73,7 +73,7 @@ impl Engine {
         if container.spec.options.namespaces.has_users() {
             facts.host = facts.host.for_own_users();
         }
-        let group = cgroups::existing(&self.store, container.id())?;
+        let group = cgroups::beside(&self.store, container.id(), started.pid)?;
         let program = plan_exec(&facts, &group, container, options, tools.as_ref())?;
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
