@@ -71,7 +71,7 @@ impl Engine {
         }
         let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
         let init = if prepared.plan.forks {
-            adopt(&init, &prepared.plan.program, &mut wires)?
+            adopt(init, &prepared.plan.program, &mut wires)?
         } else {
             init
         };
@@ -121,11 +121,9 @@ impl Engine {
     }
 }
 
-/// The child that becomes the container's first process. Init has told of it when it ends. If it was killed before it could, its
-/// child has the wires and waits for us.
-pub fn adopt(init: &Child, program: &Program, wires: &mut Wires) -> Result<Child> {
-    let _ = init.wait();
-    let child = wires.receive_child(program)?;
+/// The child that becomes the container's first process, or a command in it.
+pub fn adopt(init: Child, program: &Program, wires: &mut Wires) -> Result<Child> {
+    let child = wires.receive_child(init, program)?;
     wires.release();
     Ok(child)
 }

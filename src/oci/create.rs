@@ -213,8 +213,7 @@ fn adopt(init: Child, program: &Program, forks: bool, wires: &mut Wires) -> Resu
     if !forks {
         return Ok(init);
     }
-    let _ = init.wait();
-    wires.receive_child(program)
+    wires.receive_child(init, program)
 }
 
 /// Does for init what it waits for, until the container is created.

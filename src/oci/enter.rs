@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::container::Container;
 use super::namespaces::Namespaces;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::kernel::process::Child;
 use crate::program::flags::{clone, open};
 use crate::program::{Concept, Fd, Input, Program, Register, Report, Wires};
@@ -53,8 +53,7 @@ pub fn appear(program: &mut Program) {
 /// Starts a program that has a child in the container, and returns the child, which waits.
 pub fn start(program: &Program, wires: &mut Wires, cgroup: Option<OwnedFd>) -> Result<Child> {
     let init = wires.start(program, 0, cgroup.as_ref().map(AsFd::as_fd))?;
-    let _ = init.wait().doing(|| "wait for init")?;
-    wires.receive_child(program)
+    wires.receive_child(init, program)
 }
 
 /// Lets the child go on until it has executed the command.

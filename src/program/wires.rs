@@ -10,13 +10,15 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{Descriptors, Input, Program, Report};
 use crate::error::{Doing, Error, Result};
-use crate::kernel::descriptor;
+use crate::kernel::descriptor::{self, wait_for};
 use crate::kernel::process::Child;
 
 /// The descriptors through which init is started and watched: our ends, and until it is started also its own.
 pub struct Wires {
     report: File,
     release: Option<File>,
+    /// The process that had the child which is to be released, and which ends.
+    leaving: Option<Child>,
     init: Vec<OwnedFd>,
     numbers: Descriptors,
     /// The lowest number of a descriptor that is init's.
@@ -35,6 +37,7 @@ impl Wires {
         let mut wires = Wires {
             report: report.into(),
             release: None,
+            leaving: None,
             init: Vec::new(),
             numbers: Descriptors::default(),
             lowest: lowest as i32,
@@ -93,11 +96,17 @@ impl Wires {
         if let Some(release) = &mut self.release {
             let _ = release.write_all(&[1]);
         }
+        if let Some(leaving) = self.leaving.take() {
+            let _ = leaving.wait();
+        }
     }
 
-    /// The child that init has told of; init has ended.
-    pub fn receive_child(&mut self, program: &Program) -> Result<Child> {
+    /// The child that init tells of before it ends, and which waits to be released. If init was killed before it could, its child has
+    /// the wires, and nothing would ever come.
+    pub fn receive_child(&mut self, init: Child, program: &Program) -> Result<Child> {
         let doing = || "receive the process";
+        wait_for([Some(self.report.as_fd()), Some(init.pidfd.as_fd())]).doing(doing)?;
+        self.leaving = Some(init);
         match self.reported(program).doing(doing)? {
             Report::Forked(pid) => Child::adopt(pid).doing(doing),
             Report::Failed(step, errno) => Err(program.failure(step, errno)),

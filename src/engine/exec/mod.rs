@@ -119,7 +119,7 @@ fn start(program: &Program, group: &Group, mut wires: Wires) -> Result<(Child, E
 /// nobody sees a process that has anything of the host's (CVE-2016-9962). Returns that child.
 fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
     let init = spawn(program, 0, group, wires)?;
-    adopt(&init, program, wires)
+    adopt(init, program, wires)
 }
 
 fn plan_exec(
