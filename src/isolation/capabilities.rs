@@ -4,6 +4,7 @@ use rustix::thread::{CapabilitySet, capability_is_in_bounding_set};
 
 use super::Host;
 use crate::error::{Error, Result};
+use crate::kernel::status;
 use crate::program::flags::capability as cap;
 use crate::program::{CapabilitySets, Program};
 
@@ -79,15 +80,14 @@ pub fn names(set: u64) -> Vec<&'static str> {
 
 /// How many capabilities the kernel knows, and which of them are in our bounding set.
 pub fn known() -> (u64, u64) {
-    let mut bounding = 0;
-    for number in 0..64 {
-        match capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
-            Ok(true) => bounding |= 1 << number,
-            Ok(false) => {}
-            Err(_) => return (number, bounding),
-        }
-    }
-    (64, bounding)
+    let is_known = |number: &u64| capability_is_in_bounding_set(CapabilitySet::from_bits_retain(1 << number)).is_ok();
+    // It mostly is the number that we know, too.
+    let ours = cap::CHECKPOINT_RESTORE + 1;
+    let fewer = (0..ours).rev().take_while(|number| !is_known(number)).count() as u64;
+    let more = (ours..64).take_while(is_known).count() as u64;
+    let known = ours - fewer + more;
+    let all = 1u64.checked_shl(known as u32).map_or(u64::MAX, |bit| bit - 1);
+    (known, status::inherited().bounding & all)
 }
 
 /// Whether this process has a capability now.

@@ -16,4 +16,5 @@ pub mod netlink;
 pub mod process;
 pub mod processor;
 pub mod signal;
+pub mod status;
 pub mod terminal;

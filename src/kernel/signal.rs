@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
+use super::status;
+
 /// Signals that are blocked and can be read from a descriptor.
 pub struct Signals {
     file: File,
@@ -100,18 +102,11 @@ pub fn send(process: impl AsFd, signal: i32) -> io::Result<()> {
 /// Gives every signal that is ignored, here or by whoever started us, its default action. What has a handler gets that when the
 /// next program is executed.
 pub fn set_all_default() {
-    let ignored = ignored().unwrap_or(u64::MAX);
+    let ignored = status::inherited().ignored | 1 << (PIPE - 1);
     for signal in (1..=libc::SIGRTMAX()).filter(|signal| ignored & (1 << (signal - 1)) != 0) {
         // SAFETY: no handler is installed; for signals whose action cannot be set the call fails without effect.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
-}
-
-/// The signals that are ignored, a bit each (proc_pid_status(5)).
-fn ignored() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 /// What a process gets that writes to a pipe that nobody reads.

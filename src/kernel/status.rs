@@ -1,0 +1,62 @@
+//! What this process was given by whoever executed it.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::OnceLock;
+
+/// Room for all of the file: who has less is told in parts.
+const ROOM: usize = 4 << 10;
+
+/// Sets of a process, a bit each (proc_pid_status(5)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The signals that are ignored: number one is bit zero.
+    pub ignored: u64,
+    /// The capabilities that it could have, or give.
+    pub bounding: u64,
+}
+
+/// This process's, read once: what it changes later it knows. Where that cannot be read, everything may be in each set.
+pub fn inherited() -> Status {
+    static READ: OnceLock<Status> = OnceLock::new();
+    *READ.get_or_init(|| {
+        let mut text = String::with_capacity(ROOM);
+        let _ = File::open("/proc/self/status").and_then(|file| file.take(ROOM as u64).read_to_string(&mut text));
+        parse(&text)
+    })
+}
+
+fn parse(text: &str) -> Status {
+    let set = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+    };
+    Status {
+        ignored: set("SigIgn").unwrap_or(u64::MAX),
+        bounding: set("CapBnd").unwrap_or(u64::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_read() {
+        let text = "Name:\tsh\nSigBlk:\t0000000000000004\nSigIgn:\t0000000000001000\nCapInh:\t0000000000000000\nCapBnd:\t000001ffffffffff\n";
+        let expected = Status {
+            ignored: 1 << (libc::SIGPIPE - 1),
+            bounding: (1 << 41) - 1,
+        };
+        assert_eq!(parse(text), expected);
+    }
+
+    #[test]
+    fn what_is_not_told_may_be_anything() {
+        let anything = Status {
+            ignored: u64::MAX,
+            bounding: u64::MAX,
+        };
+        assert_eq!(parse("SigIgn:\tx\n"), anything);
+    }
+}
