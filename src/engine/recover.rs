@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::commit::thaw_abandoned;
 use super::container::{Exit, Lost, Started, State};
@@ -22,7 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts, take_back_mounts};
 use crate::network::{self, Endpoint, Networks};
-use crate::store::{Id, Lock, Store, read_if_present, write};
+use crate::store::{Id, Lock, Store, read_if_present, sample, write};
 
 /// Whether a container has a right to what it has claimed: it is being started, or it runs.
 pub fn is_alive(store: &Store, id: &Id) -> bool {
@@ -139,7 +139,7 @@ fn is_spent(container: &Container) -> bool {
 }
 
 /// How many containers are looked at where a container's start or end must not take longer for each other one that runs.
-const SOME: usize = 32;
+const SOME: usize = 8;
 
 /// Finds what killed processes have left, and undoes it.
 pub fn sweep(store: &Store) -> Result<()> {
@@ -182,18 +182,10 @@ pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
 }
 
 fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
-    let entries = fs::read_dir(store.run().join("container")).into_iter().flatten().flatten();
-    let mut ids: Vec<Id> = entries.filter_map(|entry| Id::parse(entry.file_name().to_str()?)).collect();
-    if ids.len() > most {
-        let from = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.subsec_nanos() as usize);
-        let count = ids.len();
-        ids.rotate_left(from % count);
-        ids.truncate(most);
-    }
-    for id in ids {
-        sweep_one(store, &id)?;
+    for name in sample(&store.run().join("container"), most) {
+        if let Some(id) = name.to_str().and_then(Id::parse) {
+            sweep_one(store, &id)?;
+        }
     }
     sweep_besides(store)
 }

@@ -41,6 +41,7 @@ mod lock;
 mod moment;
 mod paths;
 mod record;
+mod sample;
 mod text;
 mod trash;
 
@@ -51,4 +52,5 @@ pub use lock::Lock;
 pub use moment::{parse_duration, parse_moment};
 pub use paths::Store;
 pub use record::{read_if_present, remove_if_present, write, write_among_others, write_durably};
+pub use sample::sample;
 pub use text::Text;
