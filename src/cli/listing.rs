@@ -86,15 +86,21 @@ impl Format {
 
     /// Prints rows into a text.
     pub fn show(&self, rows: impl IntoIterator<Item = Value>) -> Result<String> {
-        let mut text = String::new();
-        if let Some(headings) = &self.headings {
-            text = self.template.headings(headings)? + "\n";
+        let lines = rows.into_iter().map(|row| self.line(&row));
+        self.around(&lines.collect::<Result<String>>()?)
+    }
+
+    /// What is printed of one row, before columns are aligned.
+    pub fn line(&self, row: &Value) -> Result<String> {
+        Ok(self.template.execute(row)? + "\n")
+    }
+
+    /// The whole listing that has these lines.
+    pub fn around(&self, lines: &str) -> Result<String> {
+        match &self.headings {
+            Some(headings) => Ok(tabbed(&(self.template.headings(headings)? + "\n" + lines))),
+            None => Ok(lines.into()),
         }
-        for row in rows {
-            text += &self.template.execute(&row)?;
-            text.push('\n');
-        }
-        Ok(if self.headings.is_some() { tabbed(&text) } else { text })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ps;
 use super::table::table;
 use super::{Command, print};
-use crate::engine::{Engine, Listed, State};
+use crate::engine::{Engine, Listed, State, of_each};
 use crate::error::Result;
 use crate::flags::{Order, Parsed};
 use crate::store::clock;
@@ -31,7 +31,8 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         return ps::show(engine, &parsed, &listed).map(|()| status);
     }
     let full = parsed.is_set("no-trunc");
-    let rows = listed.iter().map(|listed| row(listed, full)).collect::<Result<Vec<_>>>()?;
+    let rows = of_each(&listed, |listed| listed.iter().map(|listed| row(listed, full)).collect());
+    let rows: Vec<_> = rows.into_iter().collect::<Result<_>>()?;
     print(table(HEADING, rows)).map(|()| status)
 }
 

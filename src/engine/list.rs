@@ -23,6 +23,21 @@ use crate::store::{Digest, Id, Lock, Text, read_if_present};
 /// For how many containers threads are worth it.
 const MANY: usize = 64;
 
+/// Makes something of each of many, by as many threads as there are processors: of all that a thread gets at once. It stays in order.
+pub fn of_each<T: Sync, R: Send>(all: &[T], make: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+    if all.len() < MANY {
+        return make(all);
+    }
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let parts = all.chunks(all.len().div_ceil(workers));
+        let begun: Vec<_> = parts.map(|part| scope.spawn(|| make(part))).collect();
+        let made = begun.into_iter().map(|part| part.join());
+        made.flat_map(|part| part.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
 /// What lists show of a container's specification: see [`Spec`] and [`super::Options`].
 #[derive(Clone, Debug, Deserialize)]
 pub struct Brief {
@@ -103,7 +118,8 @@ impl Engine {
     /// are listed nevertheless.
     pub fn list(&self, all: bool, mut report: impl FnMut(Error)) -> Result<Vec<Listed>> {
         let mut listed = Vec::new();
-        for looked in self.look_at_all(&Container::ids(&self.store)?, all) {
+        let ids = Container::ids(&self.store)?;
+        for looked in of_each(&ids, |ids| ids.iter().map(|id| self.look(id, all)).collect()) {
             match looked {
                 Ok(found) => {
                     listed.extend(found.filter(|found| all && !found.is_vanishing() || found.state.is_live()));
@@ -116,23 +132,6 @@ impl Engine {
             age(other).cmp(&age(one)).then(one.brief.id.cmp(&other.brief.id))
         });
         Ok(listed)
-    }
-
-    /// Looks at containers, by several threads if there are many.
-    fn look_at_all(&self, ids: &[Id], all: bool) -> Vec<Result<Option<Listed>>> {
-        let look = |ids: &[Id]| -> Vec<_> { ids.iter().map(|id| self.look(id, all)).collect() };
-        if ids.len() < MANY {
-            return look(ids);
-        }
-        let workers = thread::available_parallelism().map_or(1, usize::from);
-        thread::scope(|scope| {
-            let parts = ids.chunks(ids.len().div_ceil(workers));
-            let begun: Vec<_> = parts.map(|ids| scope.spawn(move || look(ids))).collect();
-            let looked = begun.into_iter().map(|part| part.join());
-            looked
-                .flat_map(|part| part.unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect()
-        })
     }
 
     /// Looks at a container, unless it does not run and only those that do are asked for.

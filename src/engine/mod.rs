@@ -90,7 +90,7 @@ pub use finish::{FINISH, finish};
 pub use fsck::Report;
 pub use image_list::{ImageFilter, ListedImage};
 pub use inspect::Inspected;
-pub use list::{Brief, Listed};
+pub use list::{Brief, Listed, of_each};
 pub use login::Kept as LoginKept;
 pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
 pub use pull::{Progress, Pulled, Step};

@@ -6,7 +6,7 @@ mod row;
 
 use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
 use super::{Command, print, report, tidy};
-use crate::engine::{Engine, Listed};
+use crate::engine::{Engine, Listed, of_each};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 
@@ -92,17 +92,18 @@ pub fn show(engine: &Engine, parsed: &Parsed, listed: &[Listed]) -> Result<()> {
         true => format!("{}\t{{{{.Size}}}}", LISTING.table),
         false => LISTING.table.into(),
     };
-    let format = LISTING.format_or(parsed, &table)?;
-    let rows = row::Rows::new(engine, &format, parsed);
-    let rows = listed.iter().map(|listed| rows.row(listed)).collect::<Result<Vec<_>>>()?;
-    print(format.show(rows)?)
+    let listed: Vec<&Listed> = listed.iter().collect();
+    print(self::table(engine, parsed, &table, &listed)?)
 }
 
 /// A table of containers with these columns.
 pub fn table(engine: &Engine, parsed: &Parsed, columns: &str, listed: &[&Listed]) -> Result<String> {
     let format = LISTING.format_or(parsed, columns)?;
-    let rows = row::Rows::new(engine, &format, parsed);
-    format.show(listed.iter().map(|listed| rows.row(listed)).collect::<Result<Vec<_>>>()?)
+    let lines = of_each(listed, |listed| {
+        let rows = row::Rows::new(engine, &format, parsed);
+        listed.iter().map(|listed| format.line(&rows.row(listed)?)).collect()
+    });
+    format.around(&lines.into_iter().collect::<Result<String>>()?)
 }
 
 /// How many containers `-n` or `-l` ask for.

@@ -21,10 +21,39 @@ use crate::store::clock;
 const COMMAND: usize = 20;
 const MOUNT: usize = 15;
 
+/// What makes a field of a container whose health is known if any field is about that.
+type Make = fn(&Rows, &Listed, Option<&Health>) -> Result<Value>;
+
+/// The fields, in the order of Docker's JSON.
+const FIELDS: [(&str, Make); 16] = [
+    ("Command", |rows, listed, _| Ok(rows.command(listed).into())),
+    ("CreatedAt", |_, listed, _| {
+        Ok(format!("{} +0000 UTC", clock::show(listed.brief.created)).into())
+    }),
+    ("HealthStatus", |_, listed, health| {
+        Ok(health_name(&listed.state, health).into())
+    }),
+    ("ID", |rows, listed, _| Ok(rows.id(listed).into())),
+    ("Image", |rows, listed, _| Ok(rows.image(&listed.brief).into())),
+    ("Label", |_, listed, _| Ok(Value::Lookup(listed.brief.labels.clone()))),
+    ("Labels", |_, listed, _| Ok(labels(&listed.brief).into())),
+    ("LocalVolumes", |_, listed, _| Ok(volumes(&listed.brief).to_string().into())),
+    ("Mounts", |rows, listed, _| Ok(rows.mounts(&listed.brief).into())),
+    ("Names", |_, listed, _| Ok(listed.brief.name.clone().into())),
+    ("Networks", |_, listed, _| Ok(network(&listed.brief).into())),
+    ("Ports", |_, listed, _| Ok(published(listed)?.into())),
+    ("RunningFor", |rows, listed, _| Ok(rows.age(&listed.brief).into())),
+    ("Size", |rows, listed, _| Ok(rows.size(listed)?.into())),
+    ("State", |_, listed, _| Ok(listed.state.name().into())),
+    ("Status", |rows, listed, health| Ok(rows.status(&listed.state, health).into())),
+];
+
 /// What makes rows for a format.
 pub struct Rows<'a> {
     engine: &'a Engine,
-    format: &'a Format,
+    /// The fields that the format mentions.
+    mentioned: Vec<(&'static str, Make)>,
+    tells_health: bool,
     full: bool,
     now: Duration,
     /// The sizes of images that were looked up.
@@ -32,48 +61,25 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    pub fn new<'a>(engine: &'a Engine, format: &'a Format, parsed: &Parsed) -> Rows<'a> {
+    pub fn new<'a>(engine: &'a Engine, format: &Format, parsed: &Parsed) -> Rows<'a> {
         Rows {
             engine,
-            format,
+            mentioned: FIELDS.into_iter().filter(|(name, _)| format.mentions(name)).collect(),
+            tells_health: format.mentions("Status") || format.mentions("HealthStatus"),
             full: parsed.is_set("no-trunc"),
             now: clock::since_1970(),
             images: RefCell::default(),
         }
     }
 
-    /// A container's fields, in the order of Docker's JSON: those that are mentioned. Some take a look elsewhere.
+    /// A container's fields that are mentioned. Some take a look elsewhere.
     pub fn row(&self, listed: &Listed) -> Result<Value> {
-        let brief = &listed.brief;
-        let mentions = |field: &str| self.format.mentions(field);
-        let health = match mentions("Status") || mentions("HealthStatus") {
+        let health = match self.tells_health {
             true => listed.health()?,
             false => None,
         };
-        let fields: [(&'static str, &dyn Fn() -> Result<Value>); 16] = [
-            ("Command", &|| Ok(self.command(listed).into())),
-            (
-                "CreatedAt",
-                &|| Ok(format!("{} +0000 UTC", clock::show(brief.created)).into()),
-            ),
-            ("HealthStatus", &|| Ok(health_name(&listed.state, health.as_ref()).into())),
-            ("ID", &|| Ok(self.id(listed).into())),
-            ("Image", &|| Ok(self.image(brief).into())),
-            ("Label", &|| Ok(Value::Lookup(brief.labels.clone()))),
-            ("Labels", &|| Ok(labels(brief).into())),
-            ("LocalVolumes", &|| Ok(volumes(brief).to_string().into())),
-            ("Mounts", &|| Ok(self.mounts(brief).into())),
-            ("Names", &|| Ok(brief.name.clone().into())),
-            ("Networks", &|| Ok(network(brief).into())),
-            ("Ports", &|| Ok(published(listed)?.into())),
-            ("RunningFor", &|| Ok(self.age(brief).into())),
-            ("Size", &|| Ok(self.size(listed)?.into())),
-            ("State", &|| Ok(listed.state.name().into())),
-            ("Status", &|| Ok(self.status(&listed.state, health.as_ref()).into())),
-        ];
-        let mentioned = fields.into_iter().filter(|(name, _)| mentions(name));
-        let fields = mentioned.map(|(name, make)| Ok((name, make()?)));
-        Ok(Value::Object(fields.collect::<Result<_>>()?))
+        let field = |(name, make): &(&'static str, Make)| Ok((*name, make(self, listed, health.as_ref())?));
+        Ok(Value::Object(self.mentioned.iter().map(field).collect::<Result<_>>()?))
     }
 
     fn image<'b>(&self, brief: &'b Brief) -> &'b str {
