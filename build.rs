@@ -57,6 +57,10 @@ fn put_in_order() {
     if env::var("PROFILE").expect("cargo sets PROFILE") == "release" {
         println!("cargo::rustc-link-arg-bins=-T{}", script.display());
     }
+    println!("cargo::rerun-if-env-changed=TINYDOCK_MAP");
+    if let Ok(map) = env::var("TINYDOCK_MAP") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-Map={map}");
+    }
 }
 
 /// Compiles `NAME/main.rs` without the standard library into a static executable at a fixed address.

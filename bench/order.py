@@ -2,8 +2,8 @@
 """Finds out which functions the usual commands run, and in which order, and writes that to order.ld, for the linker.
 
 What is used together is together then, in a few pages, instead of all over an executable of 10 MB. To be run as root, after changes
-of what those commands do; it takes some minutes. Names of functions end with a hash that is another one with each compiler: it is
-left out.
+of what those commands do; it takes some minutes. Names of functions have hashes that are others with each compiler: they are left
+out, but where too many functions would have the same name. The C library has its functions by files.
 """
 
 import bisect
@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 SCRIPT = os.path.join(ROOT, "order.ld")
 EXECUTABLE = os.path.join(ROOT, "target/x86_64-unknown-linux-gnu/release/tinydock")
+MAP = EXECUTABLE + ".map"
 
 # In the order of how much their time matters.
 COMMANDS = ["run --rm --network none busybox true", "run -d --name one -p 127.0.0.1:8080:80 busybox sleep 1000000", "exec one true", "ps",
@@ -34,16 +35,19 @@ TAIL = "  }\n}\nINSERT BEFORE .text;\n"
 
 
 def build():
-    """Builds an executable whose functions have names."""
-    command = ["cargo", "rustc", "--release", "--locked", "--bin", "tinydock", "--", "-C", "strip=none"]
-    subprocess.run(command, check=True, cwd=ROOT)
+    """Builds the executable, and has the linker tell what it puts where."""
+    subprocess.run(["cargo", "build", "--release", "--locked"], check=True, cwd=ROOT, env={**os.environ, "TINYDOCK_MAP": MAP})
 
 
-def functions():
-    """All functions: where they begin, their sizes and names, in order."""
-    lines = subprocess.run(["nm", "-S", EXECUTABLE], check=True, capture_output=True, text=True).stdout.splitlines()
-    found = (re.match(r"([0-9a-f]+) ([0-9a-f]+) [tTwW] (.*)", line) for line in lines)
-    return sorted((int(match[1], 16), int(match[2], 16), match[3]) for match in found if match)
+def sections():
+    """All sections of code: where they begin, their sizes and names, in order. The C library has one or a few for each file."""
+    with open(MAP, encoding="utf-8", errors="replace") as lines:
+        found = [re.match(r" *([0-9a-f]+) +[0-9a-f]+ +([0-9a-f]+) +\d+ +(\S+):\(\.text\.?(\S*)\)$", line) for line in lines]
+    known = []
+    for start, size, file, name in (match.groups() for match in found if match):
+        member = re.search(r"/libc\.a\((\S+)\)$", file)
+        known.append((int(start, 16), int(size, 16), f"*libc.a:{member[1]}" if member else name))
+    return sorted(known)
 
 
 def make_bundle(directory, environment):
@@ -77,32 +81,37 @@ def step(directory):
 
 
 def find(addresses, known):
-    """The names of functions in the order of their addresses."""
+    """The sections that have the addresses, in the order of first use."""
     starts = [start for start, _, _ in known]
     found = {}
     for address in addresses:
-        start, size, name = known[bisect.bisect_right(starts, address) - 1]
+        start, size, name = known[max(bisect.bisect_right(starts, address) - 1, 0)]
         if start <= address < start + size:
-            found.setdefault(name)
+            found.setdefault((size, name))
     return list(found)
 
 
 def pattern(name):
-    """What the section of a function of Rust's is called by all compilers; a dollar has a meaning in linker scripts."""
-    match = re.match(r"(_ZN.*17h)[0-9a-f]{16}E", name)
-    return match and match[1].replace("$", "?") + "*"
+    """What a section is called by all compilers."""
+    name = re.sub(r"(\b_ZN.*17h)[0-9a-f]{16}E.*", r"\1*", name)
+    return re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name) if re.match(r"(unlikely\.)?_R", name) else name
 
 
-def patterns(found, known):
-    """Patterns for functions that were found, the large ones last, without those that many others match that were not."""
-    meant, matched = {}, {}
+def patterns(addresses, known):
+    """The linker's words for what is at the addresses, in the order of first use, the large ones last."""
+    matched = {}
     for _, size, name in known:
         matched[pattern(name)] = matched.get(pattern(name), 0) + size
-    sizes = {name: size for _, size, name in known}
-    for name in filter(pattern, found):
-        meant[pattern(name)] = meant.get(pattern(name), 0) + sizes[name]
-    kept = [name for name, size in meant.items() if matched[name] <= 2 * size]
-    return sorted(kept, key=lambda name: matched[name] >= LARGE)
+    meant = {}
+    for size, name in find(addresses, known):
+        if name.startswith("*"):
+            meant.setdefault(f"{name}(.text .text.*)", size)
+        elif re.match(r"(unlikely\.)?_", name):
+            # Where too many others are called the same, this one is meant, as far as the compiler is the same.
+            name = name if matched[pattern(name)] > 2 * size else pattern(name)
+            # A dollar has a meaning in linker scripts.
+            meant.setdefault("*(.text." + name.replace("$", "?") + ")", size)
+    return sorted(meant, key=lambda words: meant[words] >= LARGE)
 
 
 def main():
@@ -112,10 +121,9 @@ def main():
         os.execvp(inside[0], inside)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        known = functions()
-        found = patterns(find(step(directory), known), known)
+        found = patterns(list(step(directory)), sections())
     with open(SCRIPT, "w", encoding="ascii") as script:
-        script.write(HEAD + "".join(f"    *(.text.{name})\n" for name in found) + TAIL)
+        script.write(HEAD + "".join(f"    {words}\n" for words in found) + TAIL)
 
 
 if __name__ == "__main__":
