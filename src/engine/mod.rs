@@ -57,6 +57,7 @@ mod prepare;
 mod pull;
 mod push;
 mod recover;
+mod references;
 mod remove;
 mod rename;
 pub mod restart;

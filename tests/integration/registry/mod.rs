@@ -5,5 +5,6 @@ mod hostile;
 mod image;
 mod network;
 mod real;
+mod removal;
 mod server;
 mod tags;
