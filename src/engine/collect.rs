@@ -16,9 +16,10 @@ use super::create::CLEANED_UP;
 use super::images::{Meant, folder_name, no_such_image};
 use super::references::References;
 use super::{Container, Engine, ImageFilter, recover};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::image::{
-    BUSYBOX, Blobs, Catalog, Collecting, Config, Descriptor, Document, Entry, Image, Layout, Record, Reference, sweep_blob_drafts,
+    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Document, Entry, Image, Layout, Record, Reference, read_config, read_document,
+    sweep_blob_drafts,
 };
 use crate::layer;
 use crate::store::{Digest, read_if_present};
@@ -243,7 +244,7 @@ impl Engine {
 /// Adds everything that a descriptor leads to. Of an index for several platforms, not all need be here.
 fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -> Result<()> {
     found.insert(descriptor.digest.clone());
-    match Document::parse(&blobs.read(descriptor)?).doing(|| format!("blob `{}`", descriptor.digest))? {
+    match read_document(blobs, descriptor)? {
         Document::Index(index) => {
             let mut here = index
                 .manifests
@@ -254,7 +255,7 @@ fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -
         }
         Document::Manifest(manifest) => {
             found.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
-            let config = Config::parse(&blobs.read(&manifest.config)?)?;
+            let config = read_config(blobs, &manifest)?;
             found.insert(manifest.config.digest);
             found.insert(layer::top_of(&config.rootfs.diff_ids));
             found.extend(config.rootfs.diff_ids);

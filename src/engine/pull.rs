@@ -16,7 +16,7 @@ use crate::error::{Doing, Error, Result};
 use crate::image::registry::{Download, Fetched, Registries, Repository};
 use crate::image::{
     Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, make_layer,
-    unpack_layers,
+    read_config, unpack_layers,
 };
 use crate::layer::{self, Draft, Limits, Sealer};
 use crate::store::{Digest, Store};
@@ -120,7 +120,7 @@ impl Pull<'_> {
         }
         let top = self.first_manifest(&name.wanted())?;
         let digest = top.descriptor.digest.clone();
-        let (fetched, manifest) = self.select(top, platform)?;
+        let (fetched, manifest) = self.select(name, top, platform)?;
         let lease = Lease::begin(self.store)?;
         lease.keep(
             [&fetched.descriptor.digest, &manifest.config.digest]
@@ -185,9 +185,11 @@ impl Pull<'_> {
     }
 
     /// The manifest for a platform, and how it was spelled.
-    fn select(&self, mut fetched: Fetched, platform: &Platform) -> Result<(Fetched, Manifest)> {
+    fn select(&self, name: &Reference, mut fetched: Fetched, platform: &Platform) -> Result<(Fetched, Manifest)> {
+        let mut wanted = name.wanted();
         for _ in 0..DEEPEST {
-            let index = match Document::parse(&fetched.bytes)? {
+            let named = |error| self.sources[0].doing(error, &format!("manifest `{wanted}`"));
+            let index = match Document::parse(&fetched.bytes).map_err(named)? {
                 Document::Manifest(manifest) => {
                     // What it is, it says itself; old ones only say it by the way.
                     if let Some(media_type) = &manifest.media_type {
@@ -198,7 +200,8 @@ impl Pull<'_> {
                 Document::Index(index) => index,
             };
             let chosen = index.select(platform)?;
-            fetched = self.sources[0].manifest(&chosen.digest.to_string())?;
+            wanted = chosen.digest.to_string();
+            fetched = self.sources[0].manifest(&wanted)?;
             if fetched.descriptor.size != chosen.size {
                 let wrong = format!("has {} bytes instead of {}", fetched.descriptor.size, chosen.size);
                 return Err(Error::invalid(wrong).doing(format!("manifest `{}`", chosen.digest)));
@@ -216,7 +219,7 @@ impl Pull<'_> {
         if let Some(ingest) = self.blobs.resume(descriptor)? {
             Download::new(self.sources, descriptor, ingest, &|_| ())?.finish()?;
         }
-        let config = Config::parse(&self.blobs.read(descriptor)?)?;
+        let config = read_config(&self.blobs, manifest)?;
         config.check_against(manifest)?;
         Ok(config)
     }

@@ -53,6 +53,40 @@ fn a_manifest_has_the_digest_that_was_asked_for() {
 }
 
 #[test]
+fn what_is_no_manifest_is_named() {
+    let host = Host::new();
+    for (body, wrong) in [
+        ("<html>Welcome", "is not a manifest: it is not a JSON object"),
+        ("{\"schemaVersion\":2", "is not a manifest: it is not JSON: EOF"),
+        ("{}", "missing field `schemaVersion`"),
+    ] {
+        let server = twisted(Image::new("x", 0, 0), move |_, asked| {
+            asked.path.contains("/manifests/").then(|| Answer::new(200, body))
+        });
+        let message = refused(&host, &server.image("x:1"));
+        let named = format!("x:1`: registry `{}`: manifest `1`: {wrong}", server.address);
+        assert!(message.contains(&named), "{message}");
+    }
+    let mut image = Image::new("x", 0, 0);
+    let before = (digest(&image.config), image.config.len());
+    image.config = b"hello".to_vec();
+    let after = (digest(&image.config), image.config.len());
+    let manifest = String::from_utf8(image.manifest).expect("text").replace(&before.0, &after.0);
+    let size = |length| format!("\"size\":{length}");
+    image.manifest = manifest.replacen(&size(before.1), &size(after.1), 1).into_bytes();
+    let message = refused(&host, &twisted(image, |_, _| None).image("x:1"));
+    assert!(
+        message.contains(&format!("image config `{}`: is not an image config", after.0)),
+        "{message}"
+    );
+    let server = twisted(Image::new("x", 0, 0), |_, asked| {
+        asked.path.contains("/tags/").then(|| Answer::new(200, "hello"))
+    });
+    let message = host.tinydock(&["pull", "-a", &server.image("x")]).fails(1);
+    assert!(message.contains("tags: is not a list of tags"), "{message}");
+}
+
+#[test]
 fn a_blob_of_another_content_or_length_is_thrown_away() {
     let host = Host::new();
     let server = twisted(Image::new("x", 0, 0), |image, asked| {
