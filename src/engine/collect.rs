@@ -18,8 +18,8 @@ use super::references::References;
 use super::{Container, Engine, ImageFilter, recover};
 use crate::error::{Error, Result};
 use crate::image::{
-    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Document, Entry, Image, Layout, Record, Reference, read_config, read_document,
-    sweep_blob_drafts,
+    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Document, Entry, Image, Layout, Lease, Record, Reference, read_config,
+    read_document, sweep_blob_drafts,
 };
 use crate::layer;
 use crate::store::{Digest, read_if_present};
@@ -197,8 +197,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Removes what a lease kept and nothing else needs.
+    pub fn abandon(&self, lease: Lease) -> Result<()> {
+        let kept = lease.end()?;
+        let collecting = Collecting::begin(&self.store)?;
+        self.collect_of(&collecting, |digest| kept.contains(digest))?;
+        drop(collecting);
+        self.store.empty_trash()
+    }
+
     /// Moves into the trash what nothing needs. Returns how many bytes that is.
     pub fn collect(&self, collecting: &Collecting) -> Result<u64> {
+        self.collect_of(collecting, |_| true)
+    }
+
+    fn collect_of(&self, collecting: &Collecting, is_meant: impl Fn(&Digest) -> bool) -> Result<u64> {
         let needed = self.needed(collecting)?;
         let mut bytes = 0;
         for directory in ["image/blobs/sha256", LAYERS] {
@@ -209,7 +222,7 @@ impl Engine {
             {
                 let digest = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy()));
                 // What is no digest is not ours to remove.
-                if digest.is_some_and(|digest| !needed.contains(&digest)) {
+                if digest.is_some_and(|digest| is_meant(&digest) && !needed.contains(&digest)) {
                     bytes += disk_usage(&entry.path());
                     self.store.discard(&entry.path())?;
                     if directory == LAYERS {

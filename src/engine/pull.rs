@@ -7,12 +7,12 @@
 //! ```
 //!
 //! The last act is to give the image its name, so a pull that is killed has pulled nothing that anybody sees; what has come of its
-//! blobs is where the next pull goes on.
+//! blobs is where the next pull goes on, unless it can never become the image.
 
 use super::Engine;
 use super::images::Meant;
 use super::layers::at_once;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::image::registry::{Download, Fetched, Registries, Repository};
 use crate::image::{
     Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, make_layer,
@@ -59,6 +59,7 @@ impl Engine {
         let registries = Registries::open()?;
         let sources = registries.sources(name)?;
         let pull = Pull {
+            engine: self,
             store: &self.store,
             blobs: Blobs::new(&self.store),
             registries: &registries,
@@ -97,6 +98,7 @@ impl Engine {
 }
 
 struct Pull<'a> {
+    engine: &'a Engine,
     store: &'a Store,
     blobs: Blobs<'a>,
     registries: &'a Registries,
@@ -122,24 +124,39 @@ impl Pull<'_> {
         let digest = top.descriptor.digest.clone();
         let (fetched, manifest) = self.select(name, top, platform)?;
         let lease = Lease::begin(self.store)?;
+        let pulled = self.parts(&fetched, &manifest, &lease);
+        let pulled = pulled.and_then(|(config, is_new)| self.give_name(name, &digest, &fetched, &config, is_new));
+        // Trying again brings no other content. After any other failure it goes on with what is here.
+        if pulled.as_ref().is_err_and(|error| error.kind == Kind::Invalid) {
+            let _ = self.engine.abandon(lease);
+        }
+        pulled
+    }
+
+    /// Brings all that a manifest leads to into place. Returns the configuration, and whether any layer was missing.
+    fn parts(&self, fetched: &Fetched, manifest: &Manifest, lease: &Lease) -> Result<(Config, bool)> {
         lease.keep(
             [&fetched.descriptor.digest, &manifest.config.digest]
                 .into_iter()
                 .chain(manifest.layers.iter().map(|layer| &layer.digest)),
         )?;
-        let config = self.config(&manifest)?;
+        let config = self.config(manifest)?;
         lease.keep(&config.rootfs.diff_ids)?;
         let layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
         let is_new = self.layers(layers.map(|(blob, diff_id)| Layer { blob, diff_id }).collect())?;
         // Those whose blobs were there, but which nobody had unpacked.
-        unpack_layers(self.store, &manifest, &config, &lease)?;
+        unpack_layers(self.store, manifest, &config, lease)?;
+        Ok((config, is_new))
+    }
+
+    /// Gives a name to an image whose parts are all in place. `digest` is what it leads to in the registry.
+    fn give_name(&self, name: &Reference, digest: &Digest, fetched: &Fetched, config: &Config, is_new: bool) -> Result<Pulled> {
         let descriptor = self.blobs.add(&fetched.descriptor.media_type, &fetched.bytes)?;
         let layout = Layout::new(self.store);
         let before = layout.find(name)?.map(|entry| entry.manifest.digest);
-        let source = name.at(&digest);
-        layout.tag(name, &descriptor, Some(&source))?;
+        layout.tag(name, &descriptor, Some(&name.at(digest)))?;
         Ok(Pulled {
-            digest,
+            digest: digest.clone(),
             is_new: is_new || before.as_ref() != Some(&descriptor.digest),
             platform: config.platform(),
         })

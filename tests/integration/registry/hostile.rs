@@ -8,11 +8,20 @@ use std::time::{Duration, Instant};
 use super::image::{Image, digest, noise};
 use super::server::{Answer, Asked, Server};
 use crate::host::Host;
+use crate::oci_images::is_sound;
 
 /// The names of all files below a directory.
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into()).collect()
+}
+
+/// All blobs, and all layers.
+fn all_parts(host: &Host) -> Vec<String> {
+    let root = host.root();
+    let mut parts = [files(&root.join("image/blobs/sha256")), files(&root.join("layer/sha256"))].concat();
+    parts.sort();
+    parts
 }
 
 /// Pulls what must not be pulled, and checks that nothing of it is there. Returns the message.
@@ -109,6 +118,35 @@ fn a_blob_of_another_content_or_length_is_thrown_away() {
     });
     let message = refused(&host, &server.image("x:1"));
     assert!(message.contains("bytes instead of"), "{message}");
+}
+
+#[test]
+fn of_what_can_never_be_an_image_nothing_is_left() {
+    let host = Host::new();
+    let good = twisted(Image::new("good", 0, 0), |_, _| None);
+    host.tinydock(&["pull", "-q", &good.image("x:1")]).ok();
+    let before = all_parts(&host);
+    // The first layer is the other image's as well; the last comes when all others are there.
+    let server = twisted(Image::new("x", 3, 1000), |image, asked| {
+        let last = image.layers.last().expect("a layer");
+        let wrong = || {
+            std::thread::sleep(Duration::from_millis(300));
+            Answer::new(200, noise(last.len(), 9))
+        };
+        asked.path.ends_with(&digest(last)).then(wrong)
+    });
+    assert!(refused(&host, &server.image("x:1")).contains("another digest"));
+    assert_eq!(all_parts(&host), before);
+    assert_eq!(host.inside(&[], &good.image("x:1"), &[]).ok(), "good\n");
+    is_sound(&host);
+    // What was only interrupted goes on with what is there.
+    let server = twisted(Image::new("x", 3, 1000), |image, asked| {
+        asked.path.ends_with(&digest(&image.layers[3])).then(|| Answer::new(404, ""))
+    });
+    refused(&host, &server.image("x:1"));
+    refused(&host, &server.image("x:1"));
+    let config = digest(&Image::new("x", 3, 1000).config);
+    assert_eq!(server.asked_for(&config).len(), 1, "{:#?}", server.asked());
 }
 
 #[test]
