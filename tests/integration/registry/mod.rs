@@ -3,6 +3,7 @@
 mod file;
 mod hostile;
 mod image;
+mod logins;
 mod network;
 mod real;
 mod removal;
