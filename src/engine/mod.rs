@@ -94,7 +94,7 @@ pub use inspect::Inspected;
 pub use list::{Brief, Listed};
 pub use login::Kept as LoginKept;
 pub use logs::{Asked as LogsAsked, Driver as LogDriver, Line as LogLine, LogConfig, Reader as LogReader, Stream};
-pub use pull::{Progress, Pulled, Step};
+pub use pull::{NotPulled, Progress, Pulled, Step};
 pub use push::Pushed;
 pub use run::Run;
 use spec::check_name;

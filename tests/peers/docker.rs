@@ -118,6 +118,28 @@ fn removing_an_image_tells_of_the_same_names() {
     }
 }
 
+#[test]
+fn pulling_all_tags_tells_the_same() {
+    let engine = Engine::docker();
+    let beside = Beside::start(&engine);
+    for line in ["tag busybox APP:1", "tag busybox APP:2", "push -q -a APP", "image prune -af"] {
+        engine.line(&line.replace("APP", "localhost:5000/app")).ok();
+    }
+    for _ in 0..2 {
+        let line = "pull -a localhost:5000/app";
+        let (docker, ours) = (engine.line(line).ok(), beside.tinydock(line));
+        assert_eq!(without_layers(&ours), without_layers(&docker));
+    }
+}
+
+/// What is told of a pull, but for how its layers got on, in any order: registries list tags in theirs.
+fn without_layers(told: &str) -> Vec<&str> {
+    let is_layer = |line: &&str| line.split_once(": ").is_some_and(|(name, _)| name.len() == 12);
+    let mut lines: Vec<&str> = told.lines().filter(|line| !is_layer(line)).collect();
+    lines.sort_unstable();
+    lines
+}
+
 /// Ways to an image, and ways to remove it. `APP` is a repository and `#` a digest.
 const REMOVALS: [&str; 24] = [
     "pull -q APP:1",
