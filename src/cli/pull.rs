@@ -2,7 +2,7 @@
 
 use super::progress::{Display, Doing, Place};
 use super::{Command, print, tidy, warn};
-use crate::engine::Engine;
+use crate::engine::{Engine, NotPulled, Pulled};
 use crate::error::{Error, Kind, Result};
 use crate::flags::{self, Flag, Order, Parsed};
 use crate::image::{Platform, Reference};
@@ -53,11 +53,26 @@ fn pull(engine: &Engine, parsed: Parsed) -> Result<u8> {
         let name = fetch(engine, &text, platform.as_ref(), place)?;
         return print(format!("{name}\n")).map(|()| 0);
     }
-    let repository = repository(&text)?;
-    for name in engine.tags_to_pull(&repository)? {
-        fetch(engine, &name.familiar(), platform.as_ref(), place)?;
+    pull_all(engine, &repository(&text)?, platform.as_ref(), place).map(|()| 0)
+}
+
+/// Fetches all images of a repository. A tag may be of something else, such as a signature, or of an image for other platforms.
+fn pull_all(engine: &Engine, repository: &Reference, platform: Option<&Platform>, place: Place) -> Result<()> {
+    let mut pulled = Vec::new();
+    for name in engine.tags_to_pull(repository)? {
+        match bring(engine, &name, platform, &Display::new(place, Doing::Pulling)) {
+            Ok(one) => pulled.push(one.is_new),
+            Err(NotPulled::NoImage(error)) => warn(&error.doing("passed over").to_string()),
+            Err(NotPulled::Failed(error)) => return Err(error),
+        }
     }
-    print(format!("{}\n", repository.full_repository())).map(|()| 0)
+    let familiar = repository.familiar_repository();
+    if pulled.is_empty() {
+        let wrong = Error::not_found("no tag is of an image for this platform");
+        return Err(wrong.doing(format!("pull all tags of `{familiar}`")));
+    }
+    say_status(&Display::new(place, Doing::Pulling), pulled.contains(&true), &familiar);
+    print(format!("{}\n", repository.full_repository()))
 }
 
 /// The repository whose tags are all meant.
@@ -82,10 +97,22 @@ fn fetch(engine: &Engine, text: &str, platform: Option<&Platform>, place: Place)
     if Reference::is_repository(text) {
         display.say("Using default tag: latest");
     }
+    let pulled = bring(engine, &name, platform, &display)?;
+    say_status(&display, pulled.is_new, &name.familiar());
+    Ok(name)
+}
+
+/// Fetches an image, and shows how that gets on, up to its digest.
+fn bring(
+    engine: &Engine,
+    name: &Reference,
+    platform: Option<&Platform>,
+    display: &Display,
+) -> std::result::Result<Pulled, NotPulled> {
     display.say(&format!("{}: Pulling from {}", name.wanted(), name.repository()));
     let host = Platform::host();
     let wanted = platform.unwrap_or(&host);
-    let pulled = engine.pull(&name, wanted, &|layer, step| display.show(layer, step))?;
+    let pulled = engine.pull(name, wanted, &|layer, step| display.show(layer, step))?;
     if pulled.platform.suits(wanted).is_none() {
         warn(&format!(
             "image `{}` is for platform `{}`, not `{wanted}`",
@@ -94,13 +121,16 @@ fn fetch(engine: &Engine, text: &str, platform: Option<&Platform>, place: Place)
         ));
     }
     display.say(&format!("Digest: {}", pulled.digest));
-    let status = if pulled.is_new {
+    Ok(pulled)
+}
+
+fn say_status(display: &Display, is_new: bool, familiar: &str) {
+    let status = if is_new {
         "Downloaded newer image for"
     } else {
         "Image is up to date for"
     };
-    display.say(&format!("Status: {status} {}", name.familiar()));
-    Ok(name)
+    display.say(&format!("Status: {status} {familiar}"));
 }
 
 /// Does something with an image that is there, or that is fetched first, as the flags say. What is there costs no look at

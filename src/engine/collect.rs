@@ -14,10 +14,12 @@ use serde_json::Value;
 
 use super::create::CLEANED_UP;
 use super::images::{Meant, folder_name, no_such_image};
+use super::references::References;
 use super::{Container, Engine, ImageFilter, recover};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::image::{
-    BUSYBOX, Blobs, Catalog, Collecting, Config, Descriptor, Document, Entry, Image, Layout, Record, Reference, sweep_blob_drafts,
+    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Document, Entry, Image, Layout, Lease, Record, Reference, read_config,
+    read_document, sweep_blob_drafts,
 };
 use crate::layer;
 use crate::store::{Digest, read_if_present};
@@ -35,9 +37,20 @@ pub struct Removed {
     pub bytes: u64,
 }
 
+impl Removed {
+    /// Tells of references that are gone; of the one that was asked for as it was spelled.
+    fn references(asked: Option<&Reference>, gone: &[Reference]) -> Removed {
+        let spelled = |name: &Reference| asked.filter(|asked| asked.essential() == *name).unwrap_or(name).familiar();
+        Removed {
+            untagged: gone.iter().map(spelled).collect(),
+            ..Removed::default()
+        }
+    }
+}
+
 impl Engine {
-    /// Removes an image, or only one of its names if it has others. One that a container was made of is only removed if that
-    /// is forced, and never while such a container runs.
+    /// Removes an image, or only what a text calls it if it has other names. One that a container was made of is only removed if
+    /// that is forced, and never while such a container runs.
     pub fn remove_image(&self, text: &str, force: bool) -> Result<Removed> {
         let collecting = Collecting::begin(&self.store)?;
         let image = match self.meant(text)?.ok_or_else(|| no_such_image(&self.store, text))? {
@@ -45,36 +58,33 @@ impl Engine {
             found => return self.remove_tarball(text, &found, force, &collecting),
         };
         let layout = Layout::new(&self.store);
-        let id = image.id.to_string();
-        let name = Reference::parse(text)
-            .ok()
-            .map(|name| layout.find(&name))
-            .transpose()?
-            .flatten();
-        let by_id = name.is_none();
-        let same: Vec<Entry> = self.entries_with(&image)?;
-        let names: Vec<_> = same.iter().filter_map(Entry::name).collect();
-        let mut removed = Removed::default();
-        if !by_id && names.len() > 1 {
-            let name = image.entry.as_ref().and_then(Entry::name);
-            if let Some(name) = name {
-                layout.remove(|entry| entry.name().as_ref() == Some(&name))?;
-                removed.untagged.push(name.familiar());
-            }
-            return Ok(removed);
+        let same = self.entries_with(&image)?;
+        let references = References::of(&same);
+        let asked = self.name_in_layout(text)?;
+        let gone = match &asked {
+            Some(name) => references.gone_with(name)?,
+            None => references.gone_at_once(&image.id, force)?,
+        };
+        let is_last = gone == references.all();
+        if is_last {
+            self.check_unused(&image, text, force)?;
         }
-        let repositories: BTreeSet<_> = names.iter().map(|name| name.familiar_repository()).collect();
-        if by_id && repositories.len() > 1 && !force {
-            return Err(Error::conflict(format!("image `{id}` has names in several repositories"))
-                .hint("remove its names one by one, or all of them with `-f`"));
+        let manifests: Vec<&Digest> = same.iter().map(|entry| &entry.manifest.digest).collect();
+        layout.forget(&manifests, &gone)?;
+        let mut removed = Removed::references(asked.as_ref(), &gone);
+        if is_last {
+            removed.deleted.push(image.id);
+            removed.bytes = self.collect(&collecting)?;
+            drop(collecting);
+            self.store.empty_trash()?;
         }
-        self.check_unused(&image, text, force)?;
-        layout.remove(|entry| same.iter().any(|other| other.manifest.digest == entry.manifest.digest))?;
-        removed.untagged.extend(names.iter().map(|name| name.familiar()));
-        removed.deleted.push(image.id);
-        removed.bytes = self.collect(&collecting)?;
-        drop(collecting);
-        self.store.empty_trash().map(|()| removed)
+        Ok(removed)
+    }
+
+    /// A text as the name of an image of the layout, if it is that and not an id.
+    fn name_in_layout(&self, text: &str) -> Result<Option<Reference>> {
+        let Ok(name) = Reference::parse(text) else { return Ok(None) };
+        Ok(Layout::new(&self.store).find(&name)?.map(|_| name))
     }
 
     /// Removes what is recorded of a tarball, and if that is forced, the tarball.
@@ -137,6 +147,8 @@ impl Engine {
                 Layout::new(&self.store).remove(|entry| Some(entry) == image.entry.as_ref())?;
                 removed.untagged.extend(listed.name());
                 if !removed.deleted.contains(&image.id) && self.entries_with(image)?.is_empty() {
+                    let sources = image.entry.iter().flat_map(Entry::sources);
+                    removed.untagged.extend(sources.map(|source| source.familiar()));
                     removed.deleted.push(image.id.clone());
                 }
             }
@@ -185,8 +197,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Removes what a lease kept and nothing else needs.
+    pub fn abandon(&self, lease: Lease) -> Result<()> {
+        let kept = lease.end()?;
+        let collecting = Collecting::begin(&self.store)?;
+        self.collect_of(&collecting, |digest| kept.contains(digest))?;
+        drop(collecting);
+        self.store.empty_trash()
+    }
+
     /// Moves into the trash what nothing needs. Returns how many bytes that is.
     pub fn collect(&self, collecting: &Collecting) -> Result<u64> {
+        self.collect_of(collecting, |_| true)
+    }
+
+    fn collect_of(&self, collecting: &Collecting, is_meant: impl Fn(&Digest) -> bool) -> Result<u64> {
         let needed = self.needed(collecting)?;
         let mut bytes = 0;
         for directory in ["image/blobs/sha256", LAYERS] {
@@ -197,7 +222,7 @@ impl Engine {
             {
                 let digest = Digest::parse(&format!("sha256:{}", entry.file_name().to_string_lossy()));
                 // What is no digest is not ours to remove.
-                if digest.is_some_and(|digest| !needed.contains(&digest)) {
+                if digest.is_some_and(|digest| is_meant(&digest) && !needed.contains(&digest)) {
                     bytes += disk_usage(&entry.path());
                     self.store.discard(&entry.path())?;
                     if directory == LAYERS {
@@ -232,7 +257,7 @@ impl Engine {
 /// Adds everything that a descriptor leads to. Of an index for several platforms, not all need be here.
 fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -> Result<()> {
     found.insert(descriptor.digest.clone());
-    match Document::parse(&blobs.read(descriptor)?).doing(|| format!("blob `{}`", descriptor.digest))? {
+    match read_document(blobs, descriptor)? {
         Document::Index(index) => {
             let mut here = index
                 .manifests
@@ -243,7 +268,7 @@ fn reach(blobs: &Blobs, descriptor: &Descriptor, found: &mut BTreeSet<Digest>) -
         }
         Document::Manifest(manifest) => {
             found.extend(manifest.layers.iter().map(|layer| layer.digest.clone()));
-            let config = Config::parse(&blobs.read(&manifest.config)?)?;
+            let config = read_config(blobs, &manifest)?;
             found.insert(manifest.config.digest);
             found.insert(layer::top_of(&config.rootfs.diff_ids));
             found.extend(config.rootfs.diff_ids);

@@ -7,18 +7,20 @@
 //! ```
 //!
 //! The last act is to give the image its name, so a pull that is killed has pulled nothing that anybody sees; what has come of its
-//! blobs is where the next pull goes on.
+//! blobs is where the next pull goes on, unless it can never become the image.
+
+mod layers;
+
+use layers::Layer;
 
 use super::Engine;
 use super::images::Meant;
-use super::layers::at_once;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::image::registry::{Download, Fetched, Registries, Repository};
 use crate::image::{
-    Blobs, Config, Descriptor, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, make_layer,
-    unpack_layers,
+    Blobs, Config, Document, Image, LARGEST_DOCUMENT, Layout, Lease, Manifest, Platform, Reference, read_config, unpack_layers,
 };
-use crate::layer::{self, Draft, Limits, Sealer};
+use crate::layer::{Limits, Sealer};
 use crate::store::{Digest, Store};
 
 /// How a layer gets on.
@@ -50,15 +52,47 @@ pub struct Pulled {
     pub platform: Platform,
 }
 
+/// Why an image was not pulled.
+#[derive(Debug)]
+pub enum NotPulled {
+    /// What has the name is no image, or none for the platform.
+    NoImage(Error),
+    Failed(Error),
+}
+
+impl NotPulled {
+    fn doing(self, doing: &str) -> NotPulled {
+        match self {
+            NotPulled::NoImage(error) => NotPulled::NoImage(error.doing(doing)),
+            NotPulled::Failed(error) => NotPulled::Failed(error.doing(doing)),
+        }
+    }
+}
+
+impl From<Error> for NotPulled {
+    fn from(error: Error) -> NotPulled {
+        NotPulled::Failed(error)
+    }
+}
+
+impl From<NotPulled> for Error {
+    fn from(why: NotPulled) -> Error {
+        match why {
+            NotPulled::NoImage(error) | NotPulled::Failed(error) => error,
+        }
+    }
+}
+
 /// How deep indexes may lead to indexes.
 const DEEPEST: usize = 3;
 
 impl Engine {
     /// Fetches an image and gives it its name.
-    pub fn pull(&self, name: &Reference, platform: &Platform, progress: Progress) -> Result<Pulled> {
+    pub fn pull(&self, name: &Reference, platform: &Platform, progress: Progress) -> std::result::Result<Pulled, NotPulled> {
         let registries = Registries::open()?;
         let sources = registries.sources(name)?;
         let pull = Pull {
+            engine: self,
             store: &self.store,
             blobs: Blobs::new(&self.store),
             registries: &registries,
@@ -67,7 +101,8 @@ impl Engine {
             limits: Limits::find()?,
             sealer: Sealer::default(),
         };
-        pull.image(name, platform).doing(|| format!("pull `{}`", name.familiar()))
+        pull.image(name, platform)
+            .map_err(|why| why.doing(&format!("pull `{}`", name.familiar())))
     }
 
     /// The names that a registry has in the repository of a name. What it calls a tag but is none is passed over.
@@ -97,6 +132,7 @@ impl Engine {
 }
 
 struct Pull<'a> {
+    engine: &'a Engine,
     store: &'a Store,
     blobs: Blobs<'a>,
     registries: &'a Registries,
@@ -106,40 +142,48 @@ struct Pull<'a> {
     sealer: Sealer<'a>,
 }
 
-/// A layer as the manifest and as the configuration name it.
-#[derive(PartialEq)]
-struct Layer<'a> {
-    blob: &'a Descriptor,
-    diff_id: &'a Digest,
-}
-
 impl Pull<'_> {
-    fn image(mut self, name: &Reference, platform: &Platform) -> Result<Pulled> {
+    fn image(mut self, name: &Reference, platform: &Platform) -> std::result::Result<Pulled, NotPulled> {
         if let Some(present) = self.unchanged(name, platform)? {
             return Ok(present);
         }
         let top = self.first_manifest(&name.wanted())?;
         let digest = top.descriptor.digest.clone();
-        let (fetched, manifest) = self.select(top, platform)?;
+        let (fetched, manifest) = self.select(name, top, platform)?;
         let lease = Lease::begin(self.store)?;
+        let pulled = self.parts(&fetched, &manifest, &lease);
+        let pulled = pulled.and_then(|(config, is_new)| self.give_name(name, &digest, &fetched, &config, is_new));
+        // Trying again brings no other content. After any other failure it goes on with what is here.
+        if pulled.as_ref().is_err_and(|error| error.kind == Kind::Invalid) {
+            let _ = self.engine.abandon(lease);
+        }
+        Ok(pulled?)
+    }
+
+    /// Brings all that a manifest leads to into place. Returns the configuration, and whether any layer was missing.
+    fn parts(&self, fetched: &Fetched, manifest: &Manifest, lease: &Lease) -> Result<(Config, bool)> {
         lease.keep(
             [&fetched.descriptor.digest, &manifest.config.digest]
                 .into_iter()
                 .chain(manifest.layers.iter().map(|layer| &layer.digest)),
         )?;
-        let config = self.config(&manifest)?;
+        let config = self.config(manifest)?;
         lease.keep(&config.rootfs.diff_ids)?;
         let layers = manifest.layers.iter().zip(&config.rootfs.diff_ids);
         let is_new = self.layers(layers.map(|(blob, diff_id)| Layer { blob, diff_id }).collect())?;
         // Those whose blobs were there, but which nobody had unpacked.
-        unpack_layers(self.store, &manifest, &config, &lease)?;
+        unpack_layers(self.store, manifest, &config, lease)?;
+        Ok((config, is_new))
+    }
+
+    /// Gives a name to an image whose parts are all in place. `digest` is what it leads to in the registry.
+    fn give_name(&self, name: &Reference, digest: &Digest, fetched: &Fetched, config: &Config, is_new: bool) -> Result<Pulled> {
         let descriptor = self.blobs.add(&fetched.descriptor.media_type, &fetched.bytes)?;
         let layout = Layout::new(self.store);
         let before = layout.find(name)?.map(|entry| entry.manifest.digest);
-        let source = name.at(&digest);
-        layout.tag(name, &descriptor, Some(&source))?;
+        layout.tag(name, &descriptor, Some(&name.at(digest)))?;
         Ok(Pulled {
-            digest,
+            digest: digest.clone(),
             is_new: is_new || before.as_ref() != Some(&descriptor.digest),
             platform: config.platform(),
         })
@@ -185,9 +229,16 @@ impl Pull<'_> {
     }
 
     /// The manifest for a platform, and how it was spelled.
-    fn select(&self, mut fetched: Fetched, platform: &Platform) -> Result<(Fetched, Manifest)> {
+    fn select(
+        &self,
+        name: &Reference,
+        mut fetched: Fetched,
+        platform: &Platform,
+    ) -> std::result::Result<(Fetched, Manifest), NotPulled> {
+        let mut wanted = name.wanted();
         for _ in 0..DEEPEST {
-            let index = match Document::parse(&fetched.bytes)? {
+            let no_image = |error| NotPulled::NoImage(self.sources[0].doing(error, &format!("manifest `{wanted}`")));
+            let index = match Document::parse(&fetched.bytes).map_err(no_image)? {
                 Document::Manifest(manifest) => {
                     // What it is, it says itself; old ones only say it by the way.
                     if let Some(media_type) = &manifest.media_type {
@@ -197,14 +248,15 @@ impl Pull<'_> {
                 }
                 Document::Index(index) => index,
             };
-            let chosen = index.select(platform)?;
-            fetched = self.sources[0].manifest(&chosen.digest.to_string())?;
+            let chosen = index.select(platform).map_err(NotPulled::NoImage)?;
+            wanted = chosen.digest.to_string();
+            fetched = self.sources[0].manifest(&wanted)?;
             if fetched.descriptor.size != chosen.size {
                 let wrong = format!("has {} bytes instead of {}", fetched.descriptor.size, chosen.size);
-                return Err(Error::invalid(wrong).doing(format!("manifest `{}`", chosen.digest)));
+                return Err(Error::invalid(wrong).doing(format!("manifest `{}`", chosen.digest)).into());
             }
         }
-        Err(Error::invalid("indexes lead to indexes"))
+        Err(NotPulled::NoImage(Error::invalid("indexes lead to indexes")))
     }
 
     fn config(&self, manifest: &Manifest) -> Result<Config> {
@@ -216,105 +268,8 @@ impl Pull<'_> {
         if let Some(ingest) = self.blobs.resume(descriptor)? {
             Download::new(self.sources, descriptor, ingest, &|_| ())?.finish()?;
         }
-        let config = Config::parse(&self.blobs.read(descriptor)?)?;
+        let config = read_config(&self.blobs, manifest)?;
         config.check_against(manifest)?;
         Ok(config)
-    }
-
-    /// Brings all layers into place. Returns whether any was missing.
-    fn layers(&self, mut layers: Vec<Layer>) -> Result<bool> {
-        // The same layer may be in an image more than once.
-        let mut n = 0;
-        while n < layers.len() {
-            match layers[..n].contains(&layers[n]) {
-                true => drop(layers.remove(n)),
-                false => n += 1,
-            }
-        }
-        layers
-            .iter()
-            .for_each(|layer| (self.progress)(&layer.blob.digest, Step::Waiting));
-        let fetched = at_once(&layers, |layer| self.layer(layer), || self.registries.stop())?;
-        Ok(fetched.contains(&true))
-    }
-
-    /// Brings a layer into place. Returns whether it was missing.
-    fn layer(&self, layer: &Layer) -> Result<bool> {
-        let fetched = match self.fetch(layer) {
-            // What was left by an earlier pull may have been damaged since; what comes now is fresh.
-            Err(Damaged(true, _)) => self.fetch(layer),
-            result => result,
-        };
-        let is_new = fetched.map_err(|Damaged(_, error)| error)?;
-        let step = if is_new { Step::Done } else { Step::Exists };
-        (self.progress)(&layer.blob.digest, step);
-        Ok(is_new)
-    }
-
-    /// Fetches a layer's blob, if it is not there, and unpacks it on the way, if that was not done.
-    fn fetch(&self, layer: &Layer) -> std::result::Result<bool, Damaged> {
-        let total = layer.blob.size;
-        let received = |bytes| {
-            let step = if bytes == total {
-                Step::Received
-            } else {
-                Step::Moving(bytes, total)
-            };
-            (self.progress)(&layer.blob.digest, step);
-        };
-        let Some(ingest) = self.blobs.resume(layer.blob)? else {
-            return Ok(false);
-        };
-        let download = Download::new(self.sources, layer.blob, ingest, &received)?;
-        self.receive(layer, download).map(|()| true)
-    }
-
-    fn receive(&self, layer: &Layer, mut download: Download) -> std::result::Result<(), Damaged> {
-        let is_unpacked = || layer::path(self.store, layer.diff_id).is_dir();
-        let resumed = download.is_resumed();
-        if is_unpacked() {
-            return download.finish().map_err(|error| Damaged(resumed, error));
-        }
-        let draft = Draft::begin(self.store, layer.diff_id.hex())?;
-        if is_unpacked() {
-            return download.finish().map_err(|error| Damaged(resumed, error));
-        }
-        let mut damaged = resumed;
-        let filled = draft.fill(|into| {
-            let unpacked = make_layer(&mut download, None, into, layer.diff_id, &self.limits);
-            if let Some(failure) = download.failure() {
-                damaged = false;
-                return Err(failure);
-            }
-            // Bytes that are not the layer's explain why they cannot be unpacked.
-            download.finish()?;
-            damaged = false;
-            let checked = unpacked.and_then(|content| checked(content, layer));
-            checked.doing(|| format!("layer `{}`", layer.blob.digest))
-        });
-        self.sealer
-            .seal(self.store, filled.map_err(|error| Damaged(damaged, error))?)?;
-        Ok(())
-    }
-}
-
-/// A layer's content, if it is what the configuration says.
-fn checked(content: layer::Content, layer: &Layer) -> Result<layer::Content> {
-    if content.diff_id != *layer.diff_id {
-        let wrong = format!(
-            "its content has the digest `{}` instead of `{}`",
-            content.diff_id, layer.diff_id
-        );
-        return Err(Error::invalid(wrong));
-    }
-    Ok(content)
-}
-
-/// An error, and whether it may be due to what an earlier pull has left.
-struct Damaged(bool, Error);
-
-impl From<Error> for Damaged {
-    fn from(error: Error) -> Damaged {
-        Damaged(false, error)
     }
 }

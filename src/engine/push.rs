@@ -7,7 +7,7 @@ use super::layers::at_once;
 use super::pull::{Progress, Step};
 use crate::error::{Doing, Error, Result};
 use crate::image::registry::{Registries, Repository, Upload};
-use crate::image::{Blobs, Descriptor, Document, Layout, Lease, Manifest, Platform, Reference, read_manifest};
+use crate::image::{Blobs, Descriptor, Document, Layout, Lease, Manifest, Platform, Reference, read_document, read_manifest};
 use crate::store::Digest;
 
 /// An image that a registry has.
@@ -73,7 +73,7 @@ impl Engine {
                 continue;
             };
             // An image that cannot be read is no reason not to push this one.
-            if let Ok(Document::Manifest(manifest)) = blobs.read(&entry.manifest).and_then(|bytes| Document::parse(&bytes)) {
+            if let Ok(Document::Manifest(manifest)) = read_document(&blobs, &entry.manifest) {
                 found.extend(parts(&manifest).map(|part| (part.digest.clone(), source.repository().to_string())));
             }
         }

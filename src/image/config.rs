@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::manifest::{MOST_LAYERS, parse_json};
+use super::manifest::{MOST_LAYERS, parse_object};
 use super::{Manifest, Platform};
 use crate::error::{Error, Result};
 use crate::store::{Digest, clock};
@@ -125,13 +125,13 @@ pub struct History {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration. Errors are for who names the document.
     pub fn parse(bytes: &[u8]) -> Result<Config> {
-        let config: Config = parse_json(bytes, "image config")?;
+        let config: Config = parse_object(bytes, "image config")?;
         let layers = config.rootfs.diff_ids.len();
         if layers > MOST_LAYERS {
             let wrong = format!("field `rootfs.diff_ids`: {layers} layers; at most {MOST_LAYERS} can be stacked");
-            return Err(Error::invalid(wrong).doing("image config"));
+            return Err(Error::invalid(wrong));
         }
         Ok(config)
     }

@@ -81,17 +81,26 @@ pub fn read_manifest(blobs: &Blobs, descriptor: &Descriptor, wanted: &Platform) 
     let mut descriptor = descriptor.clone();
     // An index may list indexes, but not forever.
     for _ in 0..4 {
-        match Document::parse(&blobs.read(&descriptor)?).doing(|| format!("blob `{}`", descriptor.digest))? {
+        match read_document(blobs, &descriptor)? {
             Document::Index(index) => descriptor = index.select(wanted)?.clone(),
             Document::Manifest(manifest) => {
-                let config = Config::parse(&blobs.read(&manifest.config)?);
-                let config = config.doing(|| format!("blob `{}`", manifest.config.digest))?;
+                let config = read_config(blobs, &manifest)?;
                 config.check_against(&manifest)?;
                 return Ok((descriptor, manifest, config));
             }
         }
     }
     Err(Error::invalid("an index lists an index that lists an index, and so on").doing(format!("blob `{}`", descriptor.digest)))
+}
+
+/// Reads the manifest or the index that a descriptor leads to.
+pub fn read_document(blobs: &Blobs, descriptor: &Descriptor) -> Result<Document> {
+    Document::parse(&blobs.read(descriptor)?).doing(|| format!("manifest `{}`", descriptor.digest))
+}
+
+/// Reads the configuration that a manifest leads to.
+pub fn read_config(blobs: &Blobs, manifest: &Manifest) -> Result<Config> {
+    Config::parse(&blobs.read(&manifest.config)?).doing(|| format!("image config `{}`", manifest.config.digest))
 }
 
 /// The media type of a layer by its first bytes.

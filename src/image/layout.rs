@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::manifest::{Descriptor, Index};
 use super::{Reference, media};
 use crate::error::{Doing, Result};
-use crate::store::{Lock, Store, read_if_present, write_durably};
+use crate::store::{Digest, Lock, Store, read_if_present, write_durably};
 
 /// The full name of an image, as containerd has it.
 const FULL: &str = "io.containerd.image.name";
@@ -50,6 +50,12 @@ impl Entry {
             .collect()
     }
 
+    /// All that users can call it: its name, and the digests at which it can be pulled again.
+    pub fn references(&self) -> Vec<Reference> {
+        let name = self.name().map(|name| name.essential());
+        name.into_iter().chain(self.sources()).collect()
+    }
+
     /// When a commit was made.
     pub fn committed(&self) -> Option<u64> {
         self.manifest.annotation(COMMITTED)?.parse().ok()
@@ -73,9 +79,27 @@ impl Entry {
         let mut sources = self.sources();
         if !sources.contains(source) {
             sources.push(source.clone());
-            let text: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            self.set_sources(&sources);
+        }
+    }
+
+    fn set_sources(&mut self, sources: &[Reference]) {
+        let text: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        if text.is_empty() {
+            self.manifest.annotations.get_or_insert_default().remove(SOURCES);
+        } else {
             self.manifest.annotate(SOURCES, &text.join(" "));
         }
+    }
+
+    /// Leaves nothing of some references.
+    fn forget(&mut self, gone: &[Reference]) {
+        if self.name().is_some_and(|name| gone.contains(&name.essential())) {
+            self.set_name(None);
+        }
+        let mut sources = self.sources();
+        sources.retain(|source| !gone.contains(source));
+        self.set_sources(&sources);
     }
 }
 
@@ -157,15 +181,17 @@ impl Layout<'_> {
         })
     }
 
-    /// Takes a name from its image, which stays without one. Returns whether anything had the name.
-    pub fn untag(&self, name: &Reference) -> Result<bool> {
+    /// Takes references from an image, whose manifests these are. Entries to which no reference leads are removed. Their blobs stay
+    /// until they are collected.
+    pub fn forget(&self, manifests: &[&Digest], gone: &[Reference]) -> Result<()> {
         self.update(|entries| {
-            let mut found = false;
-            for entry in entries.iter_mut().filter(|entry| entry.name().as_ref() == Some(name)) {
-                entry.set_name(None);
-                found = true;
-            }
-            found
+            entries.retain_mut(|entry| {
+                let is_other = !manifests.contains(&&entry.manifest.digest);
+                is_other || {
+                    entry.forget(gone);
+                    !entry.references().is_empty()
+                }
+            });
         })
     }
 

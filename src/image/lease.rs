@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Doing, Result};
 use crate::store::{Digest, Id, Lock, Store};
@@ -49,8 +49,7 @@ impl Collecting {
         for entry in fs::read_dir(store.run().join("lease")).into_iter().flatten().flatten() {
             let path = entry.path();
             if Lock::is_held(&path) {
-                let text = fs::read_to_string(&path).doing(|| format!("read `{}`", path.display()))?;
-                needed.extend(text.lines().filter_map(Digest::parse));
+                needed.extend(kept(&path)?);
             } else if let Some(_lock) = Lock::try_acquire(&path)? {
                 let _ = fs::remove_file(&path);
             }
@@ -85,6 +84,17 @@ impl Lease<'_> {
         let mut file = OpenOptions::new().append(true).open(&self.path).doing(doing)?;
         file.write_all(lines.as_bytes()).doing(doing)
     }
+
+    /// Ends the lease, and returns what it kept.
+    pub fn end(self) -> Result<BTreeSet<Digest>> {
+        kept(&self.path)
+    }
+}
+
+/// The digests that a lease names.
+fn kept(path: &Path) -> Result<BTreeSet<Digest>> {
+    let text = fs::read_to_string(path).doing(|| format!("read `{}`", path.display()))?;
+    Ok(text.lines().filter_map(Digest::parse).collect())
 }
 
 impl Drop for Lease<'_> {

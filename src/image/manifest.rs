@@ -97,7 +97,7 @@ pub enum Document {
 }
 
 impl Document {
-    /// Reads a manifest or an index. Which it is says its own type, or else its content.
+    /// Reads a manifest or an index. Which it is says its own type, or else its content. Errors are for who names the document.
     pub fn parse(bytes: &[u8]) -> Result<Document> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -109,9 +109,9 @@ impl Document {
             #[serde(default)]
             layers: Option<serde::de::IgnoredAny>,
         }
-        let kind: Kind = parse_json(bytes, "manifest")?;
+        let kind: Kind = parse_object(bytes, "manifest")?;
         if kind.schema_version.as_ref().is_some_and(|version| *version != 2) {
-            let wrong = Error::invalid("field `schemaVersion`: only version 2 is supported").doing("manifest");
+            let wrong = Error::invalid("field `schemaVersion`: only version 2 is supported");
             return Err(wrong.hint("push the image again with a tool of this decade"));
         }
         let is_index = match kind.media_type.as_deref() {
@@ -122,10 +122,10 @@ impl Document {
                     "field `mediaType`: `{}` is neither a manifest nor an index",
                     name.escape_debug()
                 );
-                return Err(Error::invalid(wrong).doing("manifest"));
+                return Err(Error::invalid(wrong));
             }
             None if kind.manifests.is_some() && kind.layers.is_some() => {
-                return Err(Error::invalid("has both `manifests` and `layers`").doing("manifest"));
+                return Err(Error::invalid("has both `manifests` and `layers`"));
             }
             None => kind.manifests.is_some(),
         };
@@ -133,7 +133,7 @@ impl Document {
             return parse_json(bytes, "index").map(Document::Index);
         }
         let manifest: Manifest = parse_json(bytes, "manifest")?;
-        manifest.check().map_err(|error| error.doing("manifest"))?;
+        manifest.check()?;
         Ok(Document::Manifest(manifest))
     }
 }
@@ -218,23 +218,35 @@ impl Index {
     }
 }
 
-/// Reads JSON; an error names the field.
+/// Reads a JSON object, as [`parse_json`] does. A list would be taken for its fields in their order.
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+    if bytes.trim_ascii_start().starts_with(b"{") {
+        parse_json(bytes, what)
+    } else {
+        Err(is_not(what, Error::invalid("it is not a JSON object")))
+    }
+}
+
+/// Reads JSON. An error says what this is not, or which field is wrong; which document it is says who has asked for it.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T> {
+    let no_json = |error: &serde_json::Error| is_not(what, Error::invalid(error).doing("it is not JSON"));
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let wrong = Error::invalid(error.inner());
-        if path == "." || path == "?" {
-            wrong
-        } else {
-            wrong.doing(format!("field `{path}`"))
+        match error.inner() {
+            wrong if !wrong.is_data() => no_json(wrong),
+            wrong if path == "." || path == "?" => Error::invalid(wrong),
+            wrong => Error::invalid(wrong).doing(format!("field `{path}`")),
         }
-        .doing(what)
-    });
-    parsed.and_then(|value| {
-        reader.end().map_err(|error| Error::invalid(error).doing(what))?;
-        Ok(value)
-    })
+    })?;
+    reader.end().map_err(|error| no_json(&error))?;
+    Ok(value)
+}
+
+/// An error about a document that is not what it was taken for.
+fn is_not(what: &str, why: Error) -> Error {
+    let article = if what.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    why.doing(format!("is not {article} {what}"))
 }
 
 #[cfg(test)]
@@ -266,7 +278,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, wrong) in [
-            ("{", "manifest: EOF while parsing"),
+            ("{", "is not a manifest: it is not JSON: EOF while parsing"),
+            ("{}{}", "is not a manifest: it is not JSON: trailing characters"),
+            ("<html>", "is not a manifest: it is not a JSON object"),
+            ("", "is not a manifest: it is not a JSON object"),
+            ("[2,null,null,null]", "is not a manifest: it is not a JSON object"),
+            ("{}", "missing field"),
             (r#"{"schemaVersion":1}"#, "`schemaVersion`"),
             (&manifest("application/wasm", media::LAYER), "`config.mediaType`"),
             (&manifest(media::CONFIG, "text/plain"), "`layers[0].mediaType`"),

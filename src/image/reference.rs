@@ -130,6 +130,12 @@ impl Reference {
         }
     }
 
+    /// The same without what means nothing: where there is a digest, that is the tag.
+    #[must_use]
+    pub fn essential(&self) -> Reference {
+        self.digest().map_or_else(|| self.clone(), |digest| self.at(digest))
+    }
+
     /// The same repository at a tag, if that can be one.
     pub fn tagged(&self, tag: &str) -> Option<Reference> {
         is_tag(tag).then(|| Reference {
@@ -303,6 +309,9 @@ mod tests {
         let both = Reference::parse(&format!("nginx:1@sha256:{HEX}")).unwrap();
         assert_eq!((both.tag(), both.wanted()), (Some("1"), format!("sha256:{HEX}")));
         assert_eq!(both.at(both.digest().unwrap()), by_digest);
+        assert_eq!(both.essential(), by_digest);
+        let by_tag = Reference::parse("nginx:1").unwrap();
+        assert_eq!(by_tag.essential(), by_tag);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::mount::{UnmountFlags, unmount};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 pub const TINYDOCK: &str = env!("CARGO_BIN_EXE_tinydock");
@@ -205,15 +206,7 @@ impl Host {
 
     /// Whatever is there now of what containers need on a host.
     pub fn traces(&self) -> Vec<String> {
-        let mut traces = Vec::new();
-        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").expect("read the mounts");
-        let below = self.directory.display().to_string();
-        traces.extend(
-            mounts
-                .lines()
-                .filter(|line| line.contains(&below))
-                .map(|line| format!("mount {line}")),
-        );
+        let mut traces: Vec<String> = self.mounts().iter().map(|line| format!("mount {line}")).collect();
         let label = self.label();
         for hierarchy in fs::read_dir("/sys/fs/cgroup").expect("read the hierarchies").flatten() {
             for group in fs::read_dir(hierarchy.path().join(&label)).into_iter().flatten().flatten() {
@@ -232,6 +225,23 @@ impl Host {
         traces.extend(self.processes());
         traces.extend(self.files());
         traces
+    }
+
+    /// What is mounted that has to do with the test's directory, in the kernel's words (proc_pid_mountinfo(5)).
+    fn mounts(&self) -> Vec<String> {
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").expect("read the mounts");
+        let directory = self.directory.display().to_string();
+        let lines = mounts.lines().filter(|line| line.contains(&directory));
+        lines.map(Into::into).collect()
+    }
+
+    /// Unmounts what a test that failed has left mounted, since a directory with a mount on it cannot be removed.
+    fn unmount_all(&self) {
+        for line in self.mounts().iter().rev() {
+            let place = line.split_whitespace().nth(4).expect("a mount point");
+            // A second failure would end the other tests as well.
+            let _ = unmount(place, UnmountFlags::DETACH);
+        }
     }
 
     /// Waits until containers have left nothing: cleaning up goes on after a command has ended.
@@ -304,15 +314,19 @@ impl Drop for Host {
                 eprintln!("{done:?}");
             }
         }
+        if std::thread::panicking() {
+            self.unmount_all();
+        }
         let left = eventually_empty(|| self.traces());
         // The directory above all containers of a root stays for its next one, but there will be none.
         self.sh(&format!(
             "rmdir /sys/fs/cgroup/{0} /sys/fs/cgroup/*/{0} 2>/dev/null || true",
             self.label()
         ));
-        let _ = fs::remove_dir_all(&self.directory);
+        let removed = fs::remove_dir_all(&self.directory);
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left behind: {left:#?}");
+            removed.expect("remove the test's directory");
         }
     }
 }
@@ -337,4 +351,17 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "{what} did not happen");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_test_that_fails_leaves_no_directory() {
+    let fails = || {
+        let host = Host::new();
+        host.sh("mkdir -p root outer/inner && mount -t tmpfs x root && mount --bind outer outer && mount -t tmpfs x outer/inner")
+            .ok();
+        std::panic::resume_unwind(Box::new(host.path("")));
+    };
+    let failed = std::thread::spawn(fails).join().expect_err("a failure");
+    let directory = failed.downcast::<PathBuf>().expect("a path");
+    assert!(!directory.exists(), "{} is left", directory.display());
 }

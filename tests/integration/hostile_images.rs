@@ -120,6 +120,53 @@ fn many_layers_stack_up_and_too_many_are_refused() {
     assert!(message.contains("500"), "{message}");
 }
 
+#[test]
+fn what_is_no_document_is_named() {
+    let host = Host::new();
+    let listed = "{'mediaType': 'application/vnd.oci.image.manifest.v1+json', 'digest': blob(text), 'size': len(text)}";
+    layout(&host, "page", &format!("text = b'<html>'\nmanifests.append({listed})"));
+    let recipe = "kind = 'application/vnd.oci.image.config.v1+json'; spec = b'{'
+text = json.dumps({'schemaVersion': 2, 'layers': [], 'config': {'mediaType': kind, 'digest': blob(spec), 'size': 1}}).encode()";
+    layout(&host, "config", &format!("{recipe}\nmanifests.append({listed})"));
+    host.sh("mkdir old new && echo hello > old/manifest.json && tar -C old -cf list.tar manifest.json")
+        .ok();
+    host.sh("echo [] > new/index.json && touch new/oci-layout && tar -C new -cf index.tar index.json oci-layout")
+        .ok();
+    host.sh("echo '[{\"Config\":\"a.json\",\"Layers\":[]}]' > old/manifest.json && touch old/a.json")
+        .ok();
+    host.sh("tar -C old -cf old.tar manifest.json a.json").ok();
+    for (archive, is, wrong) in [
+        (
+            "page",
+            "index.json: manifest `sha256:",
+            "is not a manifest: it is not a JSON object",
+        ),
+        (
+            "config",
+            "index.json: image config `sha256:",
+            "is not an image config: it is not JSON: EOF",
+        ),
+        (
+            "list",
+            "file `manifest.json` of the archive",
+            "is not a list of images: it is not JSON: exp",
+        ),
+        (
+            "index",
+            "file `index.json` of the archive",
+            "is not an index: it is not a JSON object",
+        ),
+        (
+            "old",
+            "file `a.json` of the archive",
+            "is not an image config: it is not a JSON object",
+        ),
+    ] {
+        let message = host.run(&format!("load -i {archive}.tar")).fails(1);
+        assert!(message.contains(is) && message.contains(wrong), "{message}");
+    }
+}
+
 /// A layer that tries to write, or to hide something, outside.
 #[test]
 fn no_layer_reaches_outside() {

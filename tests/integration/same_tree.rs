@@ -140,6 +140,40 @@ fn a_directory_that_is_only_passed_through_stays_as_it_was() {
     );
 }
 
+/// Directories that become others while entries are made in them, and links in the midst of what is made.
+const MOVING: &str = r"
+base = busybox()
+base.directory('t', mode=0o751); base.directory('t/x'); base.directory('t/x/y'); base.add('t/x/y/old', b'old')
+base.add('t/x', b'a file'); base.directory('t/x'); base.directory('t/x/y', mode=0o711); base.add('t/x/y/new', b'new')
+base.directory('t/two'); base.directory('t/two/in'); base.directory('t/one'); base.link('t/one/near', '../two')
+base.link('t/one/far', '/t/two/in'); base.add('t/one/a', b'a')
+base.add('t/one/near/b', b'b'); base.add('t/one/near/in/c', b'c'); base.add('t/one/d', b'd')
+base.directory('t/one/far/e', mode=0o700); base.add('t/one/far/e/f', b'f'); base.add('t/one/near/.wh.nothing')
+base.directory('t/v'); base.directory('t/v/w'); base.link('t/v/w/up', '../..'); base.add('t/v/w/g', b'g')
+base.directory('t/v/w/up/v', mode=0o705); base.add('t/v/w/up/v/w/h', b'h'); base.add('t/v/w/i', b'i')
+for n in range(1, 400): base.directory('t/' + '/'.join('d' * n), mode=0o700 + n % 8, mtime=1600000000 + n)
+image('tree:1', [base], Cmd=['true'])
+";
+
+#[test]
+fn what_was_opened_last_is_what_its_name_still_means() {
+    let host = Host::new();
+    let trees = Trees::of(&host, MOVING, "/t", false);
+    assert!(trees.ours.lines().count() > 415, "{}", trees.ours);
+    same("umoci", &trees.ours, &trees.umoci);
+    // A link leads above what was opened, and what is there is replaced.
+    let recipe = "x = layer(); x.directory('a'); x.directory('a/b'); x.add('a/b/one', b'1'); x.link('a/b/up', '../..')
+x.add('a/b/up/a', b'a file'); x.add('a/b/two', b'2'); image('above:1', [busybox(), x])";
+    layout(&host, "above", recipe);
+    for form in ["tree", "image"] {
+        host.sh(&format!("TINYDOCK_LAYERS={form} $TINYDOCK load -q -i above.tar"))
+            .ok();
+        let seen = host.inside(&[], "above:1", &["sh", "-c", "ls /a /a/b"]).ok();
+        assert_eq!(seen, "/a:\nb\n\n/a/b:\ntwo\n");
+        host.run("rmi above:1").ok();
+    }
+}
+
 /// Lengths that twelve octal digits do not say, in both forms that they come in.
 #[test]
 fn a_file_may_be_longer_than_8_gib() {

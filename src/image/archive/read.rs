@@ -11,7 +11,7 @@ use super::Listed;
 use crate::error::{Doing, Error, Result};
 use crate::image::{
     Blobs, Config, Descriptor, Document, Index, Ingest, LARGEST_DOCUMENT, Lease, Manifest, Platform, Reference, layer_type, media,
-    parse_json, read_manifest, unpack_layers,
+    parse_json, parse_object, read_manifest, unpack_layers,
 };
 use crate::layer::{Limits, inflated};
 use crate::store::{Digest, Store};
@@ -49,12 +49,12 @@ pub fn load(store: &Store, source: impl Read + Send, wanted: &Platform, lease: &
     let blobs = Blobs::new(store);
     let contents = Contents::read(&blobs, source, lease)?;
     let listed: Vec<Listed> = match contents.document("manifest.json")? {
-        Some(bytes) => parse_json(&bytes, "manifest.json")?,
+        Some(bytes) => parse_json(&bytes, "list of images").doing(|| doing("manifest.json"))?,
         None => Vec::new(),
     };
     let mut loaded = Vec::new();
     if let (Some(index), true) = (contents.document("index.json")?, contents.exists("oci-layout")) {
-        let index: Index = parse_json(&index, "index.json")?;
+        let index: Index = parse_object(&index, "index").doing(|| doing("index.json"))?;
         for entry in &index.manifests {
             contents.image(&blobs, entry, wanted, &listed, &mut loaded)?;
         }
@@ -263,7 +263,7 @@ impl Contents {
             Some((digest, size)) => blobs.read(&Descriptor::new(media::CONFIG, digest.clone(), *size))?,
             None => self.document(&image.config)?.ok_or_else(|| missing(&image.config))?,
         };
-        let config = Config::parse(&bytes)?;
+        let config = Config::parse(&bytes).doing(|| doing(&image.config))?;
         let mut layers = Vec::new();
         for name in &image.layers {
             let found = self.resolve(name);

@@ -226,7 +226,7 @@ impl Repository<'_> {
     }
 
     /// An error with what was being done, and where.
-    pub(super) fn doing(&self, error: Error, what: &str) -> Error {
+    pub fn doing(&self, error: Error, what: &str) -> Error {
         error.doing(what).doing(format!("registry `{}`", self.registry))
     }
 }

@@ -9,8 +9,8 @@ use super::endpoint::Request;
 use super::repository::{Repository, read};
 use super::url::join;
 use crate::error::{Error, Result};
-use crate::image::LARGEST_DOCUMENT;
 use crate::image::reference::is_tag;
+use crate::image::{LARGEST_DOCUMENT, parse_object};
 
 /// More tags than any repository has, and more answers than any registry needs to list them.
 const MOST_TAGS: usize = 100_000;
@@ -50,7 +50,7 @@ impl Repository<'_> {
         let links = answer.headers().get_all(LINK).iter().filter_map(|link| link.to_str().ok());
         let next = next(&links.collect::<Vec<_>>().join(", "))?;
         let next = next.map(|next| self.absolute(target, &next)).transpose()?;
-        let listed: Listed = serde_json::from_slice(&read(answer, LARGEST_DOCUMENT)?).map_err(Error::invalid)?;
+        let listed: Listed = parse_object(&read(answer, LARGEST_DOCUMENT)?, "list of tags")?;
         Ok((listed.tags.unwrap_or_default(), next))
     }
 

@@ -3,7 +3,7 @@
 use rustix::fs::FileType;
 
 use super::super::implied::Implied;
-use super::super::unpack::{Attributes, Data, Target, join};
+use super::super::unpack::{Attributes, Data, Target, join, names};
 use super::sketch::{Kind, Lost, Node, NodeId, ROOT, Sketch, TOO_DEEP, Unfit};
 use crate::error::Result;
 
@@ -22,7 +22,7 @@ impl Target for Sketch {
     fn set_root(&mut self, attributes: &Attributes) -> Result<()> {
         self.draw(|sketch| {
             sketch.nodes[ROOT].set(attributes)?;
-            sketch.told.directory(&[], attributes.modified);
+            sketch.told.directory(b"", attributes.modified);
             Ok(())
         })
     }
@@ -178,7 +178,7 @@ impl Sketch {
     fn mark_below(&mut self, marks: &mut Implied) -> std::result::Result<(), Unfit> {
         let told = std::mem::take(&mut self.told);
         for place in told.implied() {
-            match self.walk(&place) {
+            match self.walk(&names(place)) {
                 Ok(directory) => {
                     let (name, value) = Implied::of_directory();
                     self.nodes[directory].extended.insert(name.into(), value.into());

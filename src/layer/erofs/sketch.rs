@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rustix::fs::{FileType, Timespec};
 
-use super::super::unpack::{Attributes, EPOCH, Told};
+use super::super::unpack::{self, Attributes, EPOCH, Told};
 use super::super::view::OPAQUE;
 
 /// Why a layer cannot be an image.
@@ -333,7 +333,7 @@ impl Sketch {
     pub fn finish(&mut self) -> Result<(), Unfit> {
         let told = std::mem::take(&mut self.told);
         for (place, modified) in told.times() {
-            match self.walk(&place) {
+            match self.walk(&unpack::names(place)) {
                 Ok(directory) => self.nodes[directory].modified = modified,
                 // A later entry replaced it.
                 Err(Lost::Absent) => {}

@@ -35,8 +35,8 @@ pub use limits::{Limits, too_long};
 pub use stream::inflated;
 use stream::{Chunks, Tail, inflate};
 pub use target::{Data, Target};
-pub use told::{EPOCH, Told};
-pub use tree::{Tree, join};
+pub use told::{EPOCH, Told, join, names};
+pub use tree::Tree;
 
 /// Unpacks a tarball, plain or compressed with gzip or zstd, into the empty directory `into`. The source is read to its end.
 pub fn unpack(source: impl Read + Send, into: &Path, limits: &Limits) -> Result<Content> {

@@ -17,14 +17,18 @@ const MOST_LINKS: usize = 40;
 
 /// Opens a directory below the root, following links as a process with that root would.
 pub fn open_path(root: &OwnedFd, path: &[Vec<u8>]) -> rustix::io::Result<OwnedFd> {
-    if path.is_empty() {
+    open_place(root, &path.join(&b'/'))
+}
+
+/// The same for a path in one piece.
+pub fn open_place(root: &OwnedFd, place: &[u8]) -> rustix::io::Result<OwnedFd> {
+    if place.is_empty() {
         return openat(root, c".", DIRECTORY, Mode::empty());
     }
-    let joined = path.join(&b'/');
     loop {
         match openat2(
             root,
-            joined.as_slice(),
+            place,
             DIRECTORY,
             Mode::empty(),
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,

@@ -32,17 +32,16 @@ impl Told {
     /// Of a layer without entries, which has a root.
     pub fn of_layer() -> Told {
         Told {
-            times: vec![(place(&[]), EPOCH)],
-            implied: [place(&[])].into(),
+            times: vec![(Place::default(), EPOCH)],
+            implied: [Place::default()].into(),
             held: 0,
         }
     }
 
     /// An entry tells of a directory.
-    pub fn directory(&mut self, path: &[Vec<u8>], modified: Timespec) {
-        let place = place(path);
-        self.implied.remove(&place);
-        self.remember(place, modified);
+    pub fn directory(&mut self, place: &[u8], modified: Timespec) {
+        self.implied.remove(place);
+        self.remember(place.into(), modified);
     }
 
     fn remember(&mut self, place: Place, modified: Timespec) {
@@ -60,7 +59,7 @@ impl Told {
 
     /// A directory was made that no entry has told of; it `is_new` if nothing was in its place.
     pub fn made(&mut self, path: &[Vec<u8>], is_new: bool) {
-        let place = place(path);
+        let place: Place = path.join(&b'/').into();
         if is_new {
             self.implied.insert(place.clone());
         }
@@ -69,8 +68,8 @@ impl Told {
     }
 
     /// What is below a directory is gone, so it is a new one.
-    pub fn begins_anew(&mut self, path: &[Vec<u8>]) {
-        self.implied.remove(&place(path));
+    pub fn begins_anew(&mut self, place: &[u8]) {
+        self.implied.remove(place);
     }
 
     /// Whether no entry has told anything of the root.
@@ -79,26 +78,27 @@ impl Told {
     }
 
     /// The directories below the root of which no entry has told anything. A later entry may have replaced one.
-    pub fn implied(&self) -> impl Iterator<Item = Vec<Vec<u8>>> {
-        self.implied
-            .iter()
-            .filter(|place| !place.is_empty())
-            .map(|place| names(place))
+    pub fn implied(&self) -> impl Iterator<Item = &[u8]> {
+        self.implied.iter().map(|place| &**place).filter(|place| !place.is_empty())
     }
 
-    /// The times of directories, the last one made first. Of two entries with one name, the later one counts.
-    pub fn times(&self) -> impl Iterator<Item = (Vec<Vec<u8>>, Timespec)> {
+    /// The times of directories, in the order in which they were told. Of two entries with one name, the later one counts.
+    pub fn times(&self) -> impl Iterator<Item = (&[u8], Timespec)> {
         let mut done = HashSet::new();
-        let times = self.times.iter().rev().filter(move |(place, _)| done.insert(place));
-        times.map(|(place, modified)| (names(place), *modified))
+        let mut times: Vec<_> = self.times.iter().rev().filter(|(place, _)| done.insert(place)).collect();
+        times.reverse();
+        times.into_iter().map(|(place, modified)| (&**place, *modified))
     }
 }
 
-fn place(path: &[Vec<u8>]) -> Place {
-    path.join(&b'/').into()
+/// The place of a name.
+pub fn join(path: &[Vec<u8>], name: &[u8]) -> Vec<u8> {
+    let names = path.iter().map(Vec::as_slice).chain([name]);
+    names.collect::<Vec<_>>().join(&b'/')
 }
 
-fn names(place: &[u8]) -> Vec<Vec<u8>> {
+/// The names that lead to a place.
+pub fn names(place: &[u8]) -> Vec<Vec<u8>> {
     let names = place.split(|c| *c == b'/').filter(|name| !name.is_empty());
     names.map(<[u8]>::to_vec).collect()
 }

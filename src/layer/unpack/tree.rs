@@ -14,9 +14,9 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, Manner, times};
-use super::path::{DIRECTORY, make_path, open_path};
+use super::path::{DIRECTORY, make_path, open_path, open_place};
 use super::target::{Data, Target};
-use super::told::Told;
+use super::told::{Told, join};
 use crate::error::{Doing, Error, Result};
 use crate::layer::implied::{self, Implied};
 use crate::layer::owners::Owners;
@@ -24,8 +24,9 @@ use crate::layer::view::{OPAQUE, is_whiteout};
 
 pub struct Tree {
     root: OwnedFd,
-    /// The directory of the last entry: entries of one directory usually follow each other.
-    parent: Option<(Vec<Vec<u8>>, OwnedFd)>,
+    /// The directory that was opened last. Entries of one directory usually follow each other, and those of a directory in it follow
+    /// them. Nothing but what is in it was changed since.
+    last: Option<(Vec<u8>, OwnedFd)>,
     manner: Manner,
     told: Told,
 }
@@ -43,7 +44,7 @@ impl Tree {
     pub fn of(root: OwnedFd, manner: Manner) -> Tree {
         Tree {
             root,
-            parent: None,
+            last: None,
             manner,
             told: Told::default(),
         }
@@ -72,15 +73,16 @@ impl Tree {
     }
 
     /// Marks the directories of a layer of which no entry has told anything, and finishes.
-    pub fn finish_layer(self) -> Result<()> {
+    pub fn finish_layer(mut self) -> Result<()> {
         let mut marks = Implied {
             root: self.told.implies_root(),
             below: false,
         };
-        for path in self.told.implied() {
-            match open_path(&self.root, &path) {
+        let told = std::mem::take(&mut self.told);
+        for place in told.implied() {
+            match self.open(place) {
                 Ok(directory) => {
-                    implied::mark(&directory)?;
+                    implied::mark(directory)?;
                     marks.below = true;
                 }
                 // A later entry replaced it.
@@ -89,14 +91,16 @@ impl Tree {
             }
         }
         marks.write(&self.root)?;
+        self.told = told;
         self.finish()
     }
 
     /// Sets the times of directories.
-    pub fn finish(self) -> Result<()> {
-        for (path, modified) in self.told.times() {
-            match open_path(&self.root, &path) {
-                Ok(directory) => futimens(&directory, &times(modified))?,
+    pub fn finish(mut self) -> Result<()> {
+        let told = std::mem::take(&mut self.told);
+        for (place, modified) in told.times() {
+            match self.open(place) {
+                Ok(directory) => futimens(directory, &times(modified))?,
                 // A later entry replaced it.
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(errno) => return Err(errno.into()),
@@ -107,16 +111,39 @@ impl Tree {
 
     /// Opens the directory that an entry is made in, making what no entry made.
     fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
-        if self.parent.as_ref().is_none_or(|(open, _)| open != path) {
-            let directory = match open_path(&self.root, path) {
-                Err(Errno::NOENT | Errno::NOTDIR) if self.manner.is_copy => self.make_path(path)?,
-                Err(Errno::NOENT | Errno::NOTDIR) => make_path(&self.root, path, |made, is_new| self.told.made(made, is_new))?,
-                result => result?,
-            };
-            self.told.check()?;
-            self.parent = Some((path.to_vec(), directory));
+        let place = path.join(&b'/');
+        match self.open(&place).map(|_| ()) {
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                let directory = match self.manner.is_copy {
+                    true => self.make_path(path)?,
+                    false => make_path(&self.root, path, |made, is_new| self.told.made(made, is_new))?,
+                };
+                self.told.check()?;
+                self.last = Some((place, directory));
+            }
+            result => result?,
         }
-        Ok(&self.parent.as_ref().expect("just opened").1)
+        Ok(&self.last.as_ref().expect("just opened").1)
+    }
+
+    /// Opens a directory below the root.
+    fn open(&mut self, place: &[u8]) -> rustix::io::Result<&OwnedFd> {
+        if self.last.as_ref().is_none_or(|(last, _)| last != place) {
+            let directory = match self.in_last(place) {
+                Some(directory) => directory,
+                None => open_place(&self.root, place)?,
+            };
+            self.last = Some((place.to_vec(), directory));
+        }
+        Ok(&self.last.as_ref().expect("just opened").1)
+    }
+
+    /// Opens a directory in the one that was opened last, since looking for it from the root takes the longer the deeper it is. A link
+    /// may lead anywhere, so it is no such directory.
+    fn in_last(&self, place: &[u8]) -> Option<OwnedFd> {
+        let slash = place.iter().rposition(|letter| *letter == b'/')?;
+        let (_, directory) = self.last.as_ref().filter(|(last, _)| *last == place[..slash])?;
+        openat(directory, &place[slash + 1..], DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).ok()
     }
 
     /// Makes the directories of the path of a copy one by one.
@@ -153,7 +180,7 @@ impl Target for Tree {
             return Ok(());
         }
         attributes.set(&self.root, &self.manner, true)?;
-        self.told.directory(&[], attributes.modified);
+        self.told.directory(b"", attributes.modified);
         Ok(())
     }
 
@@ -237,11 +264,6 @@ impl Target for Tree {
             })
             .doing(doing)
     }
-}
-
-/// The place of a name.
-pub fn join(path: &[Vec<u8>], name: &[u8]) -> Vec<Vec<u8>> {
-    path.iter().cloned().chain([name.to_vec()]).collect()
 }
 
 impl Manner {

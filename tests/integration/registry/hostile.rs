@@ -8,11 +8,20 @@ use std::time::{Duration, Instant};
 use super::image::{Image, digest, noise};
 use super::server::{Answer, Asked, Server};
 use crate::host::Host;
+use crate::oci_images::is_sound;
 
 /// The names of all files below a directory.
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into()).collect()
+}
+
+/// All blobs, and all layers.
+fn all_parts(host: &Host) -> Vec<String> {
+    let root = host.root();
+    let mut parts = [files(&root.join("image/blobs/sha256")), files(&root.join("layer/sha256"))].concat();
+    parts.sort();
+    parts
 }
 
 /// Pulls what must not be pulled, and checks that nothing of it is there. Returns the message.
@@ -27,13 +36,13 @@ fn refused(host: &Host, image: &str) -> String {
 }
 
 /// A server of an image, where `twist` may answer in its place.
-fn twisted(image: Image, twist: impl Fn(&Image, &Asked) -> Option<Answer> + Send + Sync + 'static) -> Server {
+pub fn twisted(image: Image, twist: impl Fn(&Image, &Asked) -> Option<Answer> + Send + Sync + 'static) -> Server {
     Server::start("127.0.0.1", move |asked| {
         twist(&image, asked).unwrap_or_else(|| Answer::of(&image, asked))
     })
 }
 
-fn is_layer(image: &Image, asked: &Asked) -> bool {
+pub fn is_layer(image: &Image, asked: &Asked) -> bool {
     asked.path.ends_with(&digest(&image.layers[0]))
 }
 
@@ -50,6 +59,40 @@ fn a_manifest_has_the_digest_that_was_asked_for() {
         asked.path.contains("/manifests/").then_some(wrong)
     });
     assert!(refused(&host, &server.image("x:1")).contains("instead of"));
+}
+
+#[test]
+fn what_is_no_manifest_is_named() {
+    let host = Host::new();
+    for (body, wrong) in [
+        ("<html>Welcome", "is not a manifest: it is not a JSON object"),
+        ("{\"schemaVersion\":2", "is not a manifest: it is not JSON: EOF"),
+        ("{}", "missing field `schemaVersion`"),
+    ] {
+        let server = twisted(Image::new("x", 0, 0), move |_, asked| {
+            asked.path.contains("/manifests/").then(|| Answer::new(200, body))
+        });
+        let message = refused(&host, &server.image("x:1"));
+        let named = format!("x:1`: registry `{}`: manifest `1`: {wrong}", server.address);
+        assert!(message.contains(&named), "{message}");
+    }
+    let mut image = Image::new("x", 0, 0);
+    let before = (digest(&image.config), image.config.len());
+    image.config = b"hello".to_vec();
+    let after = (digest(&image.config), image.config.len());
+    let manifest = String::from_utf8(image.manifest).expect("text").replace(&before.0, &after.0);
+    let size = |length| format!("\"size\":{length}");
+    image.manifest = manifest.replacen(&size(before.1), &size(after.1), 1).into_bytes();
+    let message = refused(&host, &twisted(image, |_, _| None).image("x:1"));
+    assert!(
+        message.contains(&format!("image config `{}`: is not an image config", after.0)),
+        "{message}"
+    );
+    let server = twisted(Image::new("x", 0, 0), |_, asked| {
+        asked.path.contains("/tags/").then(|| Answer::new(200, "hello"))
+    });
+    let message = host.tinydock(&["pull", "-a", &server.image("x")]).fails(1);
+    assert!(message.contains("tags: is not a list of tags"), "{message}");
 }
 
 #[test]
@@ -75,6 +118,35 @@ fn a_blob_of_another_content_or_length_is_thrown_away() {
     });
     let message = refused(&host, &server.image("x:1"));
     assert!(message.contains("bytes instead of"), "{message}");
+}
+
+#[test]
+fn of_what_can_never_be_an_image_nothing_is_left() {
+    let host = Host::new();
+    let good = twisted(Image::new("good", 0, 0), |_, _| None);
+    host.tinydock(&["pull", "-q", &good.image("x:1")]).ok();
+    let before = all_parts(&host);
+    // The first layer is the other image's as well; the last comes when all others are there.
+    let server = twisted(Image::new("x", 3, 1000), |image, asked| {
+        let last = image.layers.last().expect("a layer");
+        let wrong = || {
+            std::thread::sleep(Duration::from_millis(300));
+            Answer::new(200, noise(last.len(), 9))
+        };
+        asked.path.ends_with(&digest(last)).then(wrong)
+    });
+    assert!(refused(&host, &server.image("x:1")).contains("another digest"));
+    assert_eq!(all_parts(&host), before);
+    assert_eq!(host.inside(&[], &good.image("x:1"), &[]).ok(), "good\n");
+    is_sound(&host);
+    // What was only interrupted goes on with what is there.
+    let server = twisted(Image::new("x", 3, 1000), |image, asked| {
+        asked.path.ends_with(&digest(&image.layers[3])).then(|| Answer::new(404, ""))
+    });
+    refused(&host, &server.image("x:1"));
+    refused(&host, &server.image("x:1"));
+    let config = digest(&Image::new("x", 3, 1000).config);
+    assert_eq!(server.asked_for(&config).len(), 1, "{:#?}", server.asked());
 }
 
 #[test]
@@ -242,47 +314,6 @@ fn who_is_asked_to_wait_waits() {
     );
 }
 
-/// Keeps a login for a server without asking it.
-fn log_in(host: &Host, server: &Server) {
-    let config = format!(r#"{{"auths":{{"{}":{{"auth":"bWU6c2VjcmV0"}}}}}}"#, server.address);
-    fs::create_dir_all(host.path("docker")).expect("make the folder");
-    fs::write(host.path("docker/config.json"), config).expect("write logins");
-}
-
-fn pull_as(host: &Host, image: &str) -> crate::host::Done {
-    let mut command = host.command(&["pull", "-q", image]);
-    command.env("DOCKER_CONFIG", host.path("docker"));
-    command.output().expect("run tinydock").into()
-}
-
-const BASIC: &str = "Basic bWU6c2VjcmV0";
-
-#[test]
-fn credentials_go_to_their_registry_and_to_nobody_else() {
-    let host = Host::new();
-    let image = Image::new("x", 0, 0);
-    let layer = image.layers[0].clone();
-    let store = Server::start("127.0.0.1", move |_| Answer::new(200, layer.clone()));
-    let place = store.address;
-    let server = twisted(image, move |image, asked| {
-        if asked.headers.get("authorization").is_none_or(|header| header != BASIC) {
-            return Some(Answer::new(401, "{}").header("WWW-Authenticate", "Basic realm=\"x\""));
-        }
-        is_layer(image, asked).then(|| Answer::new(307, "").header("Location", format!("http://{place}/layer?signed")))
-    });
-    log_in(&host, &server);
-    pull_as(&host, &server.image("x:1")).ok();
-    let asked = store.asked();
-    assert_eq!(asked.len(), 1);
-    assert!(!asked[0].headers.contains_key("authorization"), "{asked:#?}");
-    assert!(
-        server
-            .asked_for("/blobs/")
-            .iter()
-            .any(|asked| asked.headers.contains_key("authorization"))
-    );
-}
-
 #[test]
 fn who_refers_in_circles_is_left() {
     let host = Host::new();
@@ -295,48 +326,4 @@ fn who_refers_in_circles_is_left() {
         (asked.path != "/v2/").then(|| Answer::new(302, "").header("Location", "file:///etc/shadow"))
     });
     assert!(refused(&host, &server.image("x:1")).contains("is referred to `file:///etc/shadow`"));
-}
-
-#[test]
-fn a_token_is_fetched_once_and_used() {
-    let host = Host::new();
-    let tokens = Server::start("127.0.0.1", |asked| match asked.headers.get("authorization") {
-        Some(header) if header == BASIC => Answer::new(200, r#"{"token":"the-token","expires_in":300}"#),
-        _ => Answer::new(401, r#"{"details":"incorrect username or password"}"#),
-    });
-    let realm = tokens.address;
-    let server = twisted(Image::new("x", 3, 1000), move |_, asked| {
-        if asked.path == "/v2/"
-            || asked
-                .headers
-                .get("authorization")
-                .is_some_and(|header| header == "Bearer the-token")
-        {
-            return None;
-        }
-        let challenge = format!("Bearer realm=\"http://{realm}/token\",service=\"here\"");
-        Some(Answer::new(401, "{}").header("WWW-Authenticate", challenge))
-    });
-    let message = pull_as(&host, &server.image("me/x:1")).fails(1);
-    assert!(
-        message.contains("401 Unauthorized: incorrect username or password"),
-        "{message}"
-    );
-    let before = tokens.asked().len();
-    log_in(&host, &server);
-    pull_as(&host, &server.image("me/x:1")).ok();
-    let asked = tokens.asked().split_off(before);
-    assert_eq!(asked.len(), 1, "{asked:#?}");
-    for field in ["service=here", "scope=repository%3Ame%2Fx%3Apull", "account=me"] {
-        assert!(
-            asked[0].path.contains(field) || asked[0].path.contains(&field.replace("%3A", ":").replace("%2F", "/")),
-            "{asked:#?}"
-        );
-    }
-    assert!(
-        server
-            .asked()
-            .iter()
-            .all(|asked| asked.headers.get("authorization").is_none_or(|header| header != BASIC))
-    );
 }

@@ -3,7 +3,9 @@
 mod file;
 mod hostile;
 mod image;
+mod logins;
 mod network;
 mod real;
+mod removal;
 mod server;
 mod tags;
