@@ -195,6 +195,11 @@ pub fn ignore(signal: u64) {
     call(arch::RT_SIGACTION, [signal, action.as_ptr() as u64, 0, 8, 0, 0]);
 }
 
+/// Lets others go first that wait for this processor.
+pub fn step_back() {
+    call(arch::SCHED_YIELD, [0; 6]);
+}
+
 const AT_EMPTY_PATH: u64 = 0x1000;
 
 /// Becomes another program, whose arguments and environment are at these addresses. Returns if that fails.
