@@ -2,6 +2,7 @@
 
 mod archives;
 mod attach;
+mod commands;
 mod commit;
 mod completion;
 mod confirm;
@@ -58,6 +59,8 @@ mod why;
 use std::ffi::OsString;
 use std::io::Write;
 
+use commands::{ALIASES, COMMANDS};
+
 use crate::engine::Engine;
 use crate::error::{Doing, Error, Result, plain};
 use crate::flags::{self, Flag, Order, Parsed};
@@ -84,136 +87,6 @@ const HELP: [&str; 3] = ["-h", "-help", "--help"];
 
 /// Any number of arguments.
 const MANY: usize = usize::MAX;
-
-/// The other front door, which `main` opens before this one is asked.
-const RUNTIME: Command = Command {
-    name: "runtime",
-    usage: "COMMAND",
-    summary: "Run containers from OCI bundles, with runc's command line",
-    flags: &[],
-    order: Order::FlagsFirst,
-    arguments: (0, MANY),
-    failure: 1,
-    run: |_, _| Err(Error::invalid("`runtime` must be the first word, before any flags")),
-};
-
-/// All commands, in the order in which help lists them.
-const COMMANDS: &[&Command] = &[
-    &run::COMMAND,
-    &create::COMMAND,
-    &start::COMMAND,
-    &ls::COMMAND,
-    &ps::COMMAND,
-    &inspect::COMMAND,
-    &port::COMMAND,
-    &exec::COMMAND,
-    &debug::COMMAND,
-    &attach::COMMAND,
-    &logs::COMMAND,
-    &stop::COMMAND,
-    &stop::RESTART,
-    &kill::COMMAND,
-    &wait::COMMAND,
-    &pause::COMMAND,
-    &pause::UNPAUSE,
-    &update::COMMAND,
-    &stats::COMMAND,
-    &top::COMMAND,
-    &rename::COMMAND,
-    &rm::COMMAND,
-    &commit::COMMAND,
-    &cp::COMMAND,
-    &diff::COMMAND,
-    &export::COMMAND,
-    &why::COMMAND,
-    &events::COMMAND,
-    &images::COMMAND,
-    &pull::COMMAND,
-    &push::COMMAND,
-    &login::COMMAND,
-    &login::LOGOUT,
-    &image::TAG,
-    &image::RMI,
-    &history::COMMAND,
-    &inspect::IMAGE,
-    &image::PRUNE,
-    &archives::LOAD,
-    &archives::SAVE,
-    &archives::IMPORT,
-    &fsck::COMMAND,
-    &network::CREATE,
-    &network::LS,
-    &inspect::NETWORK,
-    &network::RM,
-    &network::PRUNE,
-    &volume::CREATE,
-    &volume::LS,
-    &inspect::VOLUME,
-    &volume::RM,
-    &volume::PRUNE,
-    &inspect::CONTAINER,
-    &prune::CONTAINER,
-    &disk::COMMAND,
-    &prune::SYSTEM,
-    &system::ENABLE,
-    &system::DISABLE,
-    &system::START,
-    &system::STOP,
-    &explain::COMMAND,
-    &info::COMMAND,
-    &version::COMMAND,
-    &RUNTIME,
-    &completion::COMMAND,
-    &manual::COMMAND,
-];
-
-/// Other names of commands: Docker's groups, and its shorter or longer words.
-const ALIASES: &[(&str, &str)] = &[
-    ("container commit", "commit"),
-    ("container cp", "cp"),
-    ("container create", "create"),
-    ("container debug", "debug"),
-    ("container diff", "diff"),
-    ("container export", "export"),
-    ("container attach", "attach"),
-    ("container exec", "exec"),
-    ("container wait", "wait"),
-    ("container kill", "kill"),
-    ("container logs", "logs"),
-    ("container ls", "ps"),
-    ("container list", "ps"),
-    ("container ps", "ps"),
-    ("container pause", "pause"),
-    ("container port", "port"),
-    ("container rename", "rename"),
-    ("container restart", "restart"),
-    ("container rm", "rm"),
-    ("container remove", "rm"),
-    ("container run", "run"),
-    ("container start", "start"),
-    ("container stats", "stats"),
-    ("container stop", "stop"),
-    ("container top", "top"),
-    ("container unpause", "unpause"),
-    ("container update", "update"),
-    ("image ls", "images"),
-    ("image list", "images"),
-    ("image rm", "rmi"),
-    ("image remove", "rmi"),
-    ("image tag", "tag"),
-    ("image pull", "pull"),
-    ("image push", "push"),
-    ("image load", "load"),
-    ("image save", "save"),
-    ("image import", "import"),
-    ("image history", "history"),
-    ("network list", "network ls"),
-    ("network remove", "network rm"),
-    ("system info", "info"),
-    ("system events", "events"),
-    ("volume list", "volume ls"),
-    ("volume remove", "volume rm"),
-];
 
 /// The flags that come before the command.
 const GLOBAL: [Flag; 3] = [
