@@ -112,6 +112,26 @@ fn exec_is_limited_too() {
 }
 
 #[test]
+fn what_brings_a_command_in_is_gone_when_the_command_runs() {
+    let host = Host::new();
+    host.start(&[
+        "--network",
+        "none",
+        "--name",
+        "small",
+        "--pids-limit",
+        "3",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    for _ in 0..60 {
+        let listed = host.tinydock(&["exec", "small", "sh", "-c", "ls -d /; true"]).ok();
+        assert_eq!(listed, "/\n");
+    }
+}
+
+#[test]
 fn exec_joins_an_init_that_has_cgroups_of_its_own() {
     let host = Host::new();
     // As systemd does, which enters one below the container's and, in version 2, enables controllers for those there.
