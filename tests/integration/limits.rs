@@ -132,6 +132,25 @@ fn what_brings_a_command_in_is_gone_when_the_command_runs() {
 }
 
 #[test]
+fn a_command_that_there_is_no_room_for_says_so() {
+    let host = Host::new();
+    host.start(&[
+        "--network",
+        "none",
+        "--name",
+        "full",
+        "--pids-limit",
+        "2",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let message = host.tinydock(&["exec", "full", "true"]).fails(125);
+    let end = ": resource temporarily unavailable\n";
+    assert!(message.contains(", clone(") && message.ends_with(end), "{message}");
+}
+
+#[test]
 fn exec_joins_an_init_that_has_cgroups_of_its_own() {
     let host = Host::new();
     // As systemd does, which enters one below the container's and, in version 2, enables controllers for those there.
