@@ -43,6 +43,8 @@ def sections():
     """All sections of code: where they begin, their sizes and names, in order. The C library has one or a few for each file."""
     with open(MAP, encoding="utf-8", errors="replace") as lines:
         found = [re.match(r" *([0-9a-f]+) +[0-9a-f]+ +([0-9a-f]+) +\d+ +(\S+):\(\.text\.?(\S*)\)$", line) for line in lines]
+    if not any(found):
+        sys.exit(f"{MAP}: is no map of lld's, which Rust has from 1.90 on")
     known = []
     for start, size, file, name in (match.groups() for match in found if match):
         member = re.search(r"/libc\.a\((\S+)\)$", file)
@@ -122,8 +124,9 @@ def main():
         inside = ["unshare", "--mount", "--net", "--propagation", "private", sys.executable, __file__, "--inside"]
         os.execvp(inside[0], inside)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    known = sections()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        found = patterns(list(step(directory)), sections())
+        found = patterns(list(step(directory)), known)
     with open(SCRIPT, "w", encoding="ascii") as script:
         script.write(HEAD + "".join(f"    {words}\n" for words in found) + TAIL)
 

@@ -60,7 +60,7 @@ pub mod kind {
     /// the candidate does not exist, so that the search can report it when no candidate is left.
     pub const TRY: u8 = 2;
     /// The call makes a copy of the process, which goes on with the program. The process itself reports the copy, as a
-    /// [`Failure`](super::Failure) whose error is the copy's process id, and ends.
+    /// [`Failure`](super::Failure) whose error is minus the copy's process id, and ends.
     pub const FORK: u8 = 3;
     /// The same, but the process itself stays: it passes on signals to the copy, reaps whatever ends, and ends as the copy does.
     pub const STAY: u8 = 4;

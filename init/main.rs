@@ -48,7 +48,7 @@ extern "C" fn enter() -> ! {
             exit(FAILED);
         }
         if instruction.kind == kind::FORK && result > 0 {
-            write(header.report, &Failure { step: step as u32, errno: result as u32 });
+            write(header.report, &Failure { step: step as u32, errno: -result as u32 });
             exit(0);
         }
         if instruction.kind == kind::STAY && result > 0 {

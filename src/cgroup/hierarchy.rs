@@ -102,22 +102,12 @@ impl Hierarchies {
     /// The trees in which a container of the engine's may be, of those that a table of a process's cgroups has (cgroups(7)). It does
     /// not tell the controllers of version 2.
     pub fn in_table(table: &str) -> Hierarchies {
-        let names = table.lines().filter_map(|line| line.split(':').nth(1));
-        let used = [&SEPARATE[..], &WITHOUT_UNIFIED, &IF_LIMITED].concat();
-        let tree = |names: &str| {
-            let controllers: Vec<String> = names.split(',').map(str::to_string).collect();
-            let name = controllers.iter().find(|name| used.contains(&name.as_str()))?;
-            Some(Tree {
-                mount: Path::new(ROOT).join(name),
-                controllers,
-            })
-        };
         Hierarchies {
             unified: unified_mount().map(|mount| Tree {
                 mount,
                 controllers: Vec::new(),
             }),
-            separate: names.filter_map(tree).collect(),
+            separate: separate_in(table, Path::new(ROOT)),
         }
     }
 
@@ -179,6 +169,24 @@ fn unified_mount() -> Option<PathBuf> {
         .find(|mount| magic(mount) == Some(libc::CGROUP2_SUPER_MAGIC))
 }
 
+/// The trees of version 1 in a table of a process's cgroups that containers use, each mounted below `root` by its name.
+fn separate_in(table: &str, root: &Path) -> Vec<Tree> {
+    let names = table.lines().filter_map(|line| line.split(':').nth(1));
+    let used = [&SEPARATE[..], &WITHOUT_UNIFIED, &IF_LIMITED].concat();
+    let tree = |names: &str| {
+        let controllers: Vec<String> = names.split(',').map(str::to_string).collect();
+        let named = controllers.iter().filter(|name| used.contains(&name.as_str()));
+        let mut mounts: Vec<PathBuf> = named.map(|name| root.join(name)).collect();
+        // A tree with two controllers need not be reached by either name. To look costs each `exec` a system call.
+        if mounts.len() > 1 {
+            mounts.retain(|mount| mount.exists());
+        }
+        let mount = mounts.into_iter().next()?;
+        Some(Tree { mount, controllers })
+    };
+    names.filter_map(tree).collect()
+}
+
 fn unified(mount: &Path) -> Tree {
     let controllers = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
     Tree {
@@ -204,6 +212,21 @@ fn unescape(path: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tree_with_several_controllers_is_found_by_the_name_that_it_has() {
+        let root = std::env::temp_dir().join(format!("tinydock-trees-{}", std::process::id()));
+        let table = "4:name=systemd:/\n3:memory:/a\n2:net_cls,net_prio:/\n1:cpu,cpuacct:/a\n0::/\n";
+        let found = |linked: &str| {
+            fs::create_dir_all(root.join(linked)).unwrap();
+            let mounts: Vec<PathBuf> = separate_in(table, &root).into_iter().map(|tree| tree.mount).collect();
+            fs::remove_dir_all(&root).unwrap();
+            mounts
+        };
+        assert_eq!(found("cpu"), [root.join("memory"), root.join("cpu")]);
+        assert_eq!(found("cpuacct"), [root.join("memory"), root.join("cpuacct")]);
+        assert_eq!(found("other"), [root.join("memory")]);
+    }
 
     #[test]
     fn all_trees_are_in_the_table_of_mounts() {

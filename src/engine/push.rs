@@ -56,7 +56,7 @@ impl Engine {
         // The configuration is small, and not what anybody calls a layer.
         bring_silently(&blobs, &home, &manifest.config)?;
         home.put_manifest(tag, &descriptor.media_type, &blobs.read(&descriptor)?)?;
-        layout.tag(name, &entry.manifest, Some(&name.at(&descriptor.digest)))?;
+        layout.note_source(&entry.manifest.digest, &name.at(&descriptor.digest))?;
         Ok(Pushed {
             digest: descriptor.digest,
             size: descriptor.size,

@@ -146,9 +146,17 @@ impl Layout<'_> {
     }
 
     /// Gives a name to a manifest, whose blobs are in place and kept by a lease. Whatever had the name has it no longer.
-    /// `source` is where it was pulled from or pushed to, at its digest.
+    /// `source` is where it was pulled from, at its digest.
     pub fn tag(&self, name: &Reference, manifest: &Descriptor, source: Option<&Reference>) -> Result<()> {
         self.add(Some(name), manifest, source)
+    }
+
+    /// Notes where a manifest was pushed to, at its digest. What has lost its name meanwhile, or is gone, stays so.
+    pub fn note_source(&self, manifest: &Digest, source: &Reference) -> Result<()> {
+        self.update(|entries| {
+            let same = entries.iter_mut().filter(|entry| entry.manifest.digest == *manifest);
+            same.for_each(|entry| entry.add_source(source));
+        })
     }
 
     /// Adds a manifest that has no name, unless there is an entry of it.

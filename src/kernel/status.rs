@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::sync::OnceLock;
 
-/// Room for all of the file: who has less is told in parts.
+/// Room for all of the file, but for who is in hundreds of groups: who has less is told in parts.
 const ROOM: usize = 4 << 10;
 
 /// Sets of a process, a bit each (proc_pid_status(5)).
@@ -20,20 +20,22 @@ pub struct Status {
 pub fn inherited() -> Status {
     static READ: OnceLock<Status> = OnceLock::new();
     *READ.get_or_init(|| {
-        let mut text = String::with_capacity(ROOM);
-        let _ = File::open("/proc/self/status").and_then(|file| file.take(ROOM as u64).read_to_string(&mut text));
-        parse(&text)
+        let mut text = Vec::with_capacity(ROOM);
+        let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_end(&mut text));
+        parse(read.map_or(&[], |_| &text))
     })
 }
 
-fn parse(text: &str) -> Status {
-    let set = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+/// The name of a process is what somebody called its executable, cut off after 15 bytes, so the whole need not be text.
+fn parse(table: &[u8]) -> Status {
+    let set = |name: &[u8]| {
+        let mut lines = table.split(|byte| *byte == b'\n');
+        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(b":"));
+        line.and_then(|set| u64::from_str_radix(std::str::from_utf8(set).ok()?.trim(), 16).ok())
     };
     Status {
-        ignored: set("SigIgn").unwrap_or(u64::MAX),
-        bounding: set("CapBnd").unwrap_or(u64::MAX),
+        ignored: set(b"SigIgn").unwrap_or(u64::MAX),
+        bounding: set(b"CapBnd").unwrap_or(u64::MAX),
     }
 }
 
@@ -43,7 +45,7 @@ mod tests {
 
     #[test]
     fn sets_are_read() {
-        let text = "Name:\tsh\nSigBlk:\t0000000000000004\nSigIgn:\t0000000000001000\nCapInh:\t0000000000000000\nCapBnd:\t000001ffffffffff\n";
+        let text = b"Name:\t\xd0\xba\xd0\nSigBlk:\t0000000000000004\nSigIgn:\t0000000000001000\nCapInh:\t0000000000000000\nCapBnd:\t000001ffffffffff\n";
         let expected = Status {
             ignored: 1 << (libc::SIGPIPE - 1),
             bounding: (1 << 41) - 1,
@@ -57,6 +59,6 @@ mod tests {
             ignored: u64::MAX,
             bounding: u64::MAX,
         };
-        assert_eq!(parse("SigIgn:\tx\n"), anything);
+        assert_eq!(parse(b"SigIgn:\tx\n"), anything);
     }
 }

@@ -43,7 +43,7 @@ impl Program {
         };
         let success = self.steps.get(step).map(|step| step.success);
         Ok(match (success, number) {
-            (Some(Success::Forking), pid) => Report::Forked(pid),
+            (Some(Success::Forking), ..0) => Report::Forked(number.saturating_neg()),
             (Some(_), 0) => Report::Reached,
             _ => Report::Failed(step, number),
         })

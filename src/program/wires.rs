@@ -93,11 +93,12 @@ impl Wires {
 
     /// Lets init go on, once more if it waits more than once. If it is gone, its report says why.
     pub fn release(&mut self) {
-        if let Some(release) = &mut self.release {
-            let _ = release.write_all(&[1]);
-        }
+        // Until then it counts as one of the container's processes, of which it may have one more and the command needs it.
         if let Some(leaving) = self.leaving.take() {
             let _ = leaving.wait();
+        }
+        if let Some(release) = &mut self.release {
+            let _ = release.write_all(&[1]);
         }
     }
 

@@ -112,6 +112,45 @@ fn exec_is_limited_too() {
 }
 
 #[test]
+fn what_brings_a_command_in_is_gone_when_the_command_runs() {
+    let host = Host::new();
+    host.start(&[
+        "--network",
+        "none",
+        "--name",
+        "small",
+        "--pids-limit",
+        "3",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    for _ in 0..60 {
+        let listed = host.tinydock(&["exec", "small", "sh", "-c", "ls -d /; true"]).ok();
+        assert_eq!(listed, "/\n");
+    }
+}
+
+#[test]
+fn a_command_that_there_is_no_room_for_says_so() {
+    let host = Host::new();
+    host.start(&[
+        "--network",
+        "none",
+        "--name",
+        "full",
+        "--pids-limit",
+        "2",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let message = host.tinydock(&["exec", "full", "true"]).fails(125);
+    let end = ": resource temporarily unavailable\n";
+    assert!(message.contains(", clone(") && message.ends_with(end), "{message}");
+}
+
+#[test]
 fn exec_joins_an_init_that_has_cgroups_of_its_own() {
     let host = Host::new();
     // As systemd does, which enters one below the container's and, in version 2, enables controllers for those there.

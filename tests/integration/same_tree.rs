@@ -164,14 +164,32 @@ fn what_was_opened_last_is_what_its_name_still_means() {
     // A link leads above what was opened, and what is there is replaced.
     let recipe = "x = layer(); x.directory('a'); x.directory('a/b'); x.add('a/b/one', b'1'); x.link('a/b/up', '../..')
 x.add('a/b/up/a', b'a file'); x.add('a/b/two', b'2'); image('above:1', [busybox(), x])";
-    layout(&host, "above", recipe);
-    for form in ["tree", "image"] {
+    let seen = in_both_forms(&host, recipe);
+    assert_eq!(seen, "/a:\nb\n\n/a/b:\ntwo\n");
+    // The next entry has the same name for what is above, but that leads there no longer.
+    let recipe = "x = layer(); x.directory('a'); x.directory('a/b'); x.link('a/b/up', '../..')
+x.add('a/b/up/a', b'a file'); x.add('a/b/up/two', b'2'); image('above:1', [busybox(), x])";
+    let seen = in_both_forms(&host, recipe);
+    assert_eq!(seen, "/a:\nb\n\n/a/b:\nup\n\n/a/b/up:\ntwo\n");
+    // A directory has become a link that leads in a circle.
+    let recipe = "x = layer(); x.directory('a'); x.directory('a/b'); x.link('a/b', 'b'); image('above:1', [busybox(), x])";
+    let seen = in_both_forms(&host, recipe);
+    assert_eq!(seen, "/a:\nb\n");
+}
+
+/// What is in the image `above:1` of a recipe, below `/a`.
+fn in_both_forms(host: &Host, recipe: &str) -> String {
+    layout(host, "above", recipe);
+    let seen = ["tree", "image"].map(|form| {
         host.sh(&format!("TINYDOCK_LAYERS={form} $TINYDOCK load -q -i above.tar"))
             .ok();
-        let seen = host.inside(&[], "above:1", &["sh", "-c", "ls /a /a/b"]).ok();
-        assert_eq!(seen, "/a:\nb\n\n/a/b:\ntwo\n");
+        let seen = host.inside(&[], "above:1", &["ls", "-R", "/a"]).ok();
         host.run("rmi above:1").ok();
-    }
+        seen
+    });
+    same("the image", &seen[0], &seen[1]);
+    let [seen, _] = seen;
+    seen
 }
 
 /// Lengths that twelve octal digits do not say, in both forms that they come in.

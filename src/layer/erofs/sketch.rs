@@ -205,19 +205,29 @@ impl Sketch {
             return Err("a name is too long");
         }
         self.hold(name.len())?;
-        match &mut self.nodes[directory].kind {
+        let replaced = match &mut self.nodes[directory].kind {
             Kind::Directory(entries, _) => entries.insert(name.to_vec(), node),
             _ => unreachable!("paths lead to directories"),
         };
+        self.forget_parent_if(replaced.is_some());
         Ok(())
+    }
+
+    /// The name of the directory of the last entry may have led through what is gone.
+    fn forget_parent_if(&mut self, is_gone: bool) {
+        if is_gone {
+            self.parent = None;
+        }
     }
 
     /// Takes a name away, and returns what had it.
     pub fn remove(&mut self, directory: NodeId, name: &[u8]) -> Option<NodeId> {
-        match &mut self.nodes[directory].kind {
+        let removed = match &mut self.nodes[directory].kind {
             Kind::Directory(entries, _) => entries.remove(name),
             _ => unreachable!("paths lead to directories"),
-        }
+        };
+        self.forget_parent_if(removed.is_some());
+        removed
     }
 
     pub fn hold(&mut self, bytes: usize) -> Result<(), Unfit> {

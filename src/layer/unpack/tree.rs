@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, StatxAttributes, StatxFlags, XattrFlags, fchmod, fsetxattr, futimens, linkat,
@@ -25,8 +26,8 @@ use crate::layer::view::{OPAQUE, is_whiteout};
 pub struct Tree {
     root: OwnedFd,
     /// The directory that was opened last. Entries of one directory usually follow each other, and those of a directory in it follow
-    /// them. Nothing but what is in it was changed since.
-    last: Option<(Vec<u8>, OwnedFd)>,
+    /// them. Nothing but what is in it was changed since, and nothing was taken away, which its name may have led through.
+    last: Option<(Vec<u8>, Rc<OwnedFd>)>,
     manner: Manner,
     told: Told,
 }
@@ -61,8 +62,8 @@ impl Tree {
         let manner = self.manner;
         let parent = self.parent(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let make = || openat(parent, name, flags, Mode::from_raw_mode(0o600));
-        let mut file = File::from(manner.replacing(parent, name, make)?);
+        let make = || openat(&parent, name, flags, Mode::from_raw_mode(0o600));
+        let mut file = File::from(self.replacing(&parent, name, make)?);
         fill(&mut file).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::invalid("the tarball is truncated"),
             _ if error.raw_os_error().is_some() => Error::from(error),
@@ -82,11 +83,11 @@ impl Tree {
         for place in told.implied() {
             match self.open(place) {
                 Ok(directory) => {
-                    implied::mark(directory)?;
+                    implied::mark(&directory)?;
                     marks.below = true;
                 }
-                // A later entry replaced it.
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                // A later entry replaced it, perhaps by a link that leads in a circle.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -100,9 +101,9 @@ impl Tree {
         let told = std::mem::take(&mut self.told);
         for (place, modified) in told.times() {
             match self.open(place) {
-                Ok(directory) => futimens(directory, &times(modified))?,
-                // A later entry replaced it.
-                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Ok(directory) => futimens(&directory, &times(modified))?,
+                // A later entry replaced it, perhaps by a link that leads in a circle.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -110,32 +111,31 @@ impl Tree {
     }
 
     /// Opens the directory that an entry is made in, making what no entry made.
-    fn parent(&mut self, path: &[Vec<u8>]) -> Result<&OwnedFd> {
+    fn parent(&mut self, path: &[Vec<u8>]) -> Result<Rc<OwnedFd>> {
         let place = path.join(&b'/');
-        match self.open(&place).map(|_| ()) {
+        match self.open(&place) {
             Err(Errno::NOENT | Errno::NOTDIR) => {
                 let directory = match self.manner.is_copy {
                     true => self.make_path(path)?,
                     false => make_path(&self.root, path, |made, is_new| self.told.made(made, is_new))?,
                 };
                 self.told.check()?;
-                self.last = Some((place, directory));
+                Ok(self.last.insert((place, directory.into())).1.clone())
             }
-            result => result?,
+            result => Ok(result?),
         }
-        Ok(&self.last.as_ref().expect("just opened").1)
     }
 
     /// Opens a directory below the root.
-    fn open(&mut self, place: &[u8]) -> rustix::io::Result<&OwnedFd> {
-        if self.last.as_ref().is_none_or(|(last, _)| last != place) {
-            let directory = match self.in_last(place) {
-                Some(directory) => directory,
-                None => open_place(&self.root, place)?,
-            };
-            self.last = Some((place.to_vec(), directory));
+    fn open(&mut self, place: &[u8]) -> rustix::io::Result<Rc<OwnedFd>> {
+        if let Some((_, directory)) = self.last.as_ref().filter(|(last, _)| last == place) {
+            return Ok(directory.clone());
         }
-        Ok(&self.last.as_ref().expect("just opened").1)
+        let directory = match self.in_last(place) {
+            Some(directory) => directory,
+            None => open_place(&self.root, place)?,
+        };
+        Ok(self.last.insert((place.to_vec(), directory.into())).1.clone())
     }
 
     /// Opens a directory in the one that was opened last, since looking for it from the root takes the longer the deeper it is. A link
@@ -144,6 +144,20 @@ impl Tree {
         let slash = place.iter().rposition(|letter| *letter == b'/')?;
         let (_, directory) = self.last.as_ref().filter(|(last, _)| *last == place[..slash])?;
         openat(directory, &place[slash + 1..], DIRECTORY | OFlags::NOFOLLOW, Mode::empty()).ok()
+    }
+
+    /// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
+    fn replacing<T>(&mut self, parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> Result<T> {
+        match make() {
+            Err(Errno::EXIST) => {}
+            result => return Ok(result?),
+        }
+        self.last = None;
+        match self.manner.is_copy {
+            true => give_way(parent, name)?,
+            false => remove(parent, name)?,
+        }
+        Ok(make()?)
     }
 
     /// Makes the directories of the path of a copy one by one.
@@ -188,19 +202,20 @@ impl Target for Tree {
         let manner = self.manner;
         let parent = self.parent(path)?;
         let mut hides = false;
-        match mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
+        match mkdirat(&parent, name, Mode::from_raw_mode(0o700)) {
             // A directory of the user's stays as open as it was.
-            Err(Errno::EXIST) if is_directory(parent, name)? && manner.owners == Owners::Mine => return Ok(()),
-            Err(Errno::EXIST) if is_directory(parent, name)? => {}
+            Err(Errno::EXIST) if is_directory(&parent, name)? && manner.owners == Owners::Mine => return Ok(()),
+            Err(Errno::EXIST) if is_directory(&parent, name)? => {}
             Err(Errno::EXIST) if manner.is_copy => return Err(no_directory(name)),
             Err(Errno::EXIST) => {
-                hides = is_whiteout(&statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
-                remove(parent, name)?;
-                mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
+                hides = is_whiteout(&statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?);
+                self.last = None;
+                remove(&parent, name)?;
+                mkdirat(&parent, name, Mode::from_raw_mode(0o700))?;
             }
             result => result?,
         }
-        let directory = openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
+        let directory = openat(&parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         attributes.set(&directory, &manner, true)?;
         if hides {
             make_opaque(&directory)?;
@@ -217,22 +232,22 @@ impl Target for Tree {
     fn symlink(&mut self, path: &[Vec<u8>], name: &[u8], target: &[u8], attributes: &Attributes) -> Result<()> {
         let manner = self.manner;
         let parent = self.parent(path)?;
-        manner.replacing(parent, name, || symlinkat(target, parent, name))?;
-        attributes.set_at(parent, name, FileType::Symlink, &manner)
+        self.replacing(&parent, name, || symlinkat(target, &parent, name))?;
+        attributes.set_at(&parent, name, FileType::Symlink, &manner)
     }
 
     fn node(&mut self, path: &[Vec<u8>], name: &[u8], kind: FileType, device: u64, attributes: &Attributes) -> Result<()> {
         let manner = self.manner;
         let parent = self.parent(path)?;
-        manner.replacing(parent, name, || mknodat(parent, name, kind, Mode::empty(), device))?;
-        attributes.set_at(parent, name, kind, &manner)
+        self.replacing(&parent, name, || mknodat(&parent, name, kind, Mode::empty(), device))?;
+        attributes.set_at(&parent, name, kind, &manner)
     }
 
     fn whiteout(&mut self, path: &[Vec<u8>], name: &[u8]) -> Result<()> {
         let parent = self.parent(path)?;
-        match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
-            Err(Errno::EXIST) if is_directory(parent, name)? => {
-                make_opaque(&openat(parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)?;
+        match mknodat(&parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+            Err(Errno::EXIST) if is_directory(&parent, name)? => {
+                make_opaque(&openat(&parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?)?;
                 self.told.begins_anew(&join(path, name));
                 Ok(())
             }
@@ -243,7 +258,7 @@ impl Target for Tree {
 
     fn opaque(&mut self, path: &[Vec<u8>]) -> Result<()> {
         let directory = self.parent(path)?;
-        make_opaque(directory)
+        make_opaque(&directory)
     }
 
     fn hard_link(&mut self, path: &[Vec<u8>], name: &[u8], target: &[Vec<u8>]) -> Result<()> {
@@ -253,33 +268,12 @@ impl Target for Tree {
         let shown = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
         let doing = || format!("hard link to `{}`", shown.escape_debug());
         let source = open_path(&self.root, target_path).doing(doing)?;
-        let manner = self.manner;
         let parent = self.parent(path)?;
         if (target_path, target_name.as_slice()) == (path, name) {
             return Err(Error::invalid("is a hard link to itself"));
         }
-        manner
-            .replacing(parent, name, || {
-                linkat(&source, target_name.as_slice(), parent, name, AtFlags::empty())
-            })
-            .doing(doing)
-    }
-}
-
-impl Manner {
-    /// Makes something, after removing what has its name already: of two entries with one name, the later one counts.
-    fn replacing<T>(&self, parent: &OwnedFd, name: &[u8], make: impl Fn() -> rustix::io::Result<T>) -> Result<T> {
-        match make() {
-            Err(Errno::EXIST) if self.is_copy => {
-                give_way(parent, name)?;
-                Ok(make()?)
-            }
-            Err(Errno::EXIST) => {
-                remove(parent, name)?;
-                Ok(make()?)
-            }
-            result => Ok(result?),
-        }
+        let make = || linkat(&source, target_name.as_slice(), &parent, name, AtFlags::empty());
+        self.replacing(&parent, name, make).doing(doing)
     }
 }
 

@@ -1,5 +1,9 @@
 //! Removing images that have a digest in a registry beside their tags.
 
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
 use super::image::Image;
 use super::server::{Answer, Server};
 use crate::host::Host;
@@ -96,4 +100,38 @@ fn an_id_and_a_prune_take_digests_along() {
         "{told}"
     );
     is_sound(&shop.host);
+}
+
+#[test]
+fn a_push_takes_no_name_back() {
+    let host = Host::new();
+    let image = Image::new("x", 0, 0);
+    let ((tell, arrived), (go, wait)) = (channel(), channel::<()>());
+    let (tell, wait) = (Mutex::new(tell), Mutex::new(wait));
+    let server = Server::start("127.0.0.1", move |asked| match asked.method.as_str() {
+        "PUT" => {
+            let _ = tell.lock().expect("a sender").send(());
+            let _ = wait.lock().expect("a receiver").recv();
+            Answer::new(201, "")
+        }
+        _ => Answer::of(&image, asked),
+    });
+    let name = server.image("app:1");
+    host.run(&format!("pull -q {name}")).ok();
+    let ids = || host.run(&format!("images -q {name}")).ok();
+    let push_while = |meanwhile: &str| {
+        let mut push = host.command(&["push", "-q", &name]);
+        let mut push = push.stdout(Stdio::null()).spawn().expect("run tinydock");
+        arrived.recv().expect("a manifest");
+        host.run(meanwhile).ok();
+        let before = ids();
+        go.send(()).expect("the server waits");
+        assert!(push.wait().expect("its end").success());
+        assert_eq!(ids(), before, "{meanwhile}");
+    };
+    push_while(&format!("tag busybox {name}"));
+    host.run(&format!("pull -q {name}")).ok();
+    push_while(&format!("rmi {name}"));
+    host.run("image prune -af").ok();
+    is_sound(&host);
 }
