@@ -31,7 +31,7 @@ const CREATE_FLAGS: [Flag; 2] = [
 
 pub const CREATE: Command = Command {
     name: "network create",
-    usage: "[-driver bridge] [-subnet CIDR] NETWORK",
+    usage: "[FLAGS] NETWORK",
     summary: "Create a network",
     flags: &CREATE_FLAGS,
     order: Order::Mixed,
@@ -54,7 +54,7 @@ const LS_FLAGS: [Flag; 4] = [
 
 pub const LS: Command = Command {
     name: "network ls",
-    usage: "[-q] [-f KEY=VALUE] [--format TEMPLATE]",
+    usage: "[FLAGS]",
     summary: "List networks",
     flags: &LS_FLAGS,
     order: Order::Mixed,
@@ -75,7 +75,7 @@ const PRUNE_FLAGS: [Flag; 2] = [
 
 pub const PRUNE: Command = Command {
     name: "network prune",
-    usage: "[-f] [--filter KEY=VALUE]",
+    usage: "[FLAGS]",
     summary: "Remove all networks that no container has",
     flags: &PRUNE_FLAGS,
     order: Order::Mixed,
