@@ -18,7 +18,7 @@ use super::references::References;
 use super::{Container, Engine, ImageFilter, recover};
 use crate::error::{Error, Result};
 use crate::image::{
-    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Document, Entry, Image, Layout, Lease, Record, Reference, read_config,
+    BUSYBOX, Blobs, Catalog, Collecting, Descriptor, Document, Entry, Image, Layout, Lease, Name, Record, Reference, read_config,
     read_document, sweep_blob_drafts,
 };
 use crate::layer;
@@ -66,19 +66,30 @@ impl Engine {
             None => references.gone_at_once(&image.id, force)?,
         };
         let is_last = gone == references.all();
-        if is_last {
+        let stays = is_last && self.in_folder(&image).is_some();
+        if is_last && !stays {
             self.check_unused(&image, text, force)?;
         }
         let manifests: Vec<&Digest> = same.iter().map(|entry| &entry.manifest.digest).collect();
         layout.forget(&manifests, &gone)?;
         let mut removed = Removed::references(asked.as_ref(), &gone);
         if is_last {
-            removed.deleted.push(image.id);
+            removed.deleted.extend((!stays).then_some(image.id));
             removed.bytes = self.collect(&collecting)?;
             drop(collecting);
             self.store.empty_trash()?;
         }
         Ok(removed)
+    }
+
+    /// What an image is called in the registry folder, if it is there as well.
+    fn in_folder(&self, image: &Image) -> Option<Name> {
+        let listed = Catalog::new(&self.store).list().ok()?;
+        let is_same = |record: &Record| Image::of_record(record).is_ok_and(|other| other.id == image.id);
+        let listed = listed
+            .into_iter()
+            .find(|listed| listed.record.as_ref().is_some_and(is_same))?;
+        folder_name(&listed.name)
     }
 
     /// A text as the name of an image of the layout, if it is that and not an id.
@@ -90,17 +101,11 @@ impl Engine {
     /// Removes what is recorded of a tarball, and if that is forced, the tarball.
     fn remove_tarball(&self, text: &str, found: &Meant, force: bool, collecting: &Collecting) -> Result<Removed> {
         let catalog = Catalog::new(&self.store);
-        let of_id = |image: &Image| {
-            let listed = catalog.list().ok()?;
-            let record = |record: &Record| Image::of_record(record).is_ok_and(|other| other.id == image.id);
-            let listed = listed.into_iter().find(|listed| listed.record.as_ref().is_some_and(record))?;
-            folder_name(&listed.name)
-        };
         let name = match found {
             Meant::Packed(name, _) => Some(name.clone()),
             Meant::Image(image) => folder_name(text)
                 .filter(|name| catalog.find(name).is_ok_and(|found| found.is_some()))
-                .or_else(|| of_id(image)),
+                .or_else(|| self.in_folder(image)),
         };
         let name = name.ok_or_else(|| no_such_image(&self.store, text))?;
         if catalog.has_tarball(&name) {

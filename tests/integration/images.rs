@@ -171,3 +171,14 @@ fn an_image_that_does_not_exist_is_named() {
     assert!(host.run("run --rm ../../etc true").fails(125).contains("../../etc"));
     assert!(host.run("run --rm").fails(125).contains("argument"));
 }
+
+#[test]
+fn a_name_is_taken_away_from_an_image_that_the_folder_has_too() {
+    let host = Host::new();
+    host.start(&["--network", "none", "--name", "user", "busybox", "sleep", "1000"]);
+    host.run("tag busybox other:1").ok();
+    assert_eq!(host.run("rmi other:1").ok(), "Untagged: other:1\n");
+    host.run("run --rm --network none other:1 true").fails(125);
+    assert_eq!(host.inside(&[], "busybox", &["echo", "still"]).ok(), "still\n");
+    assert_eq!(host.status("user"), "running");
+}
