@@ -49,6 +49,8 @@ pub fn run_leaving(command: &mut Command, kill: Kill) -> bool {
             break;
         }
     }
+    tracer.lets_go = true;
+    tracer.let_known_go_on();
     let_go_on();
     tracer.killed
 }
@@ -105,6 +107,8 @@ struct Tracer {
     /// Processes that were there before, and may stay when the command was killed.
     others: Vec<i32>,
     roles: HashMap<i32, Role>,
+    /// Processes that have stopped at their birth, of which their parents have not told yet.
+    unknown: Vec<i32>,
     /// System calls that the processes of the victim's role have begun.
     calls: usize,
     killed: bool,
@@ -136,6 +140,7 @@ impl Tracer {
             kill,
             others: others.iter().map(|(pid, _)| *pid).collect(),
             roles: HashMap::new(),
+            unknown: Vec::new(),
             calls: 0,
             killed: false,
             lets_go: false,
@@ -171,11 +176,26 @@ impl Tracer {
                 self.event(pid, status >> 16);
                 0
             }
-            // How a new process begins that is traced from its birth.
+            // How a new process begins that is traced from its birth. What it is, and counts for, is told by its parent, often later.
+            libc::SIGSTOP if !self.roles.contains_key(&pid) => {
+                self.unknown.push(pid);
+                return self.let_known_go_on();
+            }
             libc::SIGSTOP => 0,
             signal => signal,
         };
         self.go_on(pid, signal);
+        self.let_known_go_on();
+    }
+
+    /// Lets those go on whose parents have told of them, and all if that does not matter any more.
+    fn let_known_go_on(&mut self) {
+        let is_over = self.killed || self.lets_go;
+        let known: Vec<i32> = self
+            .unknown
+            .extract_if(.., |pid| is_over || self.roles.contains_key(pid))
+            .collect();
+        known.into_iter().for_each(|pid| self.go_on(pid, 0));
     }
 
     fn event(&mut self, pid: i32, event: i32) {
