@@ -86,8 +86,12 @@ pub fn known() -> (u64, u64) {
     let fewer = (0..ours).rev().take_while(|number| !is_known(number)).count() as u64;
     let more = (ours..64).take_while(is_known).count() as u64;
     let known = ours - fewer + more;
-    let all = 1u64.checked_shl(known as u32).map_or(u64::MAX, |bit| bit - 1);
-    (known, status::inherited().bounding & all)
+    (known, status::inherited().bounding & all_of(known))
+}
+
+/// All that a kernel has that knows so many.
+pub fn all_of(known: u64) -> u64 {
+    1u64.checked_shl(known as u32).map_or(u64::MAX, |bit| bit - 1)
 }
 
 /// Whether this process has a capability now.
@@ -116,7 +120,7 @@ impl Capabilities {
 
     /// As far as the host can give them.
     pub fn possible(self, host: &Host) -> Capabilities {
-        let known = 1u64.checked_shl(host.capabilities as u32).map_or(u64::MAX, |bit| bit - 1);
+        let known = all_of(host.capabilities);
         let [bounding, effective, permitted, inheritable, ambient] =
             [self.bounding, self.effective, self.permitted, self.inheritable, self.ambient].map(|set| set & host.bounding & known);
         Capabilities {

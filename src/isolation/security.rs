@@ -110,7 +110,7 @@ impl Security {
             return Vec::new();
         }
         let (known, bounding) = capabilities::known();
-        capabilities::names(self.capabilities & !bounding & ((1 << known) - 1))
+        capabilities::names(self.capabilities & !bounding & capabilities::all_of(known))
     }
 }
 
