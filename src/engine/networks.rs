@@ -24,6 +24,7 @@ impl Engine {
             )));
         }
         recover::sweep(&self.store)?;
+        recover::let_vanish(&self.store)?;
         let _lock = self.store.lock()?;
         let networks = Networks::new(&self.store);
         networks.find(name)?;

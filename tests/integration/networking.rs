@@ -200,3 +200,13 @@ fn two_roots_on_one_host_do_not_meet() {
     host.tinydock(&["--root", &other, "rm", "-f", "two"]).ok();
     fetches(&host, "127.0.0.1", 8080, "one");
 }
+
+#[test]
+fn a_network_can_be_removed_when_its_last_container_has_ended() {
+    let host = Host::new();
+    for _ in 0..10 {
+        host.run("network create --subnet 10.91.0.0/24 short").ok();
+        host.run("run --rm --network short busybox true").ok();
+        assert_eq!(host.run("network rm short").ok(), "short\n");
+    }
+}
