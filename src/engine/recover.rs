@@ -5,6 +5,7 @@
 //! follows from the container's id and its records: its cgroups, its place in a network, its directories and its name.
 //! Undoing is the same for one that was killed and one that ended, and doing it twice does nothing twice.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::error::{Doing, Error, Result};
 use crate::image::sweep_blob_drafts;
 use crate::layer::{Volumes, sweep_drafts, take_back_mounts};
 use crate::network::{self, Endpoint, Networks};
-use crate::store::{Id, Lock, Store, read_if_present, sample, write};
+use crate::store::{Id, Lock, Store, next_names, read_if_present, write};
 
 /// Whether a container has a right to what it has claimed: it is being started, or it runs.
 pub fn is_alive(store: &Store, id: &Id) -> bool {
@@ -143,12 +144,14 @@ const SOME: usize = 8;
 
 /// Finds what killed processes have left, and undoes it.
 pub fn sweep(store: &Store) -> Result<()> {
-    sweep_at_most(store, usize::MAX)
+    let entries = fs::read_dir(store.run().join("container")).into_iter().flatten().flatten();
+    sweep_these(store, entries.map(|entry| entry.file_name()))
 }
 
 /// The same, but of many containers only some are looked at, others each time.
 pub fn sweep_some(store: &Store) -> Result<()> {
-    sweep_at_most(store, SOME)
+    let (containers, place) = (store.run().join("container"), store.run().join("looked-at"));
+    sweep_these(store, next_names(&containers, &place, SOME))
 }
 
 /// Undoes what a container has left whose monitor was killed.
@@ -181,8 +184,8 @@ pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
     Ok(())
 }
 
-fn sweep_at_most(store: &Store, most: usize) -> Result<()> {
-    for name in sample(&store.run().join("container"), most) {
+fn sweep_these(store: &Store, names: impl IntoIterator<Item = OsString>) -> Result<()> {
+    for name in names {
         if let Some(id) = name.to_str().and_then(Id::parse) {
             sweep_one(store, &id)?;
         }

@@ -23,6 +23,7 @@
 //!   port/<protocol>-<address>-<port> a symbolic link to the id of the container that publishes the port
 //!   nothing/                         an empty directory
 //!   users/<id>                       a symbolic link to the container whose users have the ids from this one on
+//!   looked-at                        which containers are looked at next for what a killed process has left
 //! ```
 //!
 //! There is no database and no daemon, so these rules keep the tree true:
@@ -41,9 +42,9 @@ mod lock;
 mod moment;
 mod paths;
 mod record;
-mod sample;
 mod text;
 mod trash;
+mod turns;
 
 pub use digest::Digest;
 pub use id::{Id, is_prefix};
@@ -52,5 +53,5 @@ pub use lock::Lock;
 pub use moment::{parse_duration, parse_moment};
 pub use paths::Store;
 pub use record::{read_if_present, remove_if_present, write, write_among_others, write_durably};
-pub use sample::sample;
 pub use text::Text;
+pub use turns::next_names;
