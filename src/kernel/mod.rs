@@ -8,6 +8,7 @@ mod arch;
 pub mod bpf;
 pub mod credentials;
 pub mod descriptor;
+pub mod direct;
 pub mod filelock;
 pub mod memfd;
 pub mod memory;

@@ -3,16 +3,11 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsmount,
-    fsopen,
-};
-
 use super::{Given, Lower};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::program::flags::{mount_attr, open, prctl};
 use crate::program::{Concept, Fd, Input, MountChange, Program, Register};
 
@@ -149,119 +144,79 @@ const LAYER: &str = "lowerdir+";
 /// Layers that are file systems of their own could be told apart: `find -xdev` would stop at their files.
 const ONE_DEVICE: &str = "all files are on one device, whichever layer has them";
 
-/// Writes the step that adds a layer to others.
+/// Writes the steps that add a layer below those that are there.
 fn add_layer(program: &mut Program, fs: Register, layer: &Lower) {
     match layer {
-        Lower::Image { given, path } if !path.is_empty() => {
+        Lower::Tree(path) => program.fsconfig_string(fs, LAYER, &bytes(path), "a layer of the image, read-only and shared"),
+        Lower::Nothing(path) => program.fsconfig_string(fs, LAYER, &bytes(path), "nothing: an overlay has two layers at least"),
+        Lower::Image { given, path } if path.is_empty() => {
+            let why = "a layer of the image, which was mounted without unpacking it";
+            program.fsconfig_fd(fs, LAYER, *given, why);
+        }
+        Lower::Image { given, path } => {
             let how = open::PATH | open::DIRECTORY;
             let part = program.open(Fd::Given(*given), path, how, "the part that is shown");
             let why = "of a layer of the image, which was mounted without unpacking it";
             program.fsconfig_fd(fs, LAYER, part, why);
         }
-        whole => Setting::of(whole).make(program, fs),
-    }
-}
-
-/// What is set of a file system before it is made, and why.
-enum Setting {
-    Text(&'static str, Vec<u8>, &'static str),
-    Mount(&'static str, Input, &'static str),
-    Flag(&'static str, &'static str),
-}
-
-impl Setting {
-    /// What adds the whole of a layer below those that are there.
-    fn of(layer: &Lower) -> Setting {
-        let mounted = "a layer of the image, which was mounted without unpacking it";
-        match layer {
-            Lower::Tree(path) => Setting::Text(LAYER, bytes(path), "a layer of the image, read-only and shared"),
-            Lower::Nothing(path) => Setting::Text(LAYER, bytes(path), "nothing: an overlay has two layers at least"),
-            Lower::Image { given, .. } => Setting::Mount(LAYER, *given, mounted),
-        }
-    }
-
-    /// Writes the step that makes the setting.
-    fn make(self, program: &mut Program, fs: Register) {
-        match self {
-            Setting::Text(name, value, why) => program.fsconfig_string(fs, name, &value, why),
-            Setting::Mount(name, given, why) => program.fsconfig_fd(fs, name, given, why),
-            Setting::Flag(name, why) => program.fsconfig_flag(fs, name, why),
-        }
     }
 }
 
 impl Overlay {
-    /// All settings, in order.
-    fn settings(&self) -> Vec<Setting> {
-        let mut all = self.layers();
-        let why = "what the container changes is written here";
-        all.push(Setting::Text("upperdir", bytes(&self.upper), why));
-        let why = "where changes are prepared, on the same file system";
-        all.push(Setting::Text("workdir", bytes(&self.work), why));
-        for option in ["redirect_dir", "metacopy", "index"] {
-            let why = "upper stays a plain difference that can be committed";
-            all.push(Setting::Text(option, b"off".to_vec(), why));
-        }
-        if self.images() > 0 {
-            all.push(Setting::Text("xino", b"on".to_vec(), ONE_DEVICE));
-        }
-        if self.volatile {
-            let why = "the container is removed when it ends: nothing needs to reach the disk";
-            all.push(Setting::Flag("volatile", why));
-        }
-        all
+    /// How many of its layers are mounts.
+    pub fn images(&self) -> usize {
+        let is_image = |layer: &&Lower| matches!(layer, Lower::Image { .. });
+        self.lower.iter().filter(is_image).count()
     }
 
-    fn layers(&self) -> Vec<Setting> {
+    /// Writes the steps that add all its layers.
+    fn add_layers(&self, program: &mut Program, fs: Register) {
         let trees = self.lower.iter().map(|layer| match layer {
             Lower::Tree(path) if !self.layer_by_layer => Some(bytes(path)),
             _ => None,
         });
         // A kernel that mounts images takes layers one at a time.
-        if let Some(trees) = trees.collect::<Option<Vec<_>>>() {
-            let why = "the layers of the image, read-only and shared";
-            return vec![Setting::Text("lowerdir", trees.join(&b':'), why)];
+        match trees.collect::<Option<Vec<_>>>() {
+            Some(trees) => {
+                let why = "the layers of the image, read-only and shared";
+                program.fsconfig_string(fs, "lowerdir", &trees.join(&b':'), why);
+            }
+            None => self.lower.iter().for_each(|layer| add_layer(program, fs, layer)),
         }
-        self.lower.iter().map(Setting::of).collect()
-    }
-
-    /// How many of its layers are mounts.
-    pub fn images(&self) -> usize {
-        let is_image = |layer: &&Lower| matches!(layer, Lower::Image { .. });
-        self.lower.iter().filter(is_image).count()
     }
 }
 
 fn mount(program: &mut Program, overlay: &Overlay) -> Register {
     program.concept(Concept::FileSystemLayering);
     let fs = program.fsopen("overlay", "the container's root: layers seen as one tree");
-    for setting in overlay.settings() {
-        setting.make(program, fs);
+    overlay.add_layers(program, fs);
+    let why = "what the container changes is written here";
+    program.fsconfig_string(fs, "upperdir", &bytes(&overlay.upper), why);
+    let why = "where changes are prepared, on the same file system";
+    program.fsconfig_string(fs, "workdir", &bytes(&overlay.work), why);
+    for option in ["redirect_dir", "metacopy", "index"] {
+        let why = "upper stays a plain difference that can be committed";
+        program.fsconfig_string(fs, option, b"off", why);
+    }
+    if overlay.images() > 0 {
+        program.fsconfig_string(fs, "xino", b"on", ONE_DEVICE);
+    }
+    if overlay.volatile {
+        let why = "the container is removed when it ends: nothing needs to reach the disk";
+        program.fsconfig_flag(fs, "volatile", why);
     }
     program.fsconfig_create(fs, "make it");
     program.fsmount(fs, "rootfs", 0, "mounted, but attached nowhere yet")
 }
 
-/// Makes a container's root file system here, of layers that are mounted here, by the calls that [`make_overlay`] writes. It goes with
-/// its descriptor, unless it is attached somewhere.
+/// Makes a container's root file system here, of layers that are mounted here. It goes with its descriptor, unless it is attached
+/// somewhere.
 pub fn make_overlay_here(overlay: &Overlay, mounts: &Given) -> Result<OwnedFd> {
-    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).doing(|| "fsopen(\"overlay\")")?;
-    for setting in overlay.settings() {
-        match setting {
-            Setting::Text(name, value, _) => {
-                let doing = || format!("overlay, {name}={}", String::from_utf8_lossy(&value));
-                fsconfig_set_string(&fs, name, &value[..]).doing(doing)?;
-            }
-            Setting::Mount(name, given, _) => {
-                let mount = mounts.find(given).ok_or_else(|| Error::system("a layer is not mounted"))?;
-                fsconfig_set_fd(&fs, name, mount).doing(|| format!("overlay, {name}"))?;
-            }
-            Setting::Flag(name, _) => fsconfig_set_flag(&fs, name).doing(|| format!("overlay, {name}"))?,
-        }
-    }
+    let mut program = Program::default();
+    let root = make_overlay(&mut program, overlay);
     let doing = || format!("make the overlay above `{}`", overlay.upper.display());
-    fsconfig_create(&fs).doing(doing)?;
-    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).doing(doing)
+    let made = program.take_here(|input| mounts.find(input).map(AsFd::as_fd));
+    made.map(|mut made| made.take(root)).doing(doing)
 }
 
 /// Writes the step that takes a root that was made ahead.

@@ -22,6 +22,7 @@ mod data;
 mod encode;
 pub mod explain;
 pub mod flags;
+mod here;
 mod image;
 #[path = "../../init/instruction.rs"]
 mod instruction;
@@ -36,6 +37,7 @@ pub use argument::Argument;
 pub use calls::{CapabilitySets, MountChange, Schedule};
 pub use data::Data;
 pub use encode::Descriptors;
+pub use here::Kept;
 pub use image::Image;
 use instruction::Failure;
 pub use instruction::Timing;
