@@ -5,7 +5,7 @@
 //! follows from the container's id and its records: its cgroups, its place in a network, its directories and its name.
 //! Undoing is the same for one that was killed and one that ended, and doing it twice does nothing twice.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -144,14 +144,25 @@ const SOME: usize = 8;
 
 /// Finds what killed processes have left, and undoes it.
 pub fn sweep(store: &Store) -> Result<()> {
-    let entries = fs::read_dir(store.run().join("container")).into_iter().flatten().flatten();
-    sweep_these(store, entries.map(|entry| entry.file_name()))
+    sweep_these(store, &responsible(store))
 }
 
 /// The same, but of many containers only some are looked at, others each time.
 pub fn sweep_some(store: &Store) -> Result<()> {
     let (containers, place) = (store.run().join("container"), store.run().join("looked-at"));
-    sweep_these(store, next_names(&containers, &place, SOME))
+    let names = next_names(&containers, &place, SOME);
+    sweep_these(store, &names.iter().filter_map(|name| id(name)).collect::<Vec<_>>())
+}
+
+/// The containers that somebody is responsible for, or was and died.
+pub fn responsible(store: &Store) -> Vec<Id> {
+    let entries = fs::read_dir(store.run().join("container")).into_iter().flatten().flatten();
+    entries.filter_map(|entry| id(&entry.file_name())).collect()
+}
+
+/// The container that a run directory of this name belongs to.
+fn id(name: &OsStr) -> Option<Id> {
+    name.to_str().and_then(Id::parse)
 }
 
 /// Undoes what a container has left whose monitor was killed.
@@ -184,12 +195,8 @@ pub fn tell_left_end(store: &Store, id: &Id) -> Result<()> {
     Ok(())
 }
 
-fn sweep_these(store: &Store, names: impl IntoIterator<Item = OsString>) -> Result<()> {
-    for name in names {
-        if let Some(id) = name.to_str().and_then(Id::parse) {
-            sweep_one(store, &id)?;
-        }
-    }
+fn sweep_these(store: &Store, ids: &[Id]) -> Result<()> {
+    ids.iter().try_for_each(|id| sweep_one(store, id))?;
     sweep_besides(store)
 }
 
@@ -212,10 +219,7 @@ const CLEANED_UP: Duration = Duration::from_secs(10);
 
 /// Waits until containers are gone that have ended and are removed by themselves: their users know that they have ended already.
 pub fn let_vanish(store: &Store) -> Result<()> {
-    for entry in fs::read_dir(store.run().join("container")).into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
-            continue;
-        };
+    for id in responsible(store) {
         if let Some(container) = Container::load(store, &id)?
             && container.is_vanishing(&container.state()?)
         {

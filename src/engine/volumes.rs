@@ -6,7 +6,6 @@
 //! here that makes or removes volumes holds the store's lock.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,11 +81,8 @@ pub fn users(store: &Store) -> Result<BTreeMap<String, Vec<Id>>> {
         users.entry(name.into()).or_default().insert(id.to_string());
     };
     // Notes first: when one goes, there is a record.
-    for entry in fs::read_dir(store.run().join("container")).into_iter().flatten().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(Id::parse) else {
-            continue;
-        };
-        let note: Option<Note> = read_if_present(&entry.path().join("volumes"))?;
+    for id in recover::responsible(store) {
+        let note: Option<Note> = read_if_present(&store.container_run(&id).join("volumes"))?;
         note.iter().flat_map(|note| &note.uses).for_each(|name| add(name, &id));
     }
     for id in Container::ids(store)? {

@@ -22,8 +22,8 @@ impl Value<'_> {
 }
 
 /// Calls that return a new descriptor, and others. All only read what their arguments point to, and close nothing.
-const OPENING: [libc::c_long; 4] = [libc::SYS_fsopen, libc::SYS_fsmount, libc::SYS_openat, libc::SYS_open_tree];
-const OTHERS: [libc::c_long; 4] = [libc::SYS_fsconfig, libc::SYS_mkdirat, libc::SYS_mknodat, libc::SYS_symlinkat];
+const OPENING: [libc::c_long; 3] = [libc::SYS_fsopen, libc::SYS_fsmount, libc::SYS_openat];
+const OTHERS: [libc::c_long; 3] = [libc::SYS_fsconfig, libc::SYS_mkdirat, libc::SYS_symlinkat];
 
 /// Makes a call with up to six arguments. Returns the descriptor that it returns, if it is one that does.
 ///

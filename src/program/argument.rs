@@ -39,6 +39,20 @@ impl Argument {
         Argument::Text(text.as_ref().to_vec())
     }
 
+    /// The number that the kernel is given, where that does not depend on who takes the step.
+    pub fn number(&self) -> Option<u64> {
+        Some(match self {
+            Argument::Int(n) => *n as u64,
+            Argument::Flags(value, _) => *value,
+            Argument::Mode(mode) => u64::from(*mode),
+            Argument::Device { major, minor } => libc::makedev(*major, *minor),
+            Argument::Fd(Fd::Cwd) => libc::AT_FDCWD as u64,
+            Argument::Fd(Fd::Number(n)) => *n as u64,
+            Argument::Null => 0,
+            _ => return None,
+        })
+    }
+
     /// The argument as a reader of strace(1) expects it.
     pub fn show(&self, program: &Program) -> String {
         match self {

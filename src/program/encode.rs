@@ -111,16 +111,12 @@ impl Encoder<'_> {
 
     /// An argument's value, and whether that is the address of the register which holds it.
     fn argument(&mut self, argument: &Argument) -> (u64, bool) {
+        if let Some(number) = argument.number() {
+            return (number, false);
+        }
         let value = match argument {
-            Argument::Int(n) => *n as u64,
-            Argument::Flags(value, _) => *value,
-            Argument::Mode(mode) => u64::from(*mode),
-            Argument::Device { major, minor } => libc::makedev(*major, *minor),
             Argument::Fd(Fd::Kept(Register(index))) => return (self.registers[*index], true),
-            Argument::Fd(Fd::Cwd) => libc::AT_FDCWD as u64,
             Argument::Fd(Fd::Given(input)) => self.descriptors.number(*input) as u64,
-            Argument::Fd(Fd::Number(n)) => *n as u64,
-            Argument::Null => 0,
             Argument::Text(text) => self.data.put_text(text),
             Argument::List(list) => self.data.put_list(list),
             Argument::Struct(bytes, _) => self.data.put(bytes, 8),
@@ -135,6 +131,7 @@ impl Encoder<'_> {
             }
             Argument::Buffer(size) => self.data.put(&vec![0; *size], 8),
             Argument::Message(Register(index)) => self.put_message(self.registers[*index]),
+            other => unreachable!("{other:?} is a number"),
         };
         (value, false)
     }

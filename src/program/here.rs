@@ -42,7 +42,8 @@ impl Program {
 }
 
 fn errno(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or_default()
+    // A text with a NUL in it never comes to a call.
+    error.raw_os_error().unwrap_or(libc::EINVAL)
 }
 
 fn take<'g>(step: &Step, kept: &Kept, given: &impl Fn(Input) -> Option<BorrowedFd<'g>>) -> io::Result<Option<OwnedFd>> {
@@ -53,27 +54,15 @@ fn take<'g>(step: &Step, kept: &Kept, given: &impl Fn(Input) -> Option<BorrowedF
     let texts = texts.collect::<std::result::Result<Vec<_>, _>>()?;
     let mut values = Vec::with_capacity(texts.len());
     for (argument, text) in step.arguments.iter().zip(&texts) {
-        values.push(match (argument, text) {
-            (_, Some(text)) => Value::Text(text),
-            (Argument::Int(n), _) => Value::Number(*n as u64),
-            (Argument::Flags(value, _), _) => Value::Number(*value),
-            (Argument::Mode(mode), _) => Value::Number((*mode).into()),
-            (Argument::Device { major, minor }, _) => Value::Number(libc::makedev(*major, *minor)),
-            (Argument::Null, _) => Value::Number(0),
-            (Argument::Fd(fd), _) => descriptor(*fd, kept, given),
-            (other, _) => unreachable!("only init can be given {other:?}"),
+        values.push(match (argument, text, argument.number()) {
+            (_, Some(text), _) => Value::Text(text),
+            (_, _, Some(number)) => Value::Number(number),
+            (Argument::Fd(Fd::Kept(register)), ..) => Value::Descriptor(kept.get(*register)),
+            (Argument::Fd(Fd::Given(input)), ..) => Value::Descriptor(given(*input).expect("all inputs of these steps are given")),
+            (other, ..) => unreachable!("only init can be given {other:?}"),
         });
     }
     direct::call(step.call.number, &values)
-}
-
-fn descriptor<'k, 'g: 'k>(fd: Fd, kept: &'k Kept, given: &impl Fn(Input) -> Option<BorrowedFd<'g>>) -> Value<'k> {
-    match fd {
-        Fd::Cwd => Value::Number(libc::AT_FDCWD as u64),
-        Fd::Number(number) => Value::Number(number as u64),
-        Fd::Kept(register) => Value::Descriptor(kept.get(register)),
-        Fd::Given(input) => Value::Descriptor(given(input).expect("all inputs of these steps are given")),
-    }
 }
 
 #[cfg(test)]
