@@ -1,7 +1,8 @@
 //! `create`: a container's record, its name and its directories.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,18 +115,9 @@ impl Engine {
 
     /// Makes a container's directories and its record.
     fn write_down(&self, container: &Container, ahead: Option<&mut Ahead>) -> Result<()> {
-        let make = |path: &Path, mode| {
-            DirBuilder::new()
-                .mode(mode)
-                .create(path)
-                .doing(|| format!("make `{}`", path.display()))
-        };
-        make(&container.file(""), 0o700)?;
-        // The root directory of a container is what its upper directory is: everybody may enter it.
-        for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
-            make(&container.file(name), mode)?;
-        }
-        fs::set_permissions(container.file("upper"), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let directory = container.file("");
+        self.store.take_spare(&directory);
+        make_directories(&directory)?;
         if let Some(ahead) = ahead {
             ahead.root(&self.store, container)?;
         }
@@ -136,6 +128,25 @@ impl Engine {
     fn forget(&self, id: &Id) {
         let _ = recover::remove_left(&self.store, id);
     }
+}
+
+/// Makes the directories of a container that comes later.
+pub fn make_spare(store: &Store) -> Result<()> {
+    store.make_spare(make_directories)
+}
+
+/// Makes those of a container's directories that are missing.
+fn make_directories(directory: &Path) -> Result<()> {
+    // The root directory of a container is what its upper directory is: everybody may enter it.
+    for (name, mode) in [("", 0o700), ("upper", 0o755), ("work", 0o700)] {
+        let path = directory.join(name);
+        match DirBuilder::new().mode(mode).create(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => made.doing(|| format!("make `{}`", path.display()))?,
+        }
+    }
+    let upper = directory.join("upper");
+    fs::set_permissions(&upper, Permissions::from_mode(0o755)).doing(|| format!("let everybody enter `{}`", upper.display()))
 }
 
 /// The paths at which an image wants volumes.
@@ -165,7 +176,7 @@ fn make_run_directory(store: &Store, id: &Id) -> Result<PathBuf> {
     store.run_directory("container")?;
     let directory = store.container_run(id);
     match DirBuilder::new().mode(0o700).create(&directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(Error::from(error).doing(format!("make `{}`", directory.display())))
         }
         _ => Ok(directory),

@@ -7,7 +7,7 @@ use super::ahead::Ahead;
 use super::container::{Exit, Lost, State, Waiting};
 use super::remove::REMOVING;
 use super::why::Memory;
-use super::{Container, Engine, cgroups, events, recover};
+use super::{Container, Engine, cgroups, create, events, recover};
 use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
@@ -48,7 +48,9 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
         return engine.start_again(&container, lock, &exit);
     }
     recover::put_away(store, &id)?;
-    engine.recover_some()
+    engine.recover_some()?;
+    // Nobody waits any more.
+    create::make_spare(store)
 }
 
 /// Tells that a container has ended, and how.

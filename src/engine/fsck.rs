@@ -347,7 +347,7 @@ impl Engine {
         report
             .uses
             .push(("records and folders", 1, report.total.saturating_sub(known)));
-        let expected = ["image", "layer", "container", "network", "volume", "run", "trash"];
+        let expected = ["image", "layer", "container", "network", "volume", "run", "spare", "trash"];
         for entry in fs::read_dir(root).into_iter().flatten().flatten() {
             if !expected.iter().any(|name| entry.file_name() == *name) {
                 let unknown = format!("`{}` is nothing of tinydock's", entry.path().display());

@@ -12,6 +12,7 @@
 //!   container/names/<name>           a symbolic link to the id
 //!   network/<name>                   a network, as JSON
 //!   volume/<name>/                   record and data of a volume
+//!   spare/<number>/                  directories of containers to come
 //!   trash/                           what is being deleted
 //!
 //! /run/tinydock/                     the run directory (TINYDOCK_RUN): what dies with the boot
@@ -42,6 +43,7 @@ mod lock;
 mod moment;
 mod paths;
 mod record;
+mod spare;
 mod text;
 mod trash;
 mod turns;

@@ -1,13 +1,13 @@
 //! Containers that are looked at, or fail, while they are being started: a process of the start is held where it matters.
 
-use std::fs::{self, File};
-
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
-use crate::host::{Done, Host};
+use crate::host::{Done, Host, until};
 use crate::tracer::{self, Hold, Role};
 
 /// How long a process is held for others to do what they must not.
@@ -137,4 +137,22 @@ fn whoever_enters_early_waits_for_the_containers_root() {
     assert!(exec.stderr.contains("No such file or directory"), "{exec:?}");
     assert_eq!((copy.code, &copy.stdout[..]), (1, ""), "{copy:?}");
     assert!(copy.stderr.contains(secret), "{copy:?}");
+}
+
+#[test]
+fn a_directory_to_spare_is_taken_also_if_its_maker_was_killed() {
+    let host = Host::new();
+    let spare = host.root().join("spare/0");
+    host.run("run --rm --network none busybox true").ok();
+    until("a directory is made ahead", || spare.join("work").is_dir());
+    host.until_nothing_is_left();
+    let made = fs::metadata(&spare).unwrap();
+    // What the maker had still to do: one directory, and to let everybody enter the other.
+    fs::remove_dir(spare.join("work")).unwrap();
+    fs::set_permissions(spare.join("upper"), Permissions::from_mode(0o700)).unwrap();
+    let id = host.run("create --network none busybox stat -c %a /").ok();
+    let taken = host.root().join("container").join(id.trim());
+    assert_eq!(fs::metadata(&taken).unwrap().ino(), made.ino());
+    assert!(taken.join("work").is_dir() && !spare.exists());
+    assert_eq!(host.tinydock(&["start", "-a", id.trim()]).ok(), "755\n");
 }

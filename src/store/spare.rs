@@ -1,0 +1,77 @@
+//! Directories that are made ahead.
+//!
+//! A new directory that has nothing to do with others gets a place of its own on the disk, which the kernel takes a while to find
+//! (`Store::directory_of_many`). So whoever has time makes one to spare, and whoever has not takes it: that is a rename.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::store::Store;
+
+/// How many there are at most: as many as may be wanted at once before anybody has time again.
+const SPARES: usize = 8;
+
+impl Store {
+    /// Makes a directory out of one to spare. Returns false if there is none.
+    pub fn take_spare(&self, path: &Path) -> bool {
+        self.spares().any(|spare| fs::rename(spare, path).is_ok())
+    }
+
+    /// Has a directory made to spare, unless there are enough, by `make`: it may find one that somebody had begun, and its directory
+    /// may be taken at any time.
+    pub fn make_spare(&self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.directory_of_many("spare")?;
+        match self.spares().find(|spare| !spare.exists()) {
+            // Somebody may need it already.
+            Some(spare) => make(&spare).or_else(|error| if spare.exists() { Err(error) } else { Ok(()) }),
+            None => Ok(()),
+        }
+    }
+
+    fn spares(&self) -> impl Iterator<Item = PathBuf> {
+        let directory = self.root().join("spare");
+        (0..SPARES).map(move |number| directory.join(number.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Doing;
+
+    #[test]
+    fn a_spare_is_taken_once_and_there_are_not_too_many() {
+        let root = std::env::temp_dir().join(format!("tinydock-spare-{}", std::process::id()));
+        let store = Store::find(Some(root.clone())).unwrap();
+        let make = |path: &Path| fs::create_dir_all(path.join("upper")).doing(|| "make it");
+        assert!(!store.take_spare(&root.join("none")));
+        for _ in 0..SPARES + 2 {
+            store.make_spare(make).unwrap();
+        }
+        assert_eq!(fs::read_dir(root.join("spare")).unwrap().count(), SPARES);
+        let taken = (0..SPARES + 2).filter(|number| store.take_spare(&root.join(format!("taken-{number}"))));
+        assert_eq!(taken.count(), SPARES);
+        assert!(root.join("taken-7/upper").is_dir());
+        assert_eq!(fs::read_dir(root.join("spare")).unwrap().count(), 0);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_spare_that_cannot_be_made_is_an_error_unless_it_was_taken() {
+        let root = std::env::temp_dir().join(format!("tinydock-spare-taken-{}", std::process::id()));
+        let store = Store::find(Some(root.clone())).unwrap();
+        let half = |path: &Path| {
+            fs::create_dir(path).doing(|| "make it")?;
+            fs::create_dir(path.join("a/b")).doing(|| "make what is in it")
+        };
+        assert!(store.make_spare(half).is_err());
+        let taken = |path: &Path| {
+            fs::create_dir(path).doing(|| "make it")?;
+            assert!(store.take_spare(&root.join("half")) && store.take_spare(&root.join("taken")));
+            fs::create_dir(path.join("upper")).doing(|| "make what is in it")
+        };
+        store.make_spare(taken).unwrap();
+        fs::remove_dir_all(root).unwrap();
+    }
+}
