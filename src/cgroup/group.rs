@@ -1,7 +1,7 @@
 //! A container's cgroups on this host.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use super::plan::{Devices, Write, clean};
 use super::write::{enable, write_all, write_file};
 use super::{DeviceRule, Hierarchies, Plan, Tree};
 use crate::error::{Doing, Error, Result};
+use crate::kernel::table;
 
 /// The directories of one container.
 #[derive(Clone, Debug)]
@@ -178,7 +179,8 @@ impl Group {
 /// The table of the cgroups that a process is in: a number, controllers, and a path in each line (cgroups(7)).
 pub fn table_of(pid: i32) -> Result<String> {
     let file = format!("/proc/{pid}/cgroup");
-    fs::read_to_string(&file).doing(|| format!("read `{file}`"))
+    let table = table::read(&file, table::PAGE).and_then(|table| String::from_utf8(table).map_err(io::Error::other));
+    table.doing(|| format!("read `{file}`"))
 }
 
 /// Writes the rules to the version 1 list, where there is one: whoever asks finds them there.

@@ -1,7 +1,6 @@
 //! Which cgroup trees this host has, and which controllers are in them.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statfs;
@@ -9,6 +8,7 @@ use rustix::fs::statfs;
 use super::Resources;
 use super::resources::BlockIo;
 use crate::error::{Doing, Result};
+use crate::kernel::table;
 
 /// A tree of cgroups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,11 +113,8 @@ impl Hierarchies {
 
     /// Every tree that is mounted, for whoever must expect any resource to be asked for.
     pub fn all() -> Result<Hierarchies> {
-        // The kernel gives a page at a time, to whoever has room for it.
-        let mut table = String::with_capacity(TABLE);
-        let read = File::open("/proc/self/mountinfo").and_then(|mut file| file.read_to_string(&mut table));
-        read.doing(|| "read `/proc/self/mountinfo`")?;
-        let mut hierarchies = Hierarchies::parse(&table);
+        let table = table::read("/proc/self/mountinfo", TABLE).doing(|| "read `/proc/self/mountinfo`")?;
+        let mut hierarchies = Hierarchies::parse(&String::from_utf8_lossy(&table));
         hierarchies.unified = hierarchies.unified.map(|tree| unified(&tree.mount));
         Ok(hierarchies)
     }

@@ -61,7 +61,7 @@ impl Engine {
         let name = folder_name(text);
         let found = name.as_ref().map(|name| catalog.find(name)).transpose()?.flatten();
         if let (Some(name), Some(found)) = (&name, found)
-            && (name.as_str() != BUSYBOX.name || catalog.has_tarball(name) || self.in_layout(text)?.is_none())
+            && (name.as_str() != BUSYBOX.name || found.is_tarball() || self.in_layout(text)?.is_none())
         {
             return Ok(Some(match found {
                 Found::Unpacked(record) => Meant::Image(Image::of_record(&record)?),

@@ -45,6 +45,16 @@ pub enum Found {
     Packed(Tarball),
 }
 
+impl Found {
+    /// Whether there is a tarball of this name.
+    pub fn is_tarball(&self) -> bool {
+        match self {
+            Found::Unpacked(record) => record.source.is_some(),
+            Found::Packed(tarball) => matches!(tarball, Tarball::File { .. }),
+        }
+    }
+}
+
 /// What a list of images says about one.
 pub struct Listed {
     pub name: String,

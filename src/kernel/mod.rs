@@ -18,4 +18,5 @@ pub mod process;
 pub mod processor;
 pub mod signal;
 pub mod status;
+pub mod table;
 pub mod terminal;

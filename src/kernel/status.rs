@@ -1,11 +1,8 @@
 //! What this process was given by whoever executed it.
 
-use std::fs::File;
-use std::io::Read;
 use std::sync::OnceLock;
 
-/// Room for all of the file, but for who is in hundreds of groups: who has less is told in parts.
-const ROOM: usize = 4 << 10;
+use super::table;
 
 /// Sets of a process, a bit each (proc_pid_status(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +16,7 @@ pub struct Status {
 /// This process's, read once: what it changes later it knows. Where that cannot be read, everything may be in each set.
 pub fn inherited() -> Status {
     static READ: OnceLock<Status> = OnceLock::new();
-    *READ.get_or_init(|| {
-        let mut text = Vec::with_capacity(ROOM);
-        let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_end(&mut text));
-        parse(read.map_or(&[], |_| &text))
-    })
+    *READ.get_or_init(|| parse(&table::read("/proc/self/status", table::PAGE).unwrap_or_default()))
 }
 
 /// The name of a process is what somebody called its executable, cut off after 15 bytes, so the whole need not be text.

@@ -5,6 +5,7 @@
 //! opaque directory hides the directories of the same name below it. Symbolic links are resolved within the tree, and
 //! every step is relative to an open directory, so nothing leads out of it.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
@@ -23,6 +24,8 @@ const MAX_LINKS: u32 = 40;
 /// A stack of directories, topmost first.
 pub struct View {
     root: Directory,
+    /// The directory of the root that was looked up last, with its name: one file of `/etc` is mostly followed by another.
+    last: RefCell<(Vec<u8>, Directory)>,
 }
 
 /// A directory of the tree: the same directory in each layer that contributes to it, topmost first.
@@ -61,7 +64,10 @@ impl View {
 
     /// The view of open directories, topmost first.
     pub fn of(root: Directory) -> View {
-        View { root }
+        View {
+            root,
+            last: RefCell::default(),
+        }
     }
 
     /// Finds out where `path` leads. Components that do not exist are kept as they are.
@@ -108,6 +114,18 @@ impl View {
             .transpose()
     }
 
+    fn lookup_in_root(&self, name: &[u8]) -> rustix::io::Result<Entry> {
+        let mut last = self.last.borrow_mut();
+        if last.0 == name {
+            return Ok(Entry::Directory(last.1.clone()));
+        }
+        let entry = lookup(&self.root, name)?;
+        if let Entry::Directory(directory) = &entry {
+            *last = (name.to_vec(), directory.clone());
+        }
+        Ok(entry)
+    }
+
     /// Walks `path`. Also returns the layer's directory that holds what the path leads to, unless that is a directory.
     fn walk(&self, path: &[u8]) -> Result<(Resolved, Option<Rc<OwnedFd>>)> {
         let mut left: VecDeque<Vec<u8>> = components(path).collect();
@@ -119,8 +137,12 @@ impl View {
                 place.truncate((place.len() - 1).max(1));
                 continue;
             }
-            let directory = &place.last().expect("the root stays").1;
-            match lookup(directory, &name).doing(doing)? {
+            let found = match &place[..] {
+                [_] => self.lookup_in_root(&name),
+                [.., (_, directory)] => lookup(directory, &name),
+                [] => unreachable!("the root stays"),
+            };
+            match found.doing(doing)? {
                 Entry::Directory(directory) => place.push((name, directory)),
                 Entry::Link(target, _) => {
                     links += 1;
