@@ -113,8 +113,8 @@ impl Hierarchies {
 
     /// Every tree that is mounted, for whoever must expect any resource to be asked for.
     pub fn all() -> Result<Hierarchies> {
-        let table = table::read("/proc/self/mountinfo", TABLE).doing(|| "read `/proc/self/mountinfo`")?;
-        let mut hierarchies = Hierarchies::parse(&String::from_utf8_lossy(&table));
+        let table = table::text("/proc/self/mountinfo", TABLE).doing(|| "read `/proc/self/mountinfo`")?;
+        let mut hierarchies = Hierarchies::parse(&table);
         hierarchies.unified = hierarchies.unified.map(|tree| unified(&tree.mount));
         Ok(hierarchies)
     }

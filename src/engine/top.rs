@@ -12,6 +12,7 @@ use rustix::param::clock_ticks_per_second;
 
 use super::{Container, Engine, cgroups};
 use crate::error::{Doing, Error, Result};
+use crate::kernel::table;
 use crate::store::clock;
 
 /// A table of processes.
@@ -90,7 +91,7 @@ fn own_table(pids: &[i32]) -> Processes {
     let uptime: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
     let row = |pid: &i32| {
         // It may have ended since.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = table::text(format!("/proc/{pid}/stat"), table::PAGE).ok()?;
         let user = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let user = users.get(&user).cloned().unwrap_or_else(|| user.to_string());

@@ -3,12 +3,13 @@
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::retry_on_intr;
+use rustix::path::Arg;
 
 /// Room for all of most tables. The kernel gives a page at a time, to whoever has room for it.
 pub const PAGE: usize = 4 << 10;
 
 /// Reads a table in as few calls as it takes, with `room` bytes for what it usually has.
-pub fn read(path: &str, room: usize) -> std::io::Result<Vec<u8>> {
+pub fn read(path: impl Arg, room: usize) -> std::io::Result<Vec<u8>> {
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bytes = Vec::with_capacity(room);
     while retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? != 0 {
@@ -17,6 +18,11 @@ pub fn read(path: &str, room: usize) -> std::io::Result<Vec<u8>> {
         }
     }
     Ok(bytes)
+}
+
+/// Reads a table as text. Names in it are whatever somebody chose, so the whole need not be text: what is none is replaced.
+pub fn text(path: impl Arg, room: usize) -> std::io::Result<String> {
+    Ok(String::from_utf8_lossy(&read(path, room)?).into_owned())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use super::{cover::Covers, end, start};
 use crate::cgroup::{self, Group, Resources};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::process::Child;
-use crate::kernel::signal;
+use crate::kernel::{signal, table};
 use crate::program::flags::clone;
 use crate::store::{clock, read_if_present, write};
 
@@ -229,7 +229,7 @@ fn joined(config: &Config) -> Result<Vec<(PathBuf, Result<String>)>> {
 /// What the standard streams of a process are, in criu's words: pipes by their number, and what is in no mount of the container by
 /// its mount. What is empty is criu's to make again.
 fn streams(pid: i32) -> Result<Vec<String>> {
-    let read = |path: String| fs::read_to_string(&path).doing(|| format!("read `{path}`"));
+    let read = |path: String| table::text(&path, table::PAGE).doing(|| format!("read `{path}`"));
     let mounts = read(format!("/proc/{pid}/mountinfo"))?;
     let is_inside = |id: &str| mounts.lines().any(|line| line.split(' ').next() == Some(id));
     let stream = |number: i32| {

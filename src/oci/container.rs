@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use crate::cgroup::{Group, Hierarchies, Scope};
 use crate::error::{Doing, Error, Result};
+use crate::kernel::table;
 use crate::program::Tail;
 use crate::store::{Lock, read_if_present, write};
 
@@ -328,7 +329,7 @@ impl Process {
 
 /// When a process was started, and its state (proc_pid_stat(5)).
 fn stat(pid: i32) -> Option<(u64, u8)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let text = table::text(format!("/proc/{pid}/stat"), table::PAGE).ok()?;
     // The second field is a name in parentheses, which can hold anything.
     let (_, rest) = text.rsplit_once(") ")?;
     let fields: Vec<&str> = rest.split(' ').collect();

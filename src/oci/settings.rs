@@ -9,6 +9,7 @@ use super::sources::Planned;
 use crate::error::{Error, Result};
 use crate::isolation::IdMapping;
 use crate::isolation::{self, Sysctl};
+use crate::kernel::table;
 use crate::program::flags::{clone, open};
 use crate::program::{Concept, Fd, Input, Program, Register};
 
@@ -54,7 +55,7 @@ pub fn read(config: &Config) -> Result<Vec<Sysctl>> {
 /// The mount that a path is on.
 pub fn mount_point(path: &Path) -> PathBuf {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = table::text("/proc/self/mountinfo", table::PAGE).unwrap_or_default();
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
     let covering = points.filter(|point| path.starts_with(point));
     covering

@@ -347,3 +347,25 @@ fn another_process_of_the_same_number_is_left_alone() {
     other.kill().expect("kill it");
     other.wait().expect("wait for it");
 }
+
+/// A process chooses its name. One that is no text must not make its container look as if it had ended: it could be deleted then
+/// while it runs.
+#[test]
+fn a_name_that_is_no_text_hides_nothing() {
+    let host = Host::new();
+    let name = "printf '\\377) Z ' > /proc/1/comm; echo named; sleep 1000; true";
+    let mut bundle = Bundle::new(&host, "named");
+    bundle.config["process"]["args"] = json!(["sh", "-c", name]);
+    bundle.start("victim", "output");
+    let output = bundle.path("output");
+    until("it has its name", || {
+        fs::read_to_string(&output).expect("read").contains("named")
+    });
+    assert_eq!(bundle.status("victim"), "running");
+    assert!(bundle.tell(&["delete", "victim"]).fails(1).contains("it is running"));
+    bundle.tell(&["delete", "-f", "victim"]).ok();
+
+    host.start(&["--name", "victim", "--network", "none", "busybox", "sh", "-c", name]);
+    until("it has its name", || host.run("logs victim").ok().contains("named"));
+    assert!(host.run("top victim").ok().contains("sh -c"));
+}
