@@ -47,7 +47,7 @@ impl Group {
             let levels = plan.levels(directory);
             make_levels(&levels, &mut Vec::new())?;
             if directory.join("cpuset.cpus").exists() {
-                levels.iter().try_for_each(|level| inherit_cpuset(level))?;
+                levels.iter().try_for_each(|level| inherit_cpuset(level, false))?;
             }
         }
         let (above, own): (Vec<&Write>, Vec<&Write>) = plan.writes.iter().partition(|write| self.is_above(write));

@@ -53,7 +53,8 @@ impl Group {
                 check_unused(directory)?;
             }
             if Some(directory) == plan.processors.as_ref() {
-                levels.iter().try_for_each(|level| inherit_cpuset(level))?;
+                let mut levels = levels.iter();
+                levels.try_for_each(|level| inherit_cpuset(level, made.iter().any(|made| made == level)))?;
             }
         }
         let (above, own): (Vec<&Write>, Vec<&Write>) = plan.writes.iter().partition(|write| self.is_above(write));
@@ -229,15 +230,15 @@ fn check_unused(directory: &Path) -> Result<()> {
 }
 
 /// In version 1 a new cgroup has no processors and no memory nodes, and nobody can enter it before it has: it gets those of
-/// the one above.
-pub(super) fn inherit_cpuset(directory: &Path) -> Result<()> {
+/// the one above. One that was there may have been given some.
+pub(super) fn inherit_cpuset(directory: &Path, is_new: bool) -> Result<()> {
     let above = directory.parent().expect("a container's directory is below another");
     for name in ["cpuset.cpus", "cpuset.mems"] {
         let read = |directory: &Path| {
             let file = directory.join(name);
-            fs::read_to_string(&file).doing(|| format!("read `{}`", file.display()))
+            table::text(&file, table::PAGE).doing(|| format!("read `{}`", file.display()))
         };
-        if read(directory)?.trim().is_empty() {
+        if is_new || read(directory)?.trim().is_empty() {
             let file = directory.join(name);
             let value = read(above)?;
             let value = value.trim();

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,8 +116,9 @@ impl Engine {
     /// Makes a container's directories and its record.
     fn write_down(&self, container: &Container, ahead: Option<&mut Ahead>) -> Result<()> {
         let directory = container.file("");
-        self.store.take_spare(&directory);
-        make_directories(&directory)?;
+        if !self.store.take_spare(&directory) || !is_complete(&directory) {
+            make_directories(&directory)?;
+        }
         if let Some(ahead) = ahead {
             ahead.root(&self.store, container)?;
         }
@@ -135,18 +136,25 @@ pub fn make_spare(store: &Store) -> Result<()> {
     store.make_spare(make_directories)
 }
 
+/// The root directory of a container is what its upper directory is: everybody may enter it. That is said last.
+const UPPER_MODE: u32 = 0o755;
+
 /// Makes those of a container's directories that are missing.
 fn make_directories(directory: &Path) -> Result<()> {
-    // The root directory of a container is what its upper directory is: everybody may enter it.
-    for (name, mode) in [("", 0o700), ("upper", 0o755), ("work", 0o700)] {
+    for name in ["", "work", "upper"] {
         let path = directory.join(name);
-        match DirBuilder::new().mode(mode).create(&path) {
+        match DirBuilder::new().mode(0o700).create(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             made => made.doing(|| format!("make `{}`", path.display()))?,
         }
     }
     let upper = directory.join("upper");
-    fs::set_permissions(&upper, Permissions::from_mode(0o755)).doing(|| format!("let everybody enter `{}`", upper.display()))
+    fs::set_permissions(&upper, Permissions::from_mode(UPPER_MODE)).doing(|| format!("change the mode of `{}`", upper.display()))
+}
+
+/// Whether whoever made a container's directories came to the end.
+fn is_complete(directory: &Path) -> bool {
+    fs::metadata(directory.join("upper")).is_ok_and(|upper| upper.mode() & 0o7777 == UPPER_MODE)
 }
 
 /// The paths at which an image wants volumes.

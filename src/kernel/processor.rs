@@ -3,9 +3,11 @@
 use std::io;
 use std::os::unix::thread::JoinHandleExt;
 use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// Few pages are touched of such a thread's stack.
 const STACK: usize = 128 << 10;
@@ -20,9 +22,16 @@ impl<T: Send + 'static> Elsewhere<T> {
         // A heap of its own is made by half a dozen system calls, and is for threads that allocate often.
         // SAFETY: it sets a number of the C library's.
         unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
-        let thread = thread::Builder::new().stack_size(STACK).spawn(work)?;
+        let here = sched_getcpu();
+        let is_moved = Arc::new(AtomicBool::new(false));
+        let was_moved = is_moved.clone();
+        let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
+            let _ = make_way(here, &was_moved);
+            work()
+        })?;
+        is_moved.store(true, Ordering::SeqCst);
         // Where that fails, it only takes longer.
-        let _ = move_elsewhere(&thread);
+        let _ = move_elsewhere(here, &thread);
         Ok(Elsewhere(Some(thread)))
     }
 
@@ -39,10 +48,26 @@ impl<T> Drop for Elsewhere<T> {
     }
 }
 
-/// Moves a thread that was just begun. The kernel often leaves it on this processor's queue until this thread waits for something,
-/// although another processor is idle.
-fn move_elsewhere<T>(thread: &JoinHandle<T>) -> io::Result<()> {
-    move_from(sched_getcpu(), &sched_getaffinity(None)?, thread)
+/// Moves this thread to another processor if it has begun instead of the one that is about to move it.
+fn make_way(here: usize, was_moved: &AtomicBool) -> rustix::io::Result<()> {
+    if was_moved.load(Ordering::SeqCst) || sched_getcpu() != here {
+        return Ok(());
+    }
+    let all = sched_getaffinity(None)?;
+    let mut others = all;
+    others.unset(here);
+    sched_setaffinity(None, &others)?;
+    // Who has not moved it yet will, and lets it run everywhere then.
+    if was_moved.load(Ordering::SeqCst) {
+        sched_setaffinity(None, &all)?;
+    }
+    Ok(())
+}
+
+/// Moves a thread that was just begun on a processor. The kernel often leaves it on that one's queue until this thread waits for
+/// something, although another processor is idle.
+fn move_elsewhere<T>(here: usize, thread: &JoinHandle<T>) -> io::Result<()> {
+    move_from(here, &sched_getaffinity(None)?, thread)
 }
 
 /// Moves a thread from a processor to another one of `all`, if there is one. It may run on all of them afterwards.
@@ -68,12 +93,8 @@ fn allow<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
     use std::time::{Duration, Instant};
-
-    use rustix::thread::sched_setaffinity;
 
     use super::*;
 

@@ -21,6 +21,9 @@ use crate::error::{Doing, Error, Result};
 /// How many symbolic links one path may lead through (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
 
+/// Room for most files that are read.
+const USUAL: usize = 4 << 10;
+
 /// A stack of directories, topmost first.
 pub struct View {
     root: Directory,
@@ -86,7 +89,7 @@ impl View {
         let file: File = openat(&*directory, name.as_slice(), flags, Mode::empty())
             .doing(doing)?
             .into();
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL);
         file.take(limit + 1).read_to_end(&mut bytes).doing(doing)?;
         if bytes.len() as u64 > limit {
             return Err(Error::invalid(format!("larger than {limit} bytes")).doing(doing()));
