@@ -35,7 +35,7 @@ struct Thread {
 pub struct Made {
     /// Its network namespace.
     pub network: Option<OwnedFd>,
-    /// What is still down there.
+    /// What is still down there, where the host has nothing else to do for it.
     pub loopback: Option<Loopback>,
     /// Its root, attached nowhere.
     pub root: Option<OwnedFd>,
@@ -54,9 +54,9 @@ impl Ahead {
         if !makes_ahead(options) {
             return Ok(Ahead(None));
         }
-        let own_network = options.network != Mode::Host;
+        let mode = options.network.clone();
         let (roots, receiver) = channel();
-        let made = Elsewhere::begin(move || make(own_network, &receiver)).doing(|| "start a thread")?;
+        let made = Elsewhere::begin(move || make(&mode, &receiver)).doing(|| "start a thread")?;
         Ok(Ahead(Some(Thread {
             roots: Some(roots),
             layers: None,
@@ -93,13 +93,20 @@ impl Ahead {
     }
 }
 
-fn make(own_network: bool, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
+fn make(mode: &Mode, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
+    let own_network = *mode != Mode::Host;
     let network = own_network.then(unshare_network).transpose();
     let network = network.doing(|| "make a network namespace")?;
-    let loopback = own_network.then(Loopback::here).transpose()?;
+    let mut loopback = own_network.then(Loopback::here).transpose()?;
     let root = roots.recv().ok();
     let root = root
         .map(|(overlay, mounts)| make_overlay_here(&overlay, &mounts))
         .transpose()?;
+    // The monitor has time for that while init mounts, unless it connects the container.
+    if *mode != Mode::None
+        && let Some(loopback) = loopback.take()
+    {
+        loopback.start()?;
+    }
     Ok(Made { network, loopback, root })
 }

@@ -93,11 +93,12 @@ impl Engine {
 
     /// Does for init what it waits for, and lets it go on.
     fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<Option<OwnedFd>> {
-        if let Some(loopback) = &prepared.made.loopback {
-            loopback.start()?;
-        }
         if !prepared.plan.forks {
             write_files(container, prepared.place.as_ref())?;
+        }
+        wires.release();
+        if let Some(loopback) = &prepared.made.loopback {
+            loopback.start()?;
         }
         if let Some(place) = &prepared.place {
             let own;

@@ -125,7 +125,7 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     let wait = program.iter().rposition(|step| step.call == "read").unwrap_or(program.len());
     let after = program.split_off(wait);
     steps.append(&mut program);
-    if plan.root.is_some() && container.spec.options.network != Mode::Host {
+    if plan.root.is_some() && container.spec.options.network == Mode::None {
         steps.push(on_host(network::Action::StartLoopback));
     }
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).skip(1).map(on_host));
@@ -149,6 +149,9 @@ fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
         ..step
     };
     steps.extend(program.explain().into_iter().map(here));
+    if matches!(container.spec.options.network, Mode::Bridge(_)) {
+        steps.push(on_host(network::Action::StartLoopback));
+    }
     steps
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command, Host, Identity, Ids, KernelMounts, LabelFiles, Node, Process, Shown, Users};
+use crate::isolation::{self, Command, Host, Identity, Ids, LabelFiles, Node, Process, Shown, Users};
 use crate::layer::{self, Bind, Given, Lower, MountPoint, Origin, Overlay, Stack, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
@@ -163,14 +163,21 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
     devices::make_elsewhere(&mut program, facts, &nodes, root)?;
-    wait_for_host(&mut program);
+    wait_for_names(&mut program);
     let directory = mount_binds(&mut program, facts, options, root, &binds)?;
     let terminal = options
         .terminal
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
-    connect(&mut program, options, endpoint);
-    protect(&mut program, options, &mounts, root);
+    if options.read_only {
+        let why = "the container may write to its mounts, but not to its root";
+        layer::protect(&mut program, root, why);
+    }
     isolation::enter_root(&mut program, root);
+    wait_for_host(&mut program);
+    connect(&mut program, options, endpoint);
+    if let Some(settings) = mounts.settings {
+        isolation::set_sysctls(&mut program, settings, &options.sysctls);
+    }
     let held = Held {
         labels,
         terminal,
@@ -221,9 +228,16 @@ fn open_root(program: &mut Program, options: &Options, overlay: &Overlay, early:
     root
 }
 
+fn wait_for_names(program: &mut Program) {
+    program.concept(Concept::FileSystemLayering);
+    let why = "the host has written the files that tell the container what it knows of names";
+    program.wait(Input::Release, why);
+}
+
+/// Writes the step that waits for what takes the host longest, and is needed last.
 fn wait_for_host(program: &mut Program) {
-    program.concept(Concept::ProcessIsolation);
-    let why = "the host has written what the container knows of names, made its end of the network and recorded the start";
+    program.concept(Concept::BridgeNetworking);
+    let why = "the host has made its end of the network, and recorded the start";
     program.wait(Input::Release, why);
 }
 
@@ -240,17 +254,6 @@ fn mount_binds(
     let directory = open_directory(program, facts, options, root)?;
     binds::protect(program, binds, &mounted);
     Ok(directory)
-}
-
-/// Writes the steps after which nothing more of the host's or of the kernel's can be changed through the container's files.
-fn protect(program: &mut Program, options: &Options, mounts: &KernelMounts, root: Register) {
-    if let Some(settings) = mounts.settings {
-        isolation::set_sysctls(program, settings, &options.sysctls);
-    }
-    if options.read_only {
-        let why = "the container may write to its mounts, but not to its root";
-        layer::protect(program, root, why);
-    }
 }
 
 /// What was opened for the command while it could be.
