@@ -16,12 +16,8 @@ const STACK: usize = 128 << 10;
 pub struct Elsewhere<T>(Option<JoinHandle<T>>);
 
 impl<T: Send + 'static> Elsewhere<T> {
-    /// Begins it on another processor than this thread's, if there is one. All threads of this process that are begun from now on share
-    /// the one heap.
+    /// Begins it on another processor than this thread's, if there is one.
     pub fn begin(work: impl FnOnce() -> T + Send + 'static) -> io::Result<Elsewhere<T>> {
-        // A heap of its own is made by half a dozen system calls, and is for threads that allocate often.
-        // SAFETY: it sets a number of the C library's.
-        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
         let here = sched_getcpu();
         let is_moved = Arc::new(AtomicBool::new(false));
         let was_moved = is_moved.clone();
