@@ -249,11 +249,17 @@ fn see_help(error: Error, command: &Command) -> Error {
 /// Does something with each of several containers or networks. All are tried; the errors are reported as they come, and the
 /// status tells whether there were any.
 fn for_each(names: &[OsString], mut act: impl FnMut(&str) -> Result<()>) -> Result<u8> {
+    for_those(names, |name| act(name).map(|()| true))
+}
+
+/// The same where something is not done with all of them, which is no error: the names of those are not printed.
+fn for_those(names: &[OsString], mut act: impl FnMut(&str) -> Result<bool>) -> Result<u8> {
     let mut status = 0;
     for name in names {
         let name = name.display().to_string();
         match act(&name) {
-            Ok(()) => print(format!("{name}\n"))?,
+            Ok(true) => print(format!("{name}\n"))?,
+            Ok(false) => {}
             Err(error) => {
                 report(&error);
                 status = 1;

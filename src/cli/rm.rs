@@ -1,6 +1,6 @@
 //! `tinydock rm`
 
-use super::{Command, MANY, for_each, report, tidy};
+use super::{Command, MANY, for_those, report, tidy};
 use crate::engine::Engine;
 use crate::error::{Kind, Result};
 use crate::flags::{Flag, Order, Parsed, switch};
@@ -23,21 +23,13 @@ pub const COMMAND: Command = Command {
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let (force, volumes) = (parsed.is_set("force"), parsed.is_set("volumes"));
-    let mut names = parsed.arguments.clone();
-    if force {
-        // What is not there is as it was asked for.
-        names.retain(|name| match engine.find(&name.display().to_string()) {
-            Err(error) if error.kind == Kind::NotFound => {
-                report(&error);
-                false
-            }
-            _ => true,
-        });
-    }
-    let status = for_each(&names, |name| match engine.find(name) {
-        // It was there a moment ago.
-        Err(error) if force && error.kind == Kind::NotFound => Ok(()),
-        container => engine.remove(&container?, force, volumes),
+    let status = for_those(&parsed.arguments, |name| match engine.find(name) {
+        // It is as it was asked for.
+        Err(error) if force && error.kind == Kind::NotFound => {
+            report(&error);
+            Ok(false)
+        }
+        container => engine.remove(&container?, force, volumes).map(|()| true),
     });
     tidy(engine);
     status

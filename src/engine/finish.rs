@@ -35,19 +35,22 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let lock = Lock::from(File::from(inherited.next().ok_or_else(wrong)?));
     let mounts = inherited.next();
     let engine = Engine::new(store.clone());
-    if let Some(container) = Container::load(store, &id)? {
-        tell_end(store, &container);
+    let container = Container::load(store, &id)?;
+    if let Some(container) = &container {
+        tell_end(store, container);
         // The disk may have been too full for the record of the end.
-        recover::settle(store, &container, Lost::Monitor)?;
+        recover::settle(store, container, Lost::Monitor)?;
     }
     recover::clean(store, &id)?;
     // Nobody else has the mounts. Taking down a writable overlay writes out what the disk's file system has in memory, of whomever:
     // what others wait for, such as the address, has been given back before.
     drop(mounts);
-    if let Some((container, exit)) = wants_restart(store, &id)? {
-        return engine.start_again(&container, lock, &exit);
+    if let Some(container) = &container
+        && let Some(exit) = wants_restart(container)?
+    {
+        return engine.start_again(container, lock, &exit);
     }
-    recover::put_away(store, &id)?;
+    recover::put_away(store, &id, container.as_ref())?;
     engine.recover_some()?;
     // Nobody waits any more.
     create::make_spare(store)
@@ -81,17 +84,14 @@ fn record_memory(store: &Store, container: &Container) {
     }
 }
 
-/// The container and how it ended, if it is to be started again by itself.
-fn wants_restart(store: &Store, id: &Id) -> Result<Option<(Container, Exit)>> {
-    let Some(container) = Container::load(store, id)? else {
-        return Ok(None);
-    };
+/// How a container ended, if it is to be started again by itself.
+fn wants_restart(container: &Container) -> Result<Option<Exit>> {
     let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
         return Ok(None);
     };
     let wanted = container.spec.options.restart.wants(&exit, &container.restarts()?);
     let is_to_stay = container.stopped()?.is_some() || container.run_file("stopped").exists();
-    Ok((wanted && !is_to_stay).then_some((container, exit)))
+    Ok((wanted && !is_to_stay).then_some(exit))
 }
 
 impl Engine {
@@ -100,7 +100,8 @@ impl Engine {
         let id = container.id();
         let restarts = container.restarts()?.after(exit, container.ran(exit)?);
         if self.wait_to_restart(container, restarts.delay())?
-            && let Some((container, _)) = wants_restart(&self.store, id)?
+            && let Some(container) = Container::load(&self.store, id)?
+            && wants_restart(&container)?.is_some()
         {
             write(&container.file("restarts"), &restarts)?;
             write(&container.run_file("starting"), &clock::now())?;

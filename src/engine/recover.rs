@@ -103,20 +103,21 @@ fn release_names(store: &Store, id: &Id, only: Option<&str>) -> Result<()> {
 /// means nothing any more afterwards.
 pub fn bury(store: &Store, id: &Id) -> Result<()> {
     // First, because cleaning up may take a while, and others are to see that it does not run.
-    if let Some(container) = Container::load(store, id)? {
-        settle(store, &container, Lost::Monitor)?;
+    let container = Container::load(store, id)?;
+    if let Some(container) = &container {
+        settle(store, container, Lost::Monitor)?;
     }
     clean(store, id)?;
-    put_away(store, id)
+    put_away(store, id, container.as_ref())
 }
 
-/// The same for a container whose end is recorded, and that is cleaned up after.
-pub fn put_away(store: &Store, id: &Id) -> Result<()> {
-    let Some(container) = Container::load(store, id)? else {
+/// The same for a container whose end is recorded, and that is cleaned up after. There may be none: what else is left goes, too.
+pub fn put_away(store: &Store, id: &Id, container: Option<&Container>) -> Result<()> {
+    let Some(container) = container else {
         return remove_all(store, id);
     };
-    if container.spec.options.auto_remove && is_spent(&container) {
-        Note::of_removal(store, &container)?;
+    if container.spec.options.auto_remove && is_spent(container) {
+        Note::of_removal(store, container)?;
         remove_all(store, id)
     } else {
         store.discard_run(&store.container_run(id))

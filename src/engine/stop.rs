@@ -36,10 +36,11 @@ impl Engine {
     pub fn stop(&self, container: &Container, asking: &Asking) -> Result<()> {
         let number = asking.signal.unwrap_or_else(|| container.stop_signal());
         loop {
-            match container.state()? {
+            let state = container.state()?;
+            match &state {
                 State::Created => return Ok(()),
                 // One that the host's start would start again, does not.
-                State::Exited(_) if !asking.for_host && container.stopped()?.is_none() => {
+                State::Exited(_) if !asking.for_host && !asking.removes && container.stopped()?.is_none() => {
                     return container.record_stop(asking, number);
                 }
                 State::Exited(_) => return Ok(()),
@@ -47,7 +48,7 @@ impl Engine {
                     container.record_stop(asking, number)?;
                     self.end_waiting(container)?;
                 }
-                State::Running(_) | State::Paused(_) => match container.open_init() {
+                State::Running(_) | State::Paused(_) => match container.open_init_of(&state) {
                     Ok((init, started)) => self.end(container, asking, number, init.as_fd(), &started)?,
                     Err(_) if container.state()?.started().is_none() => {}
                     Err(error) => return Err(error),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
@@ -72,8 +72,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     let trash = open_directory(CWD, path.parent().unwrap_or(path))?;
     let mut waiting = vec![path.file_name().unwrap_or_default().to_os_string()];
     while let Some(name) = waiting.pop() {
-        let directory = open_directory(&trash, &name)?;
-        empty(&directory, &trash, LEVELS, &mut waiting)?;
+        empty(open_directory(&trash, &name)?, &trash, LEVELS, &mut waiting)?;
         unlinkat(&trash, &name, AtFlags::REMOVEDIR)?;
     }
     Ok(())
@@ -85,22 +84,33 @@ fn open_directory(parent: impl AsFd, name: impl rustix::path::Arg) -> io::Result
 }
 
 /// Removes everything in a directory. What is further down than `levels` goes to the trash, under the names in `moved`.
-fn empty(directory: &OwnedFd, trash: &OwnedFd, levels: usize, moved: &mut Vec<OsString>) -> io::Result<()> {
-    let names: io::Result<Vec<_>> = Dir::read_from(directory)?
-        .map(|entry| Ok(entry?.file_name().to_owned()))
+fn empty(directory: OwnedFd, trash: &OwnedFd, levels: usize, moved: &mut Vec<OsString>) -> io::Result<()> {
+    let mut entries = Dir::new(directory)?;
+    let names: io::Result<Vec<_>> = entries
+        .by_ref()
+        .map(|entry| {
+            entry
+                .map(|entry| (entry.file_name().to_owned(), entry.file_type()))
+                .map_err(io::Error::from)
+        })
         .collect();
-    for name in names? {
+    let directory = entries.fd()?;
+    for (name, kind) in names? {
         if [c".", c".."].contains(&name.as_c_str()) {
             continue;
         }
-        match unlinkat(directory, &name, AtFlags::empty()) {
+        let removed = match kind {
+            FileType::Directory => Err(Errno::ISDIR),
+            _ => unlinkat(directory, &name, AtFlags::empty()),
+        };
+        match removed {
             Err(Errno::ISDIR) if levels == 0 => {
                 let id = Id::generate().map_err(io::Error::other)?;
                 renameat(directory, &name, trash, id.as_str())?;
                 moved.push(id.as_str().into());
             }
             Err(Errno::ISDIR) => {
-                empty(&open_directory(directory, &name)?, trash, levels - 1, moved)?;
+                empty(open_directory(directory, &name)?, trash, levels - 1, moved)?;
                 unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
             }
             Ok(()) | Err(Errno::NOENT) => {}
