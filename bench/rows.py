@@ -36,7 +36,10 @@ class Rows(Turns):
         try:
             for engine in able:
                 subprocess.run(engine.start("sleeper"), check=True, **NOWHERE)
-            return self.in_turn(row, [(engine, engine.execute("sleeper")) for engine in able])
+            lines = [(engine, engine.execute("sleeper")) for engine in able]
+            process = able[0].process("sleeper")
+            lines += [(floor, floor.enter(process)) for floor in self.engines if floor.name == "floor"]
+            return self.in_turn(row, lines)
         finally:
             for engine in able:
                 subprocess.run(engine.remove("sleeper"), **NOWHERE)

@@ -12,6 +12,7 @@ use super::Group;
 use super::group::GONE;
 use super::write::write_file;
 use crate::error::{Doing, Error, Result};
+use crate::kernel::table;
 
 impl Group {
     /// The processes of the container, as the host numbers them, with those in cgroups that it has made below its own.
@@ -132,9 +133,9 @@ pub fn is_frozen(freezer: &Path) -> bool {
 /// What the file that was written tells, or the one beside it.
 fn read_frozen(file: &Path) -> io::Result<bool> {
     if file.ends_with("cgroup.freeze") {
-        return Ok(fs::read_to_string(file.with_file_name("cgroup.events"))?.contains("frozen 1"));
+        return Ok(table::text(file.with_file_name("cgroup.events"), table::PAGE)?.contains("frozen 1"));
     }
-    Ok(fs::read_to_string(file)?.trim() == "FROZEN")
+    Ok(table::text(file, table::PAGE)?.trim() == "FROZEN")
 }
 
 /// Adds the processes in a directory and those below it.

@@ -254,9 +254,16 @@ impl Container {
 
     /// The container's cgroups.
     pub fn group(&self) -> Result<Group> {
-        let known = self.hierarchies.get().cloned();
-        let hierarchies = known.map_or_else(Hierarchies::all, Ok)?;
-        Ok(Group::find(&hierarchies, Path::new(&self.origin.cgroup)))
+        Ok(Group::find(self.hierarchies()?, Path::new(&self.origin.cgroup)))
+    }
+
+    /// The trees of cgroups that the host has, looked for once.
+    pub fn hierarchies(&self) -> Result<&Hierarchies> {
+        if let Some(known) = self.hierarchies.get() {
+            return Ok(known);
+        }
+        let found = Hierarchies::all()?;
+        Ok(self.hierarchies.get_or_init(|| found))
     }
 
     /// The unit of systemd's that has its cgroups, if systemd made them.

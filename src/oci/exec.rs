@@ -9,7 +9,7 @@ use super::create::host_of;
 use super::descriptors::{give_streams, write_pid};
 use super::process::Process;
 use super::{enter, notify};
-use crate::cgroup::{self, Group, Hierarchies};
+use crate::cgroup::{self, Group};
 use crate::error::{Error, Result};
 use crate::isolation::{self, Filter, Host, Scheduling};
 use crate::kernel::process::Child;
@@ -44,11 +44,11 @@ pub fn exec(
     let mut becoming = become_process::read(process, &container.config, &host, &mut warnings)?;
     become_process::add_home(&mut becoming.command, &root, process.user.uid)?;
     warnings.iter().for_each(|warning| warn(warning));
-    let hierarchies = Hierarchies::all()?;
+    let hierarchies = container.hierarchies()?;
     let own = Path::new(&container.origin.cgroup);
     let group = match &request.cgroup {
-        Some(below) => Group::find(&hierarchies, &own.join(below.trim_start_matches('/'))),
-        None => Group::beside(&hierarchies, &cgroup::table_of(known.pid)?, own),
+        Some(below) => Group::find(hierarchies, &own.join(below.trim_start_matches('/'))),
+        None => Group::beside(hierarchies, &cgroup::table_of(known.pid)?, own),
     };
     let program = plan(container, process, &becoming, &host, &group, request);
     let mut wires = Wires::above(request.preserve_fds.saturating_add(3))?;

@@ -7,7 +7,7 @@ use super::super::config::parse;
 use super::super::container::Status;
 use super::super::{Command, Context, container::Container};
 use super::{container, number};
-use crate::cgroup::{Group, Hierarchies, Resources};
+use crate::cgroup::{Group, Resources};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed, option};
 
@@ -94,7 +94,7 @@ fn run(context: &Context, parsed: Parsed) -> Result<u8> {
 /// Applies a change to what is known so far, since some limits only mean something together.
 fn apply(context: &Context, container: &Container, change: &Resources) -> Result<()> {
     let _lock = container.lock()?;
-    let hierarchies = Hierarchies::all()?;
+    let hierarchies = container.hierarchies()?;
     let mut config = container.config.clone();
     config.linux.resources.merge(change);
     let mut resources = config.linux.resources.clone();
@@ -104,9 +104,9 @@ fn apply(context: &Context, container: &Container, change: &Resources) -> Result
         false => config.resources().devices,
     };
     if let Some(scope) = container.scope()? {
-        scope.update(&resources, &hierarchies)?;
+        scope.update(&resources, hierarchies)?;
     }
-    let warnings = Group::update(&hierarchies, Path::new(&container.origin.cgroup), &resources)?;
+    let warnings = Group::update(hierarchies, Path::new(&container.origin.cgroup), &resources)?;
     warnings.iter().for_each(|warning| context.warn(warning));
     container.record_config(&config)
 }
