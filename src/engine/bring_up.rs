@@ -136,13 +136,15 @@ pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wire
 }
 
 /// Waits until the first process of a container that is being started has the container's root instead of the host's: who enters before
-/// would be on the host.
+/// would be on the host. The kernel takes whoever enters to what is mounted on top of the root, as it does for `..`, and that is the
+/// host's root until init has unmounted it.
 pub fn wait_for_root(container: &Container, pid: i32) -> Result<()> {
     let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino()));
     let ours = identity("/").doing(|| "look at `/`")?;
     let mut patience = Patience::of(STARTED);
     // Whether it is there at all is for the caller to find out.
-    while identity(&format!("/proc/{pid}/root/")).is_ok_and(|theirs| theirs == ours) {
+    let is_ours = |path: &str| identity(&format!("/proc/{pid}/root/{path}")).is_ok_and(|theirs| theirs == ours);
+    while is_ours("") || is_ours("..") {
         if patience.is_over() {
             return Err(Error::conflict(format!(
                 "container `{}` is still being started",

@@ -86,9 +86,17 @@ fn a_process_is_not_named_before_it_is_in_the_containers_namespaces() {
     }
 }
 
-/// A start may be recorded while init still has the host's root.
+/// A start may be recorded while init still has the host's root, or has the container's and the host's is mounted on top of that: there
+/// is where the kernel takes whoever enters the mounts.
 #[test]
 fn whoever_enters_early_waits_for_the_containers_root() {
+    for call in [libc::SYS_pivot_root, libc::SYS_umount2] {
+        enter_early(call);
+    }
+}
+
+/// Enters a container whose init is about to make a call.
+fn enter_early(call: i64) {
     let host = Host::new();
     let secret = host.path("secret");
     fs::write(&secret, "of the host").expect("write");
@@ -116,7 +124,7 @@ fn whoever_enters_early_waits_for_the_containers_root() {
         &mut command,
         Hold {
             role: Role::Init,
-            at: &|call| call.number == libc::SYS_pivot_root,
+            at: &|begun| begun.number == call,
             until: &mut |_| {
                 if entering.is_none() && !host.status("entered").starts_with("running") {
                     return false;
