@@ -150,6 +150,53 @@ fn enter_early(call: i64) {
     assert!(copy.stderr.contains(secret), "{copy:?}");
 }
 
+/// What another container shares with others is in its root, not in the host's.
+#[test]
+fn whoever_shares_memory_early_waits_for_the_containers_root() {
+    let host = Host::new();
+    host.sh("mount -t tmpfs shm /dev/shm && echo of the host > /dev/shm/secret")
+        .ok();
+    let ipc = ["--name", "giver", "--ipc", "shareable"];
+    let mut command = host.command(&[&["run", "-d"], &ipc[..], &["--network", "none", "busybox", "sleep", "1000"]].concat());
+    command.stdout(Stdio::null());
+    let guest = [
+        "run",
+        "--rm",
+        "--ipc",
+        "container:giver",
+        "--network",
+        "none",
+        "busybox",
+        "ls",
+        "/dev/shm",
+    ];
+    let mut sharing = None;
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Init,
+            at: &|call| call.number == libc::SYS_pivot_root,
+            until: &mut |_| {
+                if sharing.is_none() && !host.status("giver").starts_with("running") {
+                    return false;
+                }
+                let mut command = host.command(&guest);
+                let begin = || {
+                    (
+                        Instant::now(),
+                        thread::spawn(move || Done::from(command.output().expect("run tinydock"))),
+                    )
+                };
+                let (since, _) = sharing.get_or_insert_with(begin);
+                since.elapsed() > WHILE
+            },
+        },
+    );
+    assert!(was_held);
+    let (_, guest) = sharing.expect("it has begun");
+    assert_eq!(guest.join().expect("run").ok(), "");
+}
+
 #[test]
 fn a_directory_to_spare_is_taken_also_if_its_maker_was_killed() {
     let host = Host::new();

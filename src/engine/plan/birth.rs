@@ -1,5 +1,6 @@
 //! How a container's first process comes to be in its namespaces, and what it shares with others.
 
+use super::super::bring_up::wait_for_root;
 use super::super::{Container, Engine, Options, Spec};
 use super::{Places, Plan};
 use crate::cgroup;
@@ -160,10 +161,11 @@ impl Engine {
             let id = Id::parse(id).ok_or_else(|| Error::system("invalid id in its record"))?;
             let no_such = || Error::not_found(format!("no such container: `{}`", id.short()));
             let container = Container::load(&self.store, &id)?.ok_or_else(no_such)?;
-            container
-                .open_init()
-                .map(|(init, _)| (input, init))
-                .doing(|| "share its namespaces")
+            let open = || {
+                let (init, started) = container.open_init()?;
+                wait_for_root(&container, started.pid).map(|()| (input, init))
+            };
+            open().doing(|| "share its namespaces")
         };
         partners(options).into_iter().map(open).collect()
     }
