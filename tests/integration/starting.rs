@@ -214,3 +214,13 @@ fn a_directory_to_spare_is_taken_also_if_its_maker_was_killed() {
     assert!(taken.join("work").is_dir() && !spare.exists());
     assert_eq!(host.tinydock(&["start", "-a", id.trim()]).ok(), "755\n");
 }
+
+/// One whose first process has made what it sees of the host its root is not being started.
+#[test]
+fn a_container_whose_root_becomes_the_hosts_can_be_entered() {
+    let host = Host::new();
+    let sleep = ["busybox", "chroot", "/host", "sleep", "1000"];
+    host.start(&[&["--name", "shown", "--network", "none", "-v", "/:/host"], &sleep[..]].concat());
+    let exec = host.tinydock(&["exec", "shown", "ls", "-d", "/host/proc"]).ok();
+    assert_eq!(exec, "/host/proc\n");
+}
