@@ -152,9 +152,10 @@ fn make_directories(directory: &Path) -> Result<()> {
     fs::set_permissions(&upper, Permissions::from_mode(UPPER_MODE)).doing(|| format!("change the mode of `{}`", upper.display()))
 }
 
-/// Whether whoever made a container's directories came to the end.
+/// Whether whoever made a container's directories came to the end. If somebody took it meanwhile, and another one began the next under
+/// the same name, that has what was still to be made, but not all that comes before: so both are looked for at once.
 fn is_complete(directory: &Path) -> bool {
-    fs::metadata(directory.join("upper")).is_ok_and(|upper| upper.mode() & 0o7777 == UPPER_MODE)
+    fs::metadata(directory.join("work/../upper")).is_ok_and(|upper| upper.mode() & 0o7777 == UPPER_MODE)
 }
 
 /// The paths at which an image wants volumes.

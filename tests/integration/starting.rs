@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -202,17 +203,22 @@ fn a_directory_to_spare_is_taken_also_if_its_maker_was_killed() {
     let host = Host::new();
     let spare = host.root().join("spare/0");
     host.run("run --rm --network none busybox true").ok();
-    until("a directory is made ahead", || spare.join("work").is_dir());
+    let is_made = |spare: &Path| fs::metadata(spare.join("upper")).is_ok_and(|upper| upper.mode() & 0o7777 == 0o755);
+    until("a directory is made ahead", || is_made(&spare));
     host.until_nothing_is_left();
-    let made = fs::metadata(&spare).unwrap();
-    // What the maker had still to do: one directory, and to let everybody enter the other.
-    fs::remove_dir(spare.join("work")).unwrap();
-    fs::set_permissions(spare.join("upper"), Permissions::from_mode(0o700)).unwrap();
-    let id = host.run("create --network none busybox stat -c %a /").ok();
-    let taken = host.root().join("container").join(id.trim());
-    assert_eq!(fs::metadata(&taken).unwrap().ino(), made.ino());
-    assert!(taken.join("work").is_dir() && !spare.exists());
-    assert_eq!(host.tinydock(&["start", "-a", id.trim()]).ok(), "755\n");
+    // What the maker had still to do: one directory, and to let everybody enter the other. Where several make one while others take
+    // it, only the former may be missing.
+    for mode in [0o700, 0o755] {
+        let made = fs::metadata(&spare).unwrap();
+        fs::remove_dir(spare.join("work")).unwrap();
+        fs::set_permissions(spare.join("upper"), Permissions::from_mode(mode)).unwrap();
+        let id = host.run("create --network none busybox stat -c %a /").ok();
+        let taken = host.root().join("container").join(id.trim());
+        assert_eq!(fs::metadata(&taken).unwrap().ino(), made.ino());
+        assert!(taken.join("work").is_dir() && !spare.exists());
+        assert_eq!(host.tinydock(&["start", "-a", id.trim()]).ok(), "755\n");
+        until("another is made", || is_made(&spare));
+    }
 }
 
 /// One whose first process has made what it sees of the host its root is not being started.
