@@ -13,15 +13,18 @@ use crate::store::Store;
 const SPARES: usize = 8;
 
 impl Store {
-    /// Makes a directory out of one to spare. Returns false if there is none.
+    /// Makes a directory out of one to spare. Returns false if there is none, and sees to it that there can be.
     pub fn take_spare(&self, path: &Path) -> bool {
-        self.spares().any(|spare| fs::rename(spare, path).is_ok())
+        let is_taken = self.spares().any(|spare| fs::rename(spare, path).is_ok());
+        if !is_taken {
+            let _ = self.directory_of_many("spare");
+        }
+        is_taken
     }
 
     /// Has a directory made to spare, unless there are enough, by `make`: it may find one that somebody had begun, and its directory
-    /// may be taken at any time.
+    /// may be taken at any time. The place for it is not made here: somebody may have removed the store meanwhile.
     pub fn make_spare(&self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        self.directory_of_many("spare")?;
         match self.spares().find(|spare| !spare.exists()) {
             // Somebody may need it already.
             Some(spare) => make(&spare).or_else(|error| if spare.exists() { Err(error) } else { Ok(()) }),
@@ -44,7 +47,13 @@ mod tests {
     fn a_spare_is_taken_once_and_there_are_not_too_many() {
         let root = std::env::temp_dir().join(format!("tinydock-spare-{}", std::process::id()));
         let store = Store::find(Some(root.clone())).unwrap();
-        let make = |path: &Path| fs::create_dir_all(path.join("upper")).doing(|| "make it");
+        let make = |path: &Path| {
+            fs::create_dir(path)
+                .and_then(|()| fs::create_dir(path.join("upper")))
+                .doing(|| "make it")
+        };
+        store.make_spare(make).unwrap();
+        assert!(!root.exists(), "a store that is not there is not made");
         assert!(!store.take_spare(&root.join("none")));
         for _ in 0..SPARES + 2 {
             store.make_spare(make).unwrap();
@@ -65,6 +74,7 @@ mod tests {
             fs::create_dir(path).doing(|| "make it")?;
             fs::create_dir(path.join("a/b")).doing(|| "make what is in it")
         };
+        assert!(!store.take_spare(&root.join("none")));
         assert!(store.make_spare(half).is_err());
         let taken = |path: &Path| {
             fs::create_dir(path).doing(|| "make it")?;
