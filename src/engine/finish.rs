@@ -46,9 +46,9 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     // what others wait for, such as the address, has been given back before.
     drop(mounts);
     if let Some(container) = &container
-        && let Some(exit) = wants_restart(container)?
+        && let Some((container, exit)) = wants_restart(store, container)?
     {
-        return engine.start_again(container, lock, &exit);
+        return engine.start_again(&container, lock, &exit);
     }
     recover::put_away(store, &id, container.as_ref())?;
     engine.recover_some()?;
@@ -84,14 +84,21 @@ fn record_memory(store: &Store, container: &Container) {
     }
 }
 
-/// How a container ended, if it is to be started again by itself.
-fn wants_restart(container: &Container) -> Result<Option<Exit>> {
+/// The container as it is recorded now and how it ended, if it is to be started again by itself.
+fn wants_restart(store: &Store, container: &Container) -> Result<Option<(Container, Exit)>> {
+    // Of one that is removed the policy cannot change.
+    if container.spec.options.auto_remove {
+        return Ok(None);
+    }
+    let Some(container) = Container::load(store, container.id())? else {
+        return Ok(None);
+    };
     let (State::Exited(exit) | State::Restarting(exit)) = container.state()? else {
         return Ok(None);
     };
     let wanted = container.spec.options.restart.wants(&exit, &container.restarts()?);
     let is_to_stay = container.stopped()?.is_some() || container.run_file("stopped").exists();
-    Ok((wanted && !is_to_stay).then_some(exit))
+    Ok((wanted && !is_to_stay).then_some((container, exit)))
 }
 
 impl Engine {
@@ -100,8 +107,7 @@ impl Engine {
         let id = container.id();
         let restarts = container.restarts()?.after(exit, container.ran(exit)?);
         if self.wait_to_restart(container, restarts.delay())?
-            && let Some(container) = Container::load(&self.store, id)?
-            && wants_restart(&container)?.is_some()
+            && let Some((container, _)) = wants_restart(&self.store, container)?
         {
             write(&container.file("restarts"), &restarts)?;
             write(&container.run_file("starting"), &clock::now())?;

@@ -1,8 +1,10 @@
 //! Limits that change while a container runs, and stay when it is started again.
 
 use std::fs;
+use std::process::Stdio;
 
 use crate::host::{Host, until};
+use crate::tracer::{self, Hold, Role};
 
 /// The value of a cgroup file as the container sees it, in whichever version the host has.
 fn inside(host: &Host, name: &str, v2: &str, v1: &str) -> String {
@@ -134,4 +136,39 @@ fn s5_11_update_changes_the_restart_policy() {
         refused.contains("`--restart`: a container that is removed when it ends"),
         "{refused}"
     );
+}
+
+/// Whoever cleans up after a container takes as long as the disk does. Until then it counts as one that will be started again.
+#[test]
+fn a_policy_that_changes_while_a_container_is_cleaned_up_after_counts() {
+    let host = Host::new();
+    let script = "echo began; exit 3";
+    let mut command = host.command(&[
+        "run",
+        "-d",
+        "--name",
+        "policy",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    ]);
+    command.stdout(Stdio::null());
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Monitor,
+            at: &|call| call.number == libc::SYS_rmdir && call.path(0).contains("/sys/fs/cgroup/"),
+            until: &mut |_| {
+                host.run("update --restart on-failure:1 policy").ok();
+                host.status("policy").starts_with("restarting")
+            },
+        },
+    );
+    assert!(was_held);
+    until("it was started again", || {
+        host.run("logs policy").stdout == "began\nbegan\n" && host.status("policy") == "exited (3)"
+    });
 }
