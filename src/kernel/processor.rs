@@ -18,16 +18,16 @@ pub struct Elsewhere<T>(Option<JoinHandle<T>>);
 impl<T: Send + 'static> Elsewhere<T> {
     /// Begins it on another processor than this thread's, if there is one.
     pub fn begin(work: impl FnOnce() -> T + Send + 'static) -> io::Result<Elsewhere<T>> {
-        let here = sched_getcpu();
+        let (here, all) = (sched_getcpu(), sched_getaffinity(None));
         let is_moved = Arc::new(AtomicBool::new(false));
         let was_moved = is_moved.clone();
         let thread = thread::Builder::new().stack_size(STACK).spawn(move || {
-            let _ = make_way(here, &was_moved);
+            let _ = all.and_then(|all| make_way(here, &all, &was_moved));
             work()
         })?;
         is_moved.store(true, Ordering::SeqCst);
         // Where that fails, it only takes longer.
-        let _ = move_elsewhere(here, &thread);
+        let _ = all.map(|all| move_from(here, &all, &thread));
         Ok(Elsewhere(Some(thread)))
     }
 
@@ -44,29 +44,25 @@ impl<T> Drop for Elsewhere<T> {
     }
 }
 
-/// Moves this thread to another processor if it has begun instead of the one that is about to move it.
-fn make_way(here: usize, was_moved: &AtomicBool) -> rustix::io::Result<()> {
+/// Moves this thread to another processor of `all` if it has begun instead of the one that is about to move it. On which it may run is
+/// not asked here: while it is moved, that is not all of them.
+fn make_way(here: usize, all: &CpuSet, was_moved: &AtomicBool) -> rustix::io::Result<()> {
     if was_moved.load(Ordering::SeqCst) || sched_getcpu() != here {
         return Ok(());
     }
-    let all = sched_getaffinity(None)?;
-    let mut others = all;
+    let mut others = *all;
     others.unset(here);
     sched_setaffinity(None, &others)?;
     // Who has not moved it yet will, and lets it run everywhere then.
     if was_moved.load(Ordering::SeqCst) {
-        sched_setaffinity(None, &all)?;
+        sched_setaffinity(None, all)?;
     }
     Ok(())
 }
 
-/// Moves a thread that was just begun on a processor. The kernel often leaves it on that one's queue until this thread waits for
-/// something, although another processor is idle.
-fn move_elsewhere<T>(here: usize, thread: &JoinHandle<T>) -> io::Result<()> {
-    move_from(here, &sched_getaffinity(None)?, thread)
-}
-
-/// Moves a thread from a processor to another one of `all`, if there is one. It may run on all of them afterwards.
+/// Moves a thread from a processor to another one of `all`, if there is one. It may run on all of them afterwards. The kernel often
+/// leaves one that was just begun on the queue of the processor where that was done until whoever did it waits for something, although
+/// another processor is idle.
 fn move_from<T>(here: usize, all: &CpuSet, thread: &JoinHandle<T>) -> io::Result<()> {
     let mut others = *all;
     others.unset(here);
