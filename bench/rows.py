@@ -38,7 +38,7 @@ class Rows(Turns):
                 subprocess.run(engine.start("sleeper"), check=True, **NOWHERE)
             lines = [(engine, engine.execute("sleeper")) for engine in able]
             process = able[0].process("sleeper")
-            lines += [(floor, floor.enter(process)) for floor in self.engines if floor.name == "floor"]
+            lines += [(engine, engine.enter(process)) for engine in self.engines]
             return self.in_turn(row, lines)
         finally:
             for engine in able:

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::group::{inherit_cpuset, make_levels};
+use super::group::{inherit_cpusets, make_levels};
 use super::plan::{Devices, Write};
 use super::processes::listed;
 use super::write::{write_all, write_file};
@@ -45,9 +45,10 @@ impl Group {
         let further: Vec<&PathBuf> = plan.directories.iter().filter(|directory| !directory.exists()).collect();
         for directory in &further {
             let levels = plan.levels(directory);
-            make_levels(&levels, &mut Vec::new())?;
+            let mut made = Vec::new();
+            make_levels(&levels, &mut made)?;
             if directory.join("cpuset.cpus").exists() {
-                levels.iter().try_for_each(|level| inherit_cpuset(level, false))?;
+                inherit_cpusets(&levels, &made)?;
             }
         }
         let (above, own): (Vec<&Write>, Vec<&Write>) = plan.writes.iter().partition(|write| self.is_above(write));

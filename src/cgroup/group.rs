@@ -53,8 +53,7 @@ impl Group {
                 check_unused(directory)?;
             }
             if Some(directory) == plan.processors.as_ref() {
-                let mut levels = levels.iter();
-                levels.try_for_each(|level| inherit_cpuset(level, made.iter().any(|made| made == level)))?;
+                inherit_cpusets(&levels, made)?;
             }
         }
         let (above, own): (Vec<&Write>, Vec<&Write>) = plan.writes.iter().partition(|write| self.is_above(write));
@@ -229,9 +228,15 @@ fn check_unused(directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Gives cgroups, from the top, the processors that they lack. Of those that were just `made` it is known that they do.
+pub(super) fn inherit_cpusets(levels: &[&Path], made: &[PathBuf]) -> Result<()> {
+    let mut levels = levels.iter();
+    levels.try_for_each(|level| inherit_cpuset(level, made.iter().any(|made| made == level)))
+}
+
 /// In version 1 a new cgroup has no processors and no memory nodes, and nobody can enter it before it has: it gets those of
 /// the one above. One that was there may have been given some.
-pub(super) fn inherit_cpuset(directory: &Path, is_new: bool) -> Result<()> {
+fn inherit_cpuset(directory: &Path, is_new: bool) -> Result<()> {
     let above = directory.parent().expect("a container's directory is below another");
     for name in ["cpuset.cpus", "cpuset.mems"] {
         let read = |directory: &Path| {

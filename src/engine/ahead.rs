@@ -94,19 +94,21 @@ impl Ahead {
 }
 
 fn make(mode: &Mode, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
-    let own_network = *mode != Mode::Host;
-    let network = own_network.then(unshare_network).transpose();
+    let network = (*mode != Mode::Host).then(unshare_network).transpose();
     let network = network.doing(|| "make a network namespace")?;
-    let mut loopback = own_network.then(Loopback::here).transpose()?;
     let root = roots.recv().ok();
     let root = root
         .map(|(overlay, mounts)| make_overlay_here(&overlay, &mounts))
         .transpose()?;
-    // The monitor has time for that while init mounts, unless it connects the container.
-    if *mode != Mode::None
-        && let Some(loopback) = loopback.take()
-    {
-        loopback.start()?;
-    }
+    let loopback = match mode {
+        Mode::Host => None,
+        // The monitor has time to start it while init mounts,
+        Mode::None => Some(Loopback::here()?),
+        // but not if it connects the container meanwhile.
+        Mode::Bridge(_) => {
+            Loopback::here()?.start()?;
+            None
+        }
+    };
     Ok(Made { network, loopback, root })
 }

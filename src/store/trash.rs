@@ -86,13 +86,9 @@ fn open_directory(parent: impl AsFd, name: impl rustix::path::Arg) -> io::Result
 /// Removes everything in a directory. What is further down than `levels` goes to the trash, under the names in `moved`.
 fn empty(directory: OwnedFd, trash: &OwnedFd, levels: usize, moved: &mut Vec<OsString>) -> io::Result<()> {
     let mut entries = Dir::new(directory)?;
-    let names: io::Result<Vec<_>> = entries
+    let names: rustix::io::Result<Vec<_>> = entries
         .by_ref()
-        .map(|entry| {
-            entry
-                .map(|entry| (entry.file_name().to_owned(), entry.file_type()))
-                .map_err(io::Error::from)
-        })
+        .map(|entry| entry.map(|entry| (entry.file_name().to_owned(), entry.file_type())))
         .collect();
     let directory = entries.fd()?;
     for (name, kind) in names? {
