@@ -144,14 +144,6 @@ impl Clients {
         }
     }
 
-    /// Waits a moment for the first client to be gone, which is whoever started the container, if they have stayed.
-    pub fn let_first_leave(&self) {
-        const MOMENT: u64 = 2;
-        if self.all[0].fd >= 0 {
-            sys::wait_until_closed(self.all[0].fd, MOMENT);
-        }
-    }
-
     /// Tells all how the container ended.
     pub fn tell_exit(&mut self, code: i32) {
         let mut message = [tell::EXIT; 5];

@@ -66,8 +66,8 @@ extern "C" fn enter() -> ! {
     while monitor.clients.accept(given.listener) {}
     monitor.output.deliver(&mut monitor.clients);
     monitor.clients.tell_exit(code);
-    // They may need this processor to end, and nobody waits for what is done now.
-    monitor.clients.let_first_leave();
+    // The kernel may have left whoever was told on this processor's queue, and nobody waits for what is done now.
+    sys::step_back();
     leave::to_remover(given);
     sys::become_program(given.program, given.arguments, given.environment);
     sys::exit(1)

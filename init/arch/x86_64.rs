@@ -37,6 +37,7 @@ mod numbers {
     pub const EXIT_GROUP: usize = 231;
     pub const WAITID: usize = 247;
     pub const OPENAT: usize = 257;
+    pub const SCHED_YIELD: usize = 24;
     pub const RENAMEAT: usize = 264;
     pub const ACCEPT4: usize = 288;
     pub const EXECVEAT: usize = 322;

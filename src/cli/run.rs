@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::mem;
 use std::path::PathBuf;
 
 use super::{Command, MANY, attach, container, print, pull, warn};
@@ -54,10 +53,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if !streams.output && !streams.errors {
         print(format!("{}\n", run.id))?;
     }
-    let left = run.attach(&streams)?;
-    // The monitor takes its end for ours, and cleans up then.
-    mem::forget(run);
-    attach::status(left)
+    attach::status(run.attach(&streams)?)
 }
 
 /// What the flags ask for, as far as this host can do it. What it cannot do is told.
