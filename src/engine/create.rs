@@ -131,9 +131,9 @@ impl Engine {
     }
 }
 
-/// Makes the directories of a container that comes later.
-pub fn make_spare(store: &Store) -> Result<()> {
-    store.make_spare(make_directories)
+/// Makes the directories of a container that comes later, when `id` has ended.
+pub fn make_spare(store: &Store, id: &Id) -> Result<()> {
+    store.make_spare(&id.as_str()[..2], make_directories)
 }
 
 /// The root directory of a container is what its upper directory is: everybody may enter it. That is said last.

@@ -53,7 +53,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     recover::put_away(store, &id, container.as_ref())?;
     engine.recover_some()?;
     // Nobody waits any more.
-    create::make_spare(store)
+    create::make_spare(store, &id)
 }
 
 /// Tells that a container has ended, and how.

@@ -12,7 +12,7 @@
 //!   container/names/<name>           a symbolic link to the id
 //!   network/<name>                   a network, as JSON
 //!   volume/<name>/                   record and data of a volume
-//!   spare/<number>/                  directories of containers to come
+//!   spare/<number>/                  directories of containers to come; while they are made, their names have two digits
 //!   trash/                           what is being deleted
 //!
 //! /run/tinydock/                     the run directory (TINYDOCK_RUN): what dies with the boot

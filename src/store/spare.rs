@@ -4,9 +4,10 @@
 //! (`Store::directory_of_many`). So whoever has time makes one to spare, and whoever has not takes it: that is a rename.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::store::Store;
 
 /// How many there are at most: as many as may be wanted at once before anybody has time again.
@@ -24,12 +25,21 @@ impl Store {
 
     /// Has a directory made to spare, unless there are enough, by `make`: it may find one that somebody had begun, and its directory
     /// may be taken at any time. The place for it is not made here: somebody may have removed the store meanwhile.
-    pub fn make_spare(&self, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        match self.spares().find(|spare| !spare.exists()) {
-            // Somebody may need it already.
-            Some(spare) => make(&spare).or_else(|error| if spare.exists() { Err(error) } else { Ok(()) }),
-            None => Ok(()),
-        }
+    ///
+    /// Its first `name` should be one of a few hundred that are met with by chance, and is changed to a number when it is there: ext4
+    /// chooses the place by the name, and with always the same it would be where others have just gone.
+    pub fn make_spare(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let Some(spare) = self.spares().find(|spare| !spare.exists()) else {
+            return Ok(());
+        };
+        let begun = spare.with_file_name(name);
+        let made = make(&begun).and_then(|()| match fs::rename(&begun, &spare) {
+            // Somebody else was faster: it is for the next that meets with this name.
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => Ok(()),
+            renamed => renamed.doing(|| format!("rename `{}`", begun.display())),
+        });
+        // Somebody else may have met with the name, too.
+        made.or_else(|error| if begun.exists() { Err(error) } else { Ok(()) })
     }
 
     fn spares(&self) -> impl Iterator<Item = PathBuf> {
@@ -41,7 +51,6 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Doing;
 
     #[test]
     fn a_spare_is_taken_once_and_there_are_not_too_many() {
@@ -52,11 +61,11 @@ mod tests {
                 .and_then(|()| fs::create_dir(path.join("upper")))
                 .doing(|| "make it")
         };
-        store.make_spare(make).unwrap();
+        store.make_spare("a", make).unwrap();
         assert!(!root.exists(), "a store that is not there is not made");
         assert!(!store.take_spare(&root.join("none")));
-        for _ in 0..SPARES + 2 {
-            store.make_spare(make).unwrap();
+        for number in 0..SPARES + 2 {
+            store.make_spare(&format!("a{number}"), make).unwrap();
         }
         assert_eq!(fs::read_dir(root.join("spare")).unwrap().count(), SPARES);
         let taken = (0..SPARES + 2).filter(|number| store.take_spare(&root.join(format!("taken-{number}"))));
@@ -75,13 +84,13 @@ mod tests {
             fs::create_dir(path.join("a/b")).doing(|| "make what is in it")
         };
         assert!(!store.take_spare(&root.join("none")));
-        assert!(store.make_spare(half).is_err());
+        assert!(store.make_spare("a", half).is_err());
         let taken = |path: &Path| {
-            fs::create_dir(path).doing(|| "make it")?;
-            assert!(store.take_spare(&root.join("half")) && store.take_spare(&root.join("taken")));
+            fs::create_dir(path.join("b")).doing(|| "make what is in one that was begun")?;
+            fs::rename(path, root.join("taken")).doing(|| "take it")?;
             fs::create_dir(path.join("upper")).doing(|| "make what is in it")
         };
-        store.make_spare(taken).unwrap();
+        store.make_spare("a", taken).unwrap();
         fs::remove_dir_all(root).unwrap();
     }
 }
