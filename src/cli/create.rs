@@ -21,7 +21,7 @@ fn create(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let options = run::options(&parsed)?;
     let file = run::IdFile::make(&parsed)?;
     let (name, hostname) = (parsed.text("name")?, parsed.text("hostname")?);
-    let create = || engine.create(options.clone(), name, hostname, None);
+    let create = || engine.create(options.clone(), name, hostname, false);
     let (container, _) = pull::with_image(engine, &parsed, create)?;
     file.write(container.id())?;
     engine.tell(&container, "create");

@@ -1,32 +1,37 @@
 //! What is made ahead of a container: it takes the kernel a while, needs little of the plan, and a second processor may be idle.
 //!
 //! ```text
-//!   the command   image, name, directories ─┬─ record, address, plan, cgroups ┬─ monitor, init …
-//!   a thread      network namespace         └─ root file system: the overlay ─┘
+//!   the command   image, name, directories, record, address ── overlay ── plan ┬─ monitor, init …
+//!   a thread      facts about the host ──────────── network namespace ─────────┘
 //! ```
 //!
-//! Both are only referred to by descriptors. If the command is killed, nothing of them is left.
+//! What is made is only referred to by descriptors. If the command is killed, nothing of it is left.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 
-use super::plan::{makes_ahead, overlay};
+use super::plan::{Facts, makes_ahead, overlay};
 use super::{Container, Options};
+use crate::cgroup::{Hierarchies, Resources};
 use crate::error::{Doing, Result};
+use crate::isolation::Host;
 use crate::kernel::namespace::unshare_network;
 use crate::kernel::processor::Elsewhere;
-use crate::layer::{Given, Overlay, Stack, make_overlay_here};
+use crate::layer::{Given, Stack, View, make_overlay_here};
 use crate::network::{Loopback, Mode};
 use crate::store::Store;
 
 /// Things that are being made for a container.
-pub struct Ahead(Option<Thread>);
+pub struct Ahead {
+    /// Nothing is made ahead for a container that has users of its own.
+    thread: Option<Thread>,
+    root: Option<OwnedFd>,
+    /// The layers that the root is made of, until somebody else needs them.
+    layers: Option<Stack>,
+}
 
 struct Thread {
-    /// Takes what the root is made of, once. It goes first: the thread ends when nobody can give it a root any more.
-    roots: Option<Sender<(Overlay, Given)>>,
-    /// The layers of that, until somebody else needs them.
-    layers: Option<Stack>,
+    host: Receiver<(Host, Hierarchies)>,
     made: Elsewhere<Result<Made>>,
 }
 
@@ -51,55 +56,69 @@ impl Made {
 impl Ahead {
     /// Begins with what a container of these options will have.
     pub fn begin(options: &Options) -> Result<Ahead> {
-        if !makes_ahead(options) {
-            return Ok(Ahead(None));
-        }
-        let mode = options.network.clone();
-        let (roots, receiver) = channel();
-        let made = Elsewhere::begin(move || make(&mode, &receiver)).doing(|| "start a thread")?;
-        Ok(Ahead(Some(Thread {
-            roots: Some(roots),
+        let mut ahead = Ahead {
+            thread: None,
+            root: None,
             layers: None,
-            made,
-        })))
+        };
+        if makes_ahead(options) {
+            let (mode, limits) = (options.network.clone(), options.limits.clone());
+            let (sender, host) = channel();
+            let made = Elsewhere::begin(move || {
+                // It is for nobody any more if the command has failed.
+                let _ = sender.send((Host::read(), Hierarchies::of(&limits)));
+                make(&mode)
+            });
+            ahead.thread = Some(Thread {
+                host,
+                made: made.doing(|| "start a thread")?,
+            });
+        }
+        Ok(ahead)
     }
 
-    /// Goes on with the container's root, whose directories are there, if it has not been begun.
+    /// Makes the container's root, whose directories are there.
     pub fn root(&mut self, store: &Store, container: &Container) -> Result<()> {
-        let Some(thread) = &mut self.0 else { return Ok(()) };
-        if let Some(roots) = thread.roots.take() {
+        if self.thread.is_some() {
             let layers = Stack::open(store, &container.spec.layers)?;
             let mut lent = Given::default();
             let lower = layers.lend(&mut lent)?;
-            thread.layers = Some(layers);
-            // If the thread has failed, it tells why in the end.
-            let _ = roots.send((overlay(container, lower, None), lent));
+            self.layers = Some(layers);
+            self.root = Some(make_overlay_here(&overlay(container, lower, None), &lent)?);
         }
         Ok(())
     }
 
     /// The layers that the root is made of, once.
     pub fn layers(&mut self) -> Option<Stack> {
-        self.0.as_mut().and_then(|thread| thread.layers.take())
+        self.layers.take()
+    }
+
+    /// What is known of the host, for a container whose image is seen by `view`.
+    pub fn facts(&self, view: View, limits: &Resources) -> Facts {
+        match self.thread.as_ref().and_then(|thread| thread.host.recv().ok()) {
+            Some((host, hierarchies)) => Facts {
+                host,
+                hierarchies,
+                view: Some(view),
+            },
+            None => Facts::gather(Some(view), limits),
+        }
     }
 
     /// Waits for all that was begun.
     pub fn finish(self) -> Result<Made> {
-        let Some(Thread { roots, made, .. }) = self.0 else {
-            return Ok(Made::default());
-        };
-        drop(roots);
-        made.finish()
+        let made = self.thread.map(|thread| thread.made.finish()).transpose()?;
+        Ok(Made {
+            root: self.root,
+            ..made.unwrap_or_default()
+        })
     }
 }
 
-fn make(mode: &Mode, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
+fn make(mode: &Mode) -> Result<Made> {
     let network = (*mode != Mode::Host).then(unshare_network).transpose();
     let network = network.doing(|| "make a network namespace")?;
-    let root = roots.recv().ok();
-    let root = root
-        .map(|(overlay, mounts)| make_overlay_here(&overlay, &mounts))
-        .transpose()?;
     let loopback = match mode {
         Mode::Host => None,
         // The monitor has time to start it while init mounts,
@@ -110,5 +129,9 @@ fn make(mode: &Mode, roots: &Receiver<(Overlay, Given)>) -> Result<Made> {
             None
         }
     };
-    Ok(Made { network, loopback, root })
+    Ok(Made {
+        network,
+        loopback,
+        root: None,
+    })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::monitor::Resident;
 use super::patience::Patience;
+use super::plan::Plan;
 use super::prepare::{Prepared, write_files};
 use super::wires::Wires;
 use super::{Container, Engine, Started, cgroups, users};
@@ -46,8 +47,8 @@ impl Running {
 impl Engine {
     /// Brings a prepared container up. This runs in the process that becomes its monitor; nothing else is done there.
     pub fn bring_up(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
-        let group = prepared.group.clone()?;
-        cgroups::record_warnings(container, &group)?;
+        let plan = &prepared.plan;
+        let group = plan.begins_in_cgroups().then(|| make_group(container, plan)).transpose()?;
         let options = &container.spec.options;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
         if trace {
@@ -57,7 +58,7 @@ impl Engine {
             wires.give(input, init)?;
         }
         // What its root is made of need not be given along with the root.
-        let taken = prepared.plan.root.as_ref().map_or(0, layer::Overlay::images);
+        let taken = plan.root.as_ref().map_or(0, layer::Overlay::images);
         let given = prepared.given.mounts().skip(taken);
         let made = [
             (isolation::NETWORK, &prepared.made.network),
@@ -71,17 +72,17 @@ impl Engine {
             wires.give(Input::Users, users::namespace(ids)?)?;
             wires.give_away(ids)?;
         }
-        let init = spawn(&prepared.plan.program, prepared.plan.first_namespaces(), &group, &mut wires)?;
-        let init = if prepared.plan.forks {
-            adopt(init, &prepared.plan.program, &mut wires)?
+        let init = spawn(&plan.program, plan.first_namespaces(), group.as_ref(), &mut wires)?;
+        let init = if plan.forks {
+            adopt(init, &plan.program, &mut wires)?
         } else {
             init
         };
-        let finished = self.finish_start(container, prepared, &init, &mut wires);
-        let terminal = finished.map_err(|error| {
+        let finished = self.finish_start(container, prepared, &init, group, &mut wires);
+        let (group, terminal) = finished.map_err(|error| {
             let _ = signal::send(&init.pidfd, libc::SIGKILL);
             let _ = init.wait();
-            wires.first_error(&prepared.plan.program, error)
+            wires.first_error(&plan.program, error)
         })?;
         let resident = Resident {
             terminal,
@@ -93,8 +94,23 @@ impl Engine {
         Ok(Running { init, resident, wires })
     }
 
-    /// Does for init what it waits for, and lets it go on.
-    fn finish_start(&self, container: &Container, prepared: &Prepared, init: &Child, wires: &mut Wires) -> Result<Option<OwnedFd>> {
+    /// Does for init what it waits for, and lets it go on. Returns its cgroups and its terminal.
+    fn finish_start(
+        &self,
+        container: &Container,
+        prepared: &Prepared,
+        init: &Child,
+        group: Option<Group>,
+        wires: &mut Wires,
+    ) -> Result<(Group, Option<OwnedFd>)> {
+        let group = match group {
+            Some(group) => group,
+            None => {
+                let group = make_group(container, &prepared.plan)?;
+                wires.release();
+                group
+            }
+        };
         if !prepared.plan.forks {
             write_files(container, prepared.place.as_ref())?;
         }
@@ -120,8 +136,15 @@ impl Engine {
         };
         container.begin_again(&started)?;
         wires.release();
-        wires.receive_terminal(&prepared.plan.program)
+        Ok((group, wires.receive_terminal(&prepared.plan.program)?))
     }
+}
+
+/// Makes the container's cgroups, and writes down which of its limits they cannot keep.
+fn make_group(container: &Container, plan: &Plan) -> Result<Group> {
+    let group = Group::create(&plan.cgroup)?;
+    cgroups::record_warnings(container, &group)?;
+    Ok(group)
 }
 
 /// The child that becomes the container's first process, or a command in it.
@@ -131,9 +154,9 @@ pub fn adopt(init: Child, program: &Program, wires: &mut Wires) -> Result<Child>
     Ok(child)
 }
 
-/// Starts init with a program, in new namespaces and in a cgroup.
-pub fn spawn(program: &Program, namespaces: u64, group: &Group, wires: &mut Wires) -> Result<Child> {
-    let cgroup = group.open_unified()?;
+/// Starts init with a program, in new namespaces and in the cgroup of version 2 of a group, if it has one.
+pub fn spawn(program: &Program, namespaces: u64, group: Option<&Group>, wires: &mut Wires) -> Result<Child> {
+    let cgroup = group.map(Group::open_unified).transpose()?.flatten();
     wires.start(program, namespaces, cgroup.as_ref().map(AsFd::as_fd))
 }
 

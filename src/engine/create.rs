@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ahead::Ahead;
 use super::patience::Patience;
 use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
@@ -17,14 +16,14 @@ use crate::store::{Id, Lock, Store, Text, clock, write};
 pub const CLEANED_UP: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Creates a container. Whoever has the lock that is returned may start it. One that starts at once, with what is made `ahead`, is
-    /// gone with whoever would start it.
+    /// Creates a container. Whoever has the lock that is returned may start it. One that `starts` at once is gone with whoever would
+    /// start it.
     pub fn create(
         &self,
         mut options: Options,
         name: Option<&str>,
         hostname: Option<&str>,
-        ahead: Option<&mut Ahead>,
+        starts: bool,
     ) -> Result<(Container, Lock)> {
         options.check()?;
         name.map_or(Ok(()), check_name)?;
@@ -40,7 +39,7 @@ impl Engine {
         let id = Id::generate()?;
         let hostname = hostname_of(&options, hostname, &id)?;
         let lock = lock(&self.store, &id)?;
-        if ahead.is_some() && options.auto_remove {
+        if starts && options.auto_remove {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
         let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
@@ -58,8 +57,7 @@ impl Engine {
             id,
         };
         let container = Container::new(&self.store, spec);
-        self.write_down(&container, ahead)
-            .inspect_err(|_| self.forget(container.id()))?;
+        self.write_down(&container).inspect_err(|_| self.forget(container.id()))?;
         self.keep_volumes(&container)?;
         Ok((container, lock))
     }
@@ -114,13 +112,10 @@ impl Engine {
     }
 
     /// Makes a container's directories and its record.
-    fn write_down(&self, container: &Container, ahead: Option<&mut Ahead>) -> Result<()> {
+    fn write_down(&self, container: &Container) -> Result<()> {
         let directory = container.file("");
         if !self.store.take_spare(&directory) || !is_complete(&directory) {
             make_directories(&directory)?;
-        }
-        if let Some(ahead) = ahead {
-            ahead.root(&self.store, container)?;
         }
         write(&container.file("spec"), &container.spec)
     }

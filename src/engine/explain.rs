@@ -98,23 +98,11 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));
     steps.extend(plan.mounted.iter().map(|layer| mount(layer)));
-    let cgroups = plan.cgroup.directories.iter();
-    steps.extend(cgroups.map(|path| {
-        Explained::on_host(
-            Concept::ResourceLimits,
-            format!("mkdir {}", path.display()),
-            "the container's cgroup",
-        )
-    }));
-    let writes = plan.cgroup.writes.iter();
-    steps.extend(writes.map(|write| {
-        Explained::on_host(
-            Concept::ResourceLimits,
-            format!("echo {} > {}", write.value, write.file.display()),
-            write.why,
-        )
-    }));
     steps.extend(plan.root.iter().flat_map(|root| ahead(container, root)));
+    let mut groups = cgroups(plan);
+    if plan.begins_in_cgroups() {
+        steps.append(&mut groups);
+    }
     steps.push(spawn(plan));
     let mut program = plan.program.explain();
     for (index, nanoseconds) in trace {
@@ -122,9 +110,10 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
             step.nanoseconds = Some(*nanoseconds);
         }
     }
-    let wait = program.iter().rposition(|step| step.call == "read").unwrap_or(program.len());
-    let after = program.split_off(wait);
-    steps.append(&mut program);
+    let waits = |step: &Explained| step.call == "read";
+    let after = program.split_off(program.iter().rposition(waits).unwrap_or(program.len()));
+    let names = program.split_off(program.iter().position(waits).unwrap_or(program.len()));
+    steps.extend(program.into_iter().chain(groups).chain(names));
     if plan.root.is_some() && container.spec.options.network == Mode::None {
         steps.push(on_host(network::Action::StartLoopback));
     }
@@ -133,7 +122,26 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     steps
 }
 
-/// What a thread does while the rest is planned.
+/// What is done for the container's cgroups.
+fn cgroups(plan: &Plan) -> Vec<Explained> {
+    let directories = plan.cgroup.directories.iter().map(|path| {
+        Explained::on_host(
+            Concept::ResourceLimits,
+            format!("mkdir {}", path.display()),
+            "the container's cgroup",
+        )
+    });
+    let writes = plan.cgroup.writes.iter().map(|write| {
+        Explained::on_host(
+            Concept::ResourceLimits,
+            format!("echo {} > {}", write.value, write.file.display()),
+            write.why,
+        )
+    });
+    directories.chain(writes).collect()
+}
+
+/// What is made while the rest is planned: the network by a thread, the root by the command.
 fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
     let mut steps = Vec::new();
     if container.spec.options.network != Mode::Host {

@@ -1,12 +1,11 @@
-//! What is made ready before a container's processes exist: its address, its cgroup, its files and its program.
+//! What is made ready before a container's processes exist: its address, its files and its program.
 
 use std::fs;
 use std::os::fd::OwnedFd;
 
 use super::ahead::{Ahead, Made};
-use super::plan::{Facts, Places, Plan, plan};
+use super::plan::{Places, Plan, plan};
 use super::{Container, Engine, cgroups, recover};
-use crate::cgroup::Group;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::isolation::Ids;
 use crate::layer::{self, Given, Stack};
@@ -25,8 +24,6 @@ pub struct Place {
 /// A container that can be started.
 pub struct Prepared {
     pub plan: Plan,
-    /// Its cgroups, or why there are none.
-    pub group: Result<Group>,
     pub made: Made,
     pub place: Option<Place>,
     /// The ids of the container's users, if it has users of its own.
@@ -56,7 +53,7 @@ impl Engine {
             None => Stack::open(&self.store, &container.spec.layers)?,
         };
         let view = lower.view_below(&container.file("upper"))?;
-        let facts = Facts::gather(Some(view), &options.limits);
+        let facts = ahead.facts(view, &options.limits);
         let users = self.find_users(container)?;
         let places = Places::of(&self.store, container, lower, users)?;
         let place = match &options.network {
@@ -71,7 +68,6 @@ impl Engine {
             write_files(container, place.as_ref())?;
         }
         Ok(Prepared {
-            group: Group::create(&plan.cgroup),
             plan,
             made: ahead.finish()?,
             place,

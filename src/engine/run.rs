@@ -27,8 +27,8 @@ impl Engine {
         trace: bool,
         warn: impl Fn(&str),
     ) -> Result<Run> {
-        let mut ahead = Ahead::begin(&options)?;
-        let (container, lock) = self.create(options, name, hostname, Some(&mut ahead))?;
+        let ahead = Ahead::begin(&options)?;
+        let (container, lock) = self.create(options, name, hostname, true)?;
         let doing = || format!("start `{}`", container.name());
         let prepared = match self.prepare(&container, ahead, true) {
             Ok(prepared) => prepared,

@@ -30,12 +30,11 @@ fn quiet<'a>(host: &Host, arguments: impl IntoIterator<Item = &'a str>) -> Comma
     command
 }
 
-fn kill_running(role: Role) {
-    let host = Host::new();
+fn kill_running(host: &Host, role: Role) {
     host.run("run --rm busybox true").ok();
-    let calls = kill_at_every_call(&host, role, |kill| {
+    let calls = kill_at_every_call(host, role, |kill| {
         let run = ["run"].into_iter().chain(CONTAINER).chain(["busybox", "true"]);
-        tracer::run(&mut quiet(&host, run), &[], kill)
+        tracer::run(&mut quiet(host, run), &[], kill)
     });
     assert!(calls > 100, "{role:?} makes only {calls} calls");
 }
@@ -134,17 +133,28 @@ fn the_child_of_an_init_is_killed_in_the_container() {
 
 #[test]
 fn a_command_is_killed_while_it_runs_a_container() {
-    kill_running(Role::Command);
+    kill_running(&Host::new(), Role::Command);
 }
 
 #[test]
 fn a_monitor_is_killed_while_it_runs_a_container() {
-    kill_running(Role::Monitor);
+    kill_running(&Host::new(), Role::Monitor);
+}
+
+/// Then it makes cgroups while init mounts.
+#[test]
+fn a_monitor_is_killed_where_cgroups_are_of_version_1() {
+    kill_running(&Host::with_separate_cgroups(), Role::Monitor);
 }
 
 #[test]
 fn an_init_is_killed_while_it_begins() {
-    kill_running(Role::Init);
+    kill_running(&Host::new(), Role::Init);
+}
+
+#[test]
+fn an_init_is_killed_where_cgroups_are_of_version_1() {
+    kill_running(&Host::with_separate_cgroups(), Role::Init);
 }
 
 #[test]

@@ -345,3 +345,44 @@ fn containers_of_earlier_versions_keep_their_limits() {
     assert_eq!(read("pids.max", "pids/pids.max").trim(), "20");
     assert!(read("cpu.max", "cpu/cpu.cfs_quota_us").starts_with("50000"));
 }
+
+/// Where there is no tree of version 2, cgroups are made while init mounts.
+#[test]
+fn a_command_is_in_its_cgroups_from_the_beginning() {
+    let host = Host::with_separate_cgroups();
+    let limits =
+        "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes 2> /dev/null || cat memory.max; sleep 1 & sleep 1 & sleep 1 & wait";
+    let run = [
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "-m",
+        "64m",
+        "--pids-limit",
+        "3",
+        "busybox",
+        "sh",
+        "-c",
+        limits,
+    ];
+    let done = host.tinydock(&run);
+    assert_eq!(done.stdout, "67108864\n");
+    assert!(done.stderr.contains("can't fork"), "{done:#?}");
+}
+
+#[test]
+fn nothing_runs_where_cgroups_cannot_be_made() {
+    let host = Host::with_separate_cgroups();
+    host.sh("tree=/sys/fs/cgroup; [ ! -d $tree/pids ] || tree=$tree/pids
+        mount --bind $tree $tree; mount -o remount,bind,ro $tree")
+        .ok();
+    let error = host.run("run --network none busybox echo it runs").fails(125);
+    assert!(
+        error.contains("/sys/fs/cgroup") && error.contains("read-only file system"),
+        "{error}"
+    );
+    assert_eq!(host.run("ps -aq").ok().lines().count(), 1, "it can be started later");
+    host.run("container prune -f").ok();
+    host.until_nothing_is_left();
+}

@@ -118,7 +118,7 @@ fn start(program: &Program, group: &Group, mut wires: Wires) -> Result<(Child, E
 /// Starts init, which enters the container's namespaces, becomes what the command is to be and has a child there: in the container,
 /// nobody sees a process that has anything of the host's (CVE-2016-9962). Returns that child.
 fn enter(program: &Program, group: &Group, wires: &mut Wires) -> Result<Child> {
-    let init = spawn(program, 0, group, wires)?;
+    let init = spawn(program, 0, Some(group), wires)?;
     adopt(init, program, wires)
 }
 

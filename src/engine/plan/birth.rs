@@ -62,7 +62,7 @@ impl Sources<'_> {
     }
 }
 
-/// Writes the steps with which init becomes a process of the container, in its cgroups.
+/// Writes the steps with which init becomes a process of the container.
 pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::Plan, sources: &mut Sources) -> Early {
     let mut early = Early::default();
     let namespaces = &spec.options.namespaces;
@@ -83,21 +83,36 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
         if spec.options.network != Mode::Host {
             isolation::join_network(program);
         }
-        enter(program, cgroup, spec);
     }
     if !spec.options.domain.is_empty() {
         program.setdomainname(&spec.options.domain, "and its NIS domain name");
     }
+    early
+}
+
+/// Writes the steps with which init comes into its cgroups, if who made it is not in them, and sees nothing but them.
+pub fn settle(program: &mut Program, spec: &Spec, cgroup: &cgroup::Plan) {
+    let namespaces = &spec.options.namespaces;
+    if !begins_in_cgroups(namespaces.forks(), cgroup) {
+        program.concept(Concept::ResourceLimits);
+        program.wait(Input::Release, "the host has made the container's cgroups");
+    }
+    if !namespaces.forks() {
+        enter(program, cgroup, spec);
+    }
     if !namespaces.host_cgroups {
         isolation::hide_cgroup_parents(program);
     }
-    early
 }
 
 /// Whether the container's network namespace and its root are made before its first process is. Those of users of the container's own
 /// must be made by them.
 pub fn makes_ahead(options: &Options) -> bool {
     !options.namespaces.forks()
+}
+
+fn begins_in_cgroups(forks: bool, cgroup: &cgroup::Plan) -> bool {
+    forks || cgroup.unified.is_some()
 }
 
 /// Writes the steps that subject init to the container's limits.
@@ -134,6 +149,11 @@ impl Plan {
     /// What init is born in.
     pub fn first_namespaces(&self) -> u64 {
         if self.forks { 0 } else { self.namespaces }
+    }
+
+    /// Whether init needs its cgroups to be born, or from its first steps on. Otherwise they are made while it mounts.
+    pub fn begins_in_cgroups(&self) -> bool {
+        begins_in_cgroups(self.forks, &self.cgroup)
     }
 }
 
