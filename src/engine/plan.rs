@@ -53,6 +53,9 @@ pub struct Plan {
     pub mounted: Vec<PathBuf>,
 }
 
+/// No fewer than what a usual container takes.
+const USUAL_STEPS: usize = 256;
+
 /// The largest user database that is read from an image.
 const LARGEST_USERS: u64 = 16 << 20;
 
@@ -146,7 +149,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let host = birth::host_of(&facts.host, options);
     let binds = binds::all(facts, places, options)?;
     let mut sources = birth::Sources { places, binds, nodes };
-    let mut program = Program::default();
+    let mut program = Program::with_room(USUAL_STEPS);
     let early = birth::begin(&mut program, &host, spec, &cgroup, &mut sources);
     let birth::Sources { binds, nodes, .. } = sources;
     let memory = birth::share_memory(&mut program, options);

@@ -45,7 +45,9 @@ impl Image {
     /// The executable with `given` in the segment at [`BASE`].
     pub fn with(&self, given: &[u8]) -> Vec<u8> {
         let segment = self.given();
-        let mut image = self.elf[..self.word(segment + OFFSET) as usize].to_vec();
+        let own = &self.elf[..self.word(segment + OFFSET) as usize];
+        let mut image = Vec::with_capacity(own.len() + given.len());
+        image.extend_from_slice(own);
         let size = (given.len() as u64).to_ne_bytes();
         for place in [FILE_SIZE, MEMORY_SIZE] {
             image[segment + place..segment + place + 8].copy_from_slice(&size);

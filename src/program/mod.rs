@@ -169,6 +169,14 @@ pub struct Program {
 }
 
 impl Program {
+    /// An empty one with room for so many steps, so that they need not be moved as they get more.
+    pub fn with_room(steps: usize) -> Program {
+        Program {
+            steps: Vec::with_capacity(steps),
+            ..Program::default()
+        }
+    }
+
     /// The steps in the order init takes them.
     pub fn steps(&self) -> &[Step] {
         &self.steps
