@@ -348,20 +348,23 @@ impl Container {
 
     /// The same, of a container that was in this state just now.
     pub fn open_init_of(&self, state: &State) -> Result<(OwnedFd, Started)> {
-        let not_running = || Error::conflict(format!("container `{}` is not running", self.name()));
         let Some(started) = state.started().cloned() else {
-            return Err(not_running());
+            return Err(self.not_running());
         };
         let pid = Pid::from_raw(started.pid).ok_or_else(|| Error::system("invalid pid in the record of its start"))?;
         let init = match pidfd_open(pid, PidfdFlags::empty()) {
-            Err(rustix::io::Errno::SRCH) => return Err(not_running()),
+            Err(rustix::io::Errno::SRCH) => return Err(self.not_running()),
             init => init.doing(|| format!("open process {}", started.pid))?,
         };
         if self.state()?.started() == Some(&started) {
             Ok((init, started))
         } else {
-            Err(not_running())
+            Err(self.not_running())
         }
+    }
+
+    pub fn not_running(&self) -> Error {
+        Error::conflict(format!("container `{}` is not running", self.name()))
     }
 
     /// Whether the container is gone, or only there until somebody has cleaned up after it.

@@ -37,7 +37,10 @@ impl Engine {
         // On the host's network there is nothing of its own.
         let network = match container.spec.options.network {
             Mode::Host => [0, 0],
-            _ => interfaces(&fs::read_to_string(format!("/proc/{}/net/dev", started.pid)).unwrap_or_default()),
+            // The container may have given an interface a name that is no text.
+            _ => interfaces(&String::from_utf8_lossy(
+                &fs::read(format!("/proc/{}/net/dev", started.pid)).unwrap_or_default(),
+            )),
         };
         let block = if group.counts_block_io() {
             block(&stats)

@@ -29,7 +29,7 @@ impl Engine {
     /// The processes of a container, as the host numbers them, as ps(1) with these options shows them.
     pub fn top(&self, container: &Container, options: &[OsString]) -> Result<Processes> {
         if container.state()?.started().is_none() {
-            return Err(Error::conflict(format!("container `{}` is not running", container.name())));
+            return Err(container.not_running());
         }
         let processes = cgroups::existing(&self.store, container.id())?.processes()?;
         let pids: Vec<i32> = processes.iter().map(|pid| pid.as_raw_nonzero().get()).collect();

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitIdOptions, WaitIdStatus, waitid};
 
 use super::arch;
@@ -31,6 +32,12 @@ pub struct Spawn<'a> {
 pub struct Child {
     pub pid: Pid,
     pub pidfd: OwnedFd,
+}
+
+/// Whether a process has ended, though nobody may have waited for it yet.
+pub fn has_ended(process: impl AsFd) -> bool {
+    let mut told = [PollFd::new(&process, PollFlags::IN)];
+    poll(&mut told, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
 }
 
 impl Spawn<'_> {

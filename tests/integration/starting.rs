@@ -230,3 +230,32 @@ fn a_container_whose_root_becomes_the_hosts_can_be_entered() {
     let exec = host.tinydock(&["exec", "shown", "ls", "-d", "/host/proc"]).ok();
     assert_eq!(exec, "/host/proc\n");
 }
+
+/// Whatever fails in an `exec` because the container ends meanwhile: that it has ended is what is told.
+#[test]
+fn who_enters_a_container_that_ends_is_told_so() {
+    let looks = |call: &tracer::Call| call.number == libc::SYS_open && call.path(0).ends_with("/cgroup");
+    let enters = |call: &tracer::Call| call.number == libc::SYS_setns;
+    for (role, at) in [(Role::Command, looks as fn(&tracer::Call) -> bool), (Role::Monitor, enters)] {
+        let host = Host::new();
+        host.start(&["--name", "ending", "--network", "none", "busybox", "sleep", "1000"]);
+        let told = host.path("told");
+        let mut command = host.command(&["exec", "ending", "true"]);
+        command.stderr(File::create(&told).expect("make a file"));
+        let mut until = |_: &tracer::Call| {
+            host.run("kill ending");
+            !host.status("ending").starts_with("running")
+        };
+        let was_held = tracer::run_holding(
+            &mut command,
+            Hold {
+                role,
+                at: &at,
+                until: &mut until,
+            },
+        );
+        assert!(was_held, "{role:?}");
+        let told = fs::read_to_string(&told).expect("read");
+        assert_eq!(told, "tinydock: container `ending` is not running\n", "{role:?}");
+    }
+}

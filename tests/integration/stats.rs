@@ -122,3 +122,15 @@ fn top_lists_the_processes_of_a_container() {
     sleep(Duration::from_millis(10));
     assert!(host.run("top many").fails(1).contains("container `many` is not running"));
 }
+
+#[test]
+fn an_interface_may_have_a_name_that_is_no_text() {
+    let host = Host::new();
+    let rename = "ping -c 1 -w 5 $(ip route | cut -d ' ' -f 3 | head -n 1) > /dev/null
+        ip link set eth0 down && ip link set eth0 name $(printf 'x\\377') && ip link set $(printf 'x\\377') up && echo renamed
+        sleep 100";
+    host.start(&["--name", "named", "--cap-add", "NET_ADMIN", "busybox", "sh", "-c", rename]);
+    until("it has another name", || host.run("logs named").ok() == "renamed\n");
+    let used = column(&host, "named", "NetIO");
+    assert!(!used.starts_with("0B"), "{used}");
+}

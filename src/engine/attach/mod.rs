@@ -43,7 +43,8 @@ impl Engine {
             .hint(format!("`tinydock unpause {}` lets it go on", container.name())));
         }
         if !matches!(state, State::Running(_)) {
-            return Err(Error::conflict(format!("container `{}` is not running", container.name()))
+            return Err(container
+                .not_running()
                 .hint(format!("start it with `tinydock start -a {}`", container.name())));
         }
         let attached = super::monitor::connect(container)?;

@@ -16,10 +16,10 @@ use super::plan::{Facts, bytes, identity};
 use super::wires::Wires;
 use super::{Container, Engine, State, cgroups};
 use crate::cgroup::Group;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::isolation::{self, Command, Host, Identity};
 use crate::kernel::descriptor::wait_to;
-use crate::kernel::process::Child;
+use crate::kernel::process::{Child, has_ended};
 use crate::kernel::signal;
 use crate::layer::{MountPoint, View};
 use crate::program::{Input, Program};
@@ -65,19 +65,14 @@ impl Engine {
             return Err(paused.hint(format!("`tinydock unpause {name}` lets it go on")));
         }
         let (init, started) = container.open_init_of(&state)?;
-        wait_for_root(container, started.pid)?;
-        let view = View::new(&[PathBuf::from(format!("/proc/{}/root/.", started.pid))])?;
-        // As long as it is there, nobody else has its number: that was its root.
-        signal::send(&init, 0).map_err(|_| Error::conflict(format!("container `{}` is not running", container.name())))?;
-        let mut facts = Facts::without_limits(Host::bare(), view);
-        if container.spec.options.namespaces.has_users() {
-            facts.host = facts.host.for_own_users();
-        }
-        let group = cgroups::beside(&self.store, container.id(), started.pid)?;
-        let program = plan_exec(&facts, &group, container, options, tools.as_ref())?;
+        let target = init.try_clone().doing(|| "copy a descriptor")?;
+        // Whatever fails because the container ends meanwhile, that is why.
+        let why = |error| if has_ended(&init) { container.not_running() } else { error };
+        let planned = self.plan_entering(container, options, tools.as_ref(), &init, started.pid);
+        let (program, group) = planned.map_err(why)?;
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
         let mut wires = Wires::new(options.terminal, options.interactive)?;
-        wires.give(Input::Target, init)?;
+        wires.give(Input::Target, target)?;
         if let Some(ids) = container.users()? {
             wires.give_away(&ids)?;
         }
@@ -85,18 +80,40 @@ impl Engine {
         signal::set_all_default();
         let start = || start(&program, &group, wires);
         let Some(user) = &mut user else {
-            return start().map(|_| Left::Ended(0));
+            return start().map(|_| Left::Ended(0)).map_err(why);
         };
         // A command whose terminal the user may leave is another process's child, which stays with it.
         let (mut process, ends) = if options.terminal {
-            keep::start(start)?
+            keep::start(start).map_err(why)?
         } else {
-            let (child, ends) = start()?;
+            let (child, ends) = start().map_err(why)?;
             (Process::Ours(child), ends)
         };
         let carried = carry(&mut process, ends, user);
         user.leave();
         carried.inspect_err(|_| process.kill())
+    }
+
+    /// Plans how a command enters the container whose `init` has the number `pid`, when that has its root.
+    fn plan_entering(
+        &self,
+        container: &Container,
+        options: &ExecOptions,
+        tools: Option<&[PathBuf; 2]>,
+        init: &OwnedFd,
+        pid: i32,
+    ) -> Result<(Program, Group)> {
+        wait_for_root(container, pid)?;
+        let view = View::new(&[PathBuf::from(format!("/proc/{pid}/root/."))])?;
+        // As long as it is there, nobody else has its number: that was its root.
+        signal::send(init, 0).map_err(|_| container.not_running())?;
+        let mut facts = Facts::without_limits(Host::bare(), view);
+        if container.spec.options.namespaces.has_users() {
+            facts.host = facts.host.for_own_users();
+        }
+        let group = cgroups::beside(&self.store, container.id(), pid)?;
+        let program = plan_exec(&facts, &group, container, options, tools)?;
+        Ok((program, group))
     }
 }
 
