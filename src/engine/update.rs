@@ -1,10 +1,17 @@
 //! `update`: other limits for a container, from now on and whenever it is started again.
 
+use std::time::Duration;
+
+use super::bring_up::wait_for_root;
+use super::patience::Patience;
 use super::restart::Policy;
-use super::{Container, Engine, Options, cgroups, events};
+use super::{Container, Engine, Options, State, cgroups, events};
 use crate::cgroup::{self, Hierarchies, Plan, Resources, error_in_flags, in_flags};
 use crate::error::{Doing, Error, Result};
 use crate::store::{Lock, write_durably};
+
+/// How long somebody else may be busy with a container.
+const BUSY: Duration = Duration::from_secs(30);
 
 /// What is to be different.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,22 +34,52 @@ impl Engine {
         let _updating = Lock::acquire(&path)?;
         let before = Container::load(&self.store, container.id())?.ok_or_else(gone)?;
         let after = changed(&before.spec.options, change)?;
-        if after.limits != before.spec.options.limits && before.state()?.started().is_some() {
-            let doing = || format!("update container `{}`", container.name());
-            let applied = self.apply(&before, &after.limits, change.limits.memory.limit);
-            let warnings = applied
-                .inspect_err(|_| drop(self.apply(&before, &before.spec.options.limits, None)))
-                .doing(doing)?;
-            warnings.iter().for_each(|warning| warn(warning));
+        let limits = (after.limits != before.spec.options.limits).then(|| after.limits.clone());
+        let apply = || match &limits {
+            Some(limits) => self.apply_if_running(&before, limits, change.limits.memory.limit, &warn),
+            None => Ok(true),
+        };
+        let is_applied = apply()?;
+        let now = self.record(container, after)?.ok_or_else(gone)?;
+        if !is_applied {
+            // Somebody may have begun to start it with those that it had.
+            apply()?;
         }
+        events::tell_of(&self.store, &now, "update", &[]);
+        Ok(())
+    }
+
+    /// Records what a container is to be. Returns it, if it is still there.
+    fn record(&self, container: &Container, after: Options) -> Result<Option<Container>> {
         let _lock = self.store.lock()?;
         // It may have another name by now.
-        let mut now = Container::load(&self.store, container.id())?.ok_or_else(gone)?;
+        let Some(mut now) = Container::load(&self.store, container.id())? else {
+            return Ok(None);
+        };
         now.spec.options.limits = after.limits;
         now.spec.options.restart = after.restart;
         write_durably(&now.file("spec"), &now.spec)?;
-        events::tell_of(&self.store, &now, "update", &[]);
-        Ok(())
+        Ok(Some(now))
+    }
+
+    /// Gives a container limits if it runs, or if it is being started with those that it had. Returns whether that is so.
+    fn apply_if_running(
+        &self,
+        container: &Container,
+        limits: &Resources,
+        memory: Option<i64>,
+        warn: impl Fn(&str),
+    ) -> Result<bool> {
+        let doing = || format!("update container `{}`", container.name());
+        if !runs_after_start(container).doing(doing)? {
+            return Ok(false);
+        }
+        let applied = self.apply(container, limits, memory);
+        let warnings = applied
+            .inspect_err(|_| drop(self.apply(container, &container.spec.options.limits, None)))
+            .doing(doing)?;
+        warnings.iter().for_each(|warning| warn(warning));
+        Ok(true)
     }
 
     /// Gives a running container limits; `memory` is one that it may use more than now.
@@ -56,6 +93,26 @@ impl Engine {
         let mut warnings = group.change(&plan, memory).map_err(error_in_flags)?;
         warnings.splice(0..0, plan.warnings);
         Ok(warnings.iter().map(|warning| in_flags(warning)).collect())
+    }
+}
+
+/// Whether a container runs. If it is being started, this waits until its first process is in its cgroups, where others are found by it.
+fn runs_after_start(container: &Container) -> Result<bool> {
+    let mut patience = Patience::of(BUSY);
+    loop {
+        let is_busy = match container.state()? {
+            State::Running(started) | State::Paused(started) => return wait_for_root(container, started.pid).map(|()| true),
+            State::Restarting(_) => container.run_file("starting").exists(),
+            State::Created | State::Exited(_) => Lock::is_held(&container.run_file("lock")),
+        };
+        if !is_busy {
+            return Ok(false);
+        }
+        if patience.is_over() {
+            let name = container.name();
+            return Err(Error::conflict(format!("another command is busy with container `{name}`")));
+        }
+        patience.pause();
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::host::{Host, until};
+use crate::host::{Done, Host, until};
 use crate::tracer::{self, Hold, Role};
 
 /// The value of a cgroup file as the container sees it, in whichever version the host has.
@@ -118,6 +120,66 @@ fn update_moves_a_container_to_other_processors() {
     assert_eq!(allowed(), format!("{last}\n{last}\n"));
     host.run("restart -t 0 moved").ok();
     assert_eq!(allowed(), format!("{last}\n{last}\n"));
+}
+
+/// Who starts a container has read its limits, and its first process comes into its cgroups after it counts as running.
+#[test]
+fn limits_that_change_while_a_container_is_started_count() {
+    let host = Host::with_separate_cgroups();
+    for (role, number) in [(Role::Monitor, libc::SYS_setsid), (Role::Init, libc::SYS_sethostname)] {
+        change_while_started(&host, role, number);
+    }
+}
+
+/// Changes a container's limits while a process of its start is about to make a call.
+fn change_while_started(host: &Host, role: Role, number: i64) {
+    let mut command = host.command(&[
+        "run",
+        "-d",
+        "--name",
+        "begun",
+        "--network",
+        "none",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    command.stdout(Stdio::null());
+    let is_there = || match role {
+        Role::Init => host.status("begun").starts_with("running"),
+        _ => host.status("begun") == "created",
+    };
+    let mut updating = None;
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role,
+            at: &|call| call.number == number,
+            until: &mut |_| {
+                if updating.is_none() && !is_there() {
+                    return false;
+                }
+                let begin = || {
+                    let mut command = host.command(&["update", "--cpuset-cpus", "0", "-m", "32m", "begun"]);
+                    // The thread's children are its own: the tracer's are others.
+                    let update = thread::spawn(move || Done::from(command.output().expect("run tinydock")));
+                    (Instant::now(), update)
+                };
+                let (since, _) = updating.get_or_insert_with(begin);
+                since.elapsed() > Duration::from_millis(300)
+            },
+        },
+    );
+    assert!(was_held, "{role:?}");
+    updating.expect("it has begun").1.join().expect("update").ok();
+    let script = "sed -n 's/Cpus_allowed_list:.//p' /proc/1/status";
+    assert_eq!(host.tinydock(&["exec", "begun", "sh", "-c", script]).ok(), "0\n", "{role:?}");
+    assert_eq!(
+        inside(host, "begun", "memory.max", "memory/memory.limit_in_bytes"),
+        "33554432",
+        "{role:?}"
+    );
+    host.run("rm -f begun").ok();
 }
 
 #[test]
