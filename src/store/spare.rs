@@ -29,17 +29,25 @@ impl Store {
     /// Its first `name` should be one of a few hundred that are met with by chance, and is changed to a number when it is there: ext4
     /// chooses the place by the name, and with always the same it would be where others have just gone.
     pub fn make_spare(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let Some(spare) = self.spares().find(|spare| !spare.exists()) else {
+        if self.spares().all(|spare| spare.exists()) {
             return Ok(());
-        };
-        let begun = spare.with_file_name(name);
-        let made = make(&begun).and_then(|()| match fs::rename(&begun, &spare) {
-            // Somebody else was faster: it is for the next that meets with this name.
-            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => Ok(()),
-            renamed => renamed.doing(|| format!("rename `{}`", begun.display())),
-        });
+        }
+        let begun = self.root().join("spare").join(name);
+        let made = make(&begun).and_then(|()| self.number_spare(&begun));
         // Somebody else may have met with the name, too.
         made.or_else(|error| if begun.exists() { Err(error) } else { Ok(()) })
+    }
+
+    /// Gives a directory to spare a number that is free. If others were faster and there are enough, it goes.
+    fn number_spare(&self, begun: &Path) -> Result<()> {
+        for spare in self.spares() {
+            match fs::rename(begun, &spare) {
+                Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {}
+                renamed => return renamed.doing(|| format!("rename `{}`", begun.display())),
+            }
+        }
+        self.discard(begun)?;
+        self.empty_trash()
     }
 
     fn spares(&self) -> impl Iterator<Item = PathBuf> {
@@ -73,6 +81,30 @@ mod tests {
         assert!(root.join("taken-7/upper").is_dir());
         assert_eq!(fs::read_dir(root.join("spare")).unwrap().count(), 0);
         fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn those_who_make_one_at_once_leave_no_more_than_enough() {
+        let root = std::env::temp_dir().join(format!("tinydock-spare-many-{}", std::process::id()));
+        let store = Store::find(Some(root.clone())).unwrap();
+        assert!(!store.take_spare(&root.join("none")));
+        make_within(&store, SPARES + 2);
+        let names = fs::read_dir(root.join("spare")).unwrap().flatten();
+        let mut names: Vec<_> = names.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    /// Makes one while others make theirs.
+    fn make_within(store: &Store, others: usize) {
+        let make = |path: &Path| {
+            if others > 0 {
+                make_within(store, others - 1);
+            }
+            fs::create_dir_all(path.join("upper")).doing(|| "make it")
+        };
+        store.make_spare(&format!("a{others}"), make).unwrap();
     }
 
     #[test]
