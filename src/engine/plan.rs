@@ -164,9 +164,9 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         usual: early.usual,
     };
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
-    devices::make_elsewhere(&mut program, facts, &nodes, root)?;
     birth::settle(&mut program, spec, &cgroup);
     cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
+    devices::make_elsewhere(&mut program, facts, &nodes, root)?;
     wait_for_names(&mut program);
     let directory = mount_binds(&mut program, facts, options, root, &binds)?;
     let terminal = options

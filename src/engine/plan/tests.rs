@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cgroup::Tree;
+use crate::isolation::Device;
 use crate::layer::{Lower, Mount};
 use crate::network::Network;
 use crate::program::Argument;
@@ -69,6 +71,10 @@ fn endpoint() -> Endpoint {
 }
 
 fn planned(options: Options) -> Result<Plan> {
+    planned_on(&facts(), options)
+}
+
+fn planned_on(facts: &Facts, options: Options) -> Result<Plan> {
     options.check()?;
     let endpoint = matches!(options.network, Mode::Bridge(_)).then(endpoint);
     let spec = spec(options);
@@ -92,7 +98,7 @@ fn planned(options: Options) -> Result<Plan> {
         given,
         files: vec![(b"/container/hosts".to_vec(), "/etc/hosts")],
     };
-    plan(&facts(), &spec, &places, "tinydock", endpoint.as_ref())
+    plan(facts, &spec, &places, "tinydock", endpoint.as_ref())
 }
 
 #[test]
@@ -109,6 +115,22 @@ fn the_program_of_a_plain_container() {
         text, expected,
         "if this is intended, run the test with TINYDOCK_BLESS=1 and review the difference"
     );
+}
+
+/// Where cgroups are shown is a file system like others, in which a device may have its place.
+#[test]
+fn devices_are_made_in_what_is_mounted() {
+    let mut facts = facts();
+    facts.hierarchies.separate.push(Tree {
+        mount: "/sys/fs/cgroup/memory".into(),
+        controllers: vec!["memory".into()],
+    });
+    let devices = vec![Device::parse("/dev/null:/sys/fs/cgroup/device").unwrap()];
+    let plan = planned_on(&facts, Options { devices, ..options() }).unwrap();
+    let lines: Vec<String> = plan.program.steps().iter().map(|step| step.show(&plan.program)).collect();
+    let place = |of: &[&str]| lines.iter().position(|line| of.iter().all(|part| line.contains(part)));
+    let (mounted, made) = (place(&["move_mount(", "\"memory\""]), place(&["mknodat(", "\"device\""]));
+    assert!(mounted.is_some() && mounted < made, "{lines:#?}");
 }
 
 /// Any text without NUL, not only UTF-8.
