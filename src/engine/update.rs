@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bring_up::wait_for_root;
 use super::patience::Patience;
 use super::restart::Policy;
-use super::{Container, Engine, Options, State, cgroups, events};
+use super::{Container, Engine, Options, State, cgroups, events, recover};
 use crate::cgroup::{self, Hierarchies, Plan, Resources, error_in_flags, in_flags};
 use crate::error::{Doing, Error, Result};
 use crate::store::{Lock, write_durably};
@@ -62,7 +62,7 @@ impl Engine {
         Ok(Some(now))
     }
 
-    /// Gives a container limits if it runs, or if it is being started with those that it had. Returns whether that is so.
+    /// Gives a container limits if it runs, or if it is being started with those that it had. Returns whether it has them.
     fn apply_if_running(
         &self,
         container: &Container,
@@ -75,11 +75,29 @@ impl Engine {
             return Ok(false);
         }
         let applied = self.apply(container, limits, memory);
-        let warnings = applied
-            .inspect_err(|_| drop(self.apply(container, &container.spec.options.limits, None)))
-            .doing(doing)?;
-        warnings.iter().for_each(|warning| warn(warning));
+        let applied = applied.inspect_err(|_| drop(self.apply(container, &container.spec.options.limits, None)));
+        if !container.state()?.is_live() {
+            return self.remove_late(container).doing(doing).map(|()| false);
+        }
+        applied.doing(doing)?.iter().for_each(|warning| warn(warning));
         Ok(true)
+    }
+
+    /// Removes what was made for a container that has ended meanwhile: whoever has cleaned up after it need not have met with that.
+    fn remove_late(&self, container: &Container) -> Result<()> {
+        let mut patience = Patience::of(BUSY);
+        // Whoever starts it again removes that in the end.
+        while !container.state()?.is_live() {
+            if let Some(_lock) = super::create::try_lock(&self.store, container.id())? {
+                cgroups::record_parent(container)?;
+                return recover::bury(&self.store, container.id());
+            }
+            if patience.is_over() {
+                return Err(is_busy(container));
+            }
+            patience.pause();
+        }
+        Ok(())
     }
 
     /// Gives a running container limits; `memory` is one that it may use more than now.
@@ -100,20 +118,23 @@ impl Engine {
 fn runs_after_start(container: &Container) -> Result<bool> {
     let mut patience = Patience::of(BUSY);
     loop {
-        let is_busy = match container.state()? {
+        let is_starting = match container.state()? {
             State::Running(started) | State::Paused(started) => return wait_for_root(container, started.pid).map(|()| true),
             State::Restarting(_) => container.run_file("starting").exists(),
             State::Created | State::Exited(_) => Lock::is_held(&container.run_file("lock")),
         };
-        if !is_busy {
+        if !is_starting {
             return Ok(false);
         }
         if patience.is_over() {
-            let name = container.name();
-            return Err(Error::conflict(format!("another command is busy with container `{name}`")));
+            return Err(is_busy(container));
         }
         patience.pause();
     }
+}
+
+fn is_busy(container: &Container) -> Error {
+    Error::conflict(format!("another command is busy with container `{}`", container.name()))
 }
 
 /// What a container is to be after a change.

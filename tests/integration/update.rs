@@ -1,6 +1,7 @@
 //! Limits that change while a container runs, and stay when it is started again.
 
 use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -180,6 +181,38 @@ fn change_while_started(host: &Host, role: Role, number: i64) {
         "{role:?}"
     );
     host.run("rm -f begun").ok();
+}
+
+/// In version 1 it makes a directory. What is made for a container that is gone already nobody else would remove.
+#[test]
+fn nothing_is_left_of_an_update_of_a_container_that_ends() {
+    let host = Host::with_separate_cgroups();
+    for parent in ["", "/tinydock-test-above"] {
+        let flags = ["--rm", "--name", "ending", "--network", "none", "--cgroup-parent", parent];
+        let id = host.start(&[&flags[..], &["busybox", "sleep", "1000"]].concat());
+        let mut command = host.command(&["update", "--cpuset-cpus", "0", "ending"]);
+        command.stderr(Stdio::null());
+        let mut is_asked = false;
+        let was_held = tracer::run_holding(
+            &mut command,
+            Hold {
+                role: Role::Command,
+                at: &|call| call.number == libc::SYS_mkdir && call.path(0).contains("/cpuset/"),
+                until: &mut |_| {
+                    if !is_asked {
+                        host.run("kill ending").ok();
+                        is_asked = true;
+                    }
+                    host.run("ls -aq").ok().is_empty()
+                },
+            },
+        );
+        assert_eq!(was_held, Path::new("/sys/fs/cgroup/cpuset").exists());
+        host.run("rm -f ending");
+        let left = host.sh(&format!("find /sys/fs/cgroup -name {id}"));
+        assert_eq!(left.ok(), "", "below `{parent}`");
+    }
+    host.sh("rmdir /sys/fs/cgroup/*/tinydock-test-above");
 }
 
 #[test]
