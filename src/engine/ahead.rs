@@ -19,16 +19,9 @@ use crate::kernel::namespace::unshare_network;
 use crate::kernel::processor::Elsewhere;
 use crate::layer::{Given, Stack, View, make_overlay_here};
 use crate::network::{Loopback, Mode};
-use crate::store::Store;
 
-/// Things that are being made for a container.
-pub struct Ahead {
-    /// Nothing is made ahead for a container that has users of its own.
-    thread: Option<Thread>,
-    root: Option<OwnedFd>,
-    /// The layers that the root is made of, until somebody else needs them.
-    layers: Option<Stack>,
-}
+/// Things that are being made for a container. Nothing is, for one that has users of its own.
+pub struct Ahead(Option<Thread>);
 
 struct Thread {
     host: Receiver<(Host, Hierarchies)>,
@@ -56,47 +49,33 @@ impl Made {
 impl Ahead {
     /// Begins with what a container of these options will have.
     pub fn begin(options: &Options) -> Result<Ahead> {
-        let mut ahead = Ahead {
-            thread: None,
-            root: None,
-            layers: None,
-        };
-        if makes_ahead(options) {
-            let (mode, limits) = (options.network.clone(), options.limits.clone());
-            let (sender, host) = channel();
-            let made = Elsewhere::begin(move || {
-                // It is for nobody any more if the command has failed.
-                let _ = sender.send((Host::read(), Hierarchies::of(&limits)));
-                make(&mode)
-            });
-            ahead.thread = Some(Thread {
-                host,
-                made: made.doing(|| "start a thread")?,
-            });
+        if !makes_ahead(options) {
+            return Ok(Ahead(None));
         }
-        Ok(ahead)
+        let (mode, limits) = (options.network.clone(), options.limits.clone());
+        let (sender, host) = channel();
+        let made = Elsewhere::begin(move || {
+            // It is for nobody any more if the command has failed.
+            let _ = sender.send((Host::read(), Hierarchies::of(&limits)));
+            make(&mode)
+        });
+        let made = made.doing(|| "start a thread")?;
+        Ok(Ahead(Some(Thread { host, made })))
     }
 
-    /// Makes the container's root, whose directories are there.
-    pub fn root(&mut self, store: &Store, container: &Container) -> Result<()> {
-        if self.thread.is_some() {
-            let layers = Stack::open(store, &container.spec.layers)?;
-            let mut lent = Given::default();
-            let lower = layers.lend(&mut lent)?;
-            self.layers = Some(layers);
-            self.root = Some(make_overlay_here(&overlay(container, lower, None), &lent)?);
+    /// Makes the root of a container whose directories are there, above these layers.
+    pub fn root(&self, container: &Container, layers: &Stack) -> Result<Option<OwnedFd>> {
+        if self.0.is_none() {
+            return Ok(None);
         }
-        Ok(())
-    }
-
-    /// The layers that the root is made of, once.
-    pub fn layers(&mut self) -> Option<Stack> {
-        self.layers.take()
+        let mut lent = Given::default();
+        let lower = layers.lend(&mut lent)?;
+        make_overlay_here(&overlay(container, lower, None), &lent).map(Some)
     }
 
     /// What is known of the host, for a container whose image is seen by `view`.
     pub fn facts(&self, view: View, limits: &Resources) -> Facts {
-        match self.thread.as_ref().and_then(|thread| thread.host.recv().ok()) {
+        match self.0.as_ref().and_then(|thread| thread.host.recv().ok()) {
             Some((host, hierarchies)) => Facts {
                 host,
                 hierarchies,
@@ -106,11 +85,11 @@ impl Ahead {
         }
     }
 
-    /// Waits for all that was begun.
-    pub fn finish(self) -> Result<Made> {
-        let made = self.thread.map(|thread| thread.made.finish()).transpose()?;
+    /// Waits for what was begun, and adds the root that was made meanwhile.
+    pub fn finish(self, root: Option<OwnedFd>) -> Result<Made> {
+        let made = self.0.map(|thread| thread.made.finish()).transpose()?;
         Ok(Made {
-            root: self.root,
+            root,
             ..made.unwrap_or_default()
         })
     }

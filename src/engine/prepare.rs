@@ -36,22 +36,19 @@ pub struct Prepared {
 
 impl Engine {
     /// Prepares a container whose lock is held, with what was made ahead. It is `new` if nobody has tried to start it before.
-    pub fn prepare(&self, container: &Container, mut ahead: Ahead, new: bool) -> Result<Prepared> {
+    pub fn prepare(&self, container: &Container, ahead: Ahead, new: bool) -> Result<Prepared> {
         let options = &container.spec.options;
         let again = !new && container.file("exit").exists();
         if again {
             layer::reuse(&container.file("work"))?;
         }
-        ahead.root(&self.store, container)?;
+        let lower = Stack::open(&self.store, &container.spec.layers)?;
+        let root = ahead.root(container, &lower)?;
         for mount in &options.mounts {
             mount
                 .prepare(&self.store)
                 .doing(|| format!("{} `{}`", mount.kind(), mount.target))?;
         }
-        let lower = match ahead.layers() {
-            Some(layers) => layers,
-            None => Stack::open(&self.store, &container.spec.layers)?,
-        };
         let view = lower.view_below(&container.file("upper"))?;
         let facts = ahead.facts(view, &options.limits);
         let users = self.find_users(container)?;
@@ -69,7 +66,7 @@ impl Engine {
         }
         Ok(Prepared {
             plan,
-            made: ahead.finish()?,
+            made: ahead.finish(root)?,
             place,
             users,
             again,
