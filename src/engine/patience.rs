@@ -3,6 +3,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Container;
+use crate::error::{Error, Result};
+
+/// How long somebody else may be busy with a container.
+pub const BUSY: Duration = Duration::from_secs(30);
+
 /// What is waited for usually takes less than this, and many who look that often would keep busy whom they wait for.
 const FIRST: Duration = Duration::from_micros(200);
 const LONGEST: Duration = Duration::from_millis(20);
@@ -32,6 +38,16 @@ impl Patience {
 
     pub fn is_over(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() > until)
+    }
+
+    /// Pauses for whoever is busy with a container. That patience is over is an error.
+    pub fn wait_for_others(&mut self, container: &Container) -> Result<()> {
+        if self.is_over() {
+            let name = container.name();
+            return Err(Error::conflict(format!("another command is busy with container `{name}`")));
+        }
+        self.pause();
+        Ok(())
     }
 
     pub fn pause(&mut self) {

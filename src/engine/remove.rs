@@ -1,8 +1,6 @@
 //! `rm`: removing a container with everything it has written.
 
-use std::time::Duration;
-
-use super::patience::Patience;
+use super::patience::{BUSY, Patience};
 use super::stop::Asking;
 use super::volumes::Note;
 use super::{Container, Engine, State, recover};
@@ -11,9 +9,6 @@ use crate::store::Lock;
 
 /// What is locked in a container's run directory while it is removed.
 pub const REMOVING: &str = "removing";
-
-/// How long somebody else may be busy with a container.
-const BUSY: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Removes a container. One that runs is killed first, if `force` says so: then it may also be gone already by somebody else's
@@ -49,13 +44,7 @@ impl Engine {
                 recover::tell_left_end(&self.store, container.id())?;
                 return recover::remove_left(&self.store, container.id());
             }
-            if patience.is_over() {
-                return Err(Error::conflict(format!(
-                    "another command is busy with container `{}`",
-                    container.name()
-                )));
-            }
-            patience.pause();
+            patience.wait_for_others(container)?;
         }
     }
 

@@ -1,21 +1,17 @@
 //! `start`: a container that does not run, again or for the first time.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use super::ahead::Ahead;
 use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
-use super::patience::Patience;
+use super::patience::{BUSY, Patience};
 use super::remove::REMOVING;
 use super::stop::wait;
 use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::signal;
 use crate::store::{Lock, clock, read_if_present, remove_if_present, write};
-
-/// How long somebody else may be busy with a container.
-const BUSY: Duration = Duration::from_secs(30);
 
 impl Engine {
     /// Starts a container. Returns nothing if it runs already. What the user should know is told to `warn`.
@@ -72,13 +68,7 @@ impl Engine {
                 recover::settle(&self.store, &container, Lost::Monitor)?;
                 return Ok(Some((container, lock)));
             }
-            if patience.is_over() {
-                return Err(Error::conflict(format!(
-                    "another command is busy with container `{}`",
-                    container.name()
-                )));
-            }
-            patience.pause();
+            patience.wait_for_others(container)?;
         }
     }
 

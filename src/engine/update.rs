@@ -1,17 +1,12 @@
 //! `update`: other limits for a container, from now on and whenever it is started again.
 
-use std::time::Duration;
-
 use super::bring_up::wait_for_root;
-use super::patience::Patience;
+use super::patience::{BUSY, Patience};
 use super::restart::Policy;
 use super::{Container, Engine, Options, State, cgroups, events, recover};
 use crate::cgroup::{self, Hierarchies, Plan, Resources, error_in_flags, in_flags};
 use crate::error::{Doing, Error, Result};
 use crate::store::{Lock, write_durably};
-
-/// How long somebody else may be busy with a container.
-const BUSY: Duration = Duration::from_secs(30);
 
 /// What is to be different.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,10 +87,7 @@ impl Engine {
                 cgroups::record_parent(container)?;
                 return recover::bury(&self.store, container.id());
             }
-            if patience.is_over() {
-                return Err(is_busy(container));
-            }
-            patience.pause();
+            patience.wait_for_others(container)?;
         }
         Ok(())
     }
@@ -126,15 +118,8 @@ fn runs_after_start(container: &Container) -> Result<bool> {
         if !is_starting {
             return Ok(false);
         }
-        if patience.is_over() {
-            return Err(is_busy(container));
-        }
-        patience.pause();
+        patience.wait_for_others(container)?;
     }
-}
-
-fn is_busy(container: &Container) -> Error {
-    Error::conflict(format!("another command is busy with container `{}`", container.name()))
 }
 
 /// What a container is to be after a change.
