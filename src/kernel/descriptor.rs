@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -98,6 +98,13 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Optio
 pub fn wait_for<const N: usize>(fds: [Option<BorrowedFd>; N]) -> io::Result<[bool; N]> {
     let ready = wait_to(fds.map(|fd| fd.map(|fd| (fd, PollFlags::IN))))?;
     Ok(ready.map(|ready| !ready.is_empty()))
+}
+
+/// For what a descriptor is ready now of what is wanted of it.
+pub fn ready(fd: impl AsFd, wanted: PollFlags) -> io::Result<PollFlags> {
+    let mut set = [PollFd::new(&fd, wanted)];
+    poll(&mut set, Some(&Timespec::default()))?;
+    Ok(set[0].revents())
 }
 
 /// For what several descriptors are ready of what is wanted of them. Those that are none are not waited for.

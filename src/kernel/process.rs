@@ -7,10 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::process::{Pid, WaitIdOptions, WaitIdStatus, waitid};
 
 use super::arch;
+use super::descriptor::ready;
 
 /// The flags of clone3(2) that do not fit the `int` of clone(2), as which libc declares them.
 const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
@@ -36,8 +37,7 @@ pub struct Child {
 
 /// Whether a process has ended, though nobody may have waited for it yet.
 pub fn has_ended(process: impl AsFd) -> bool {
-    let mut told = [PollFd::new(&process, PollFlags::IN)];
-    poll(&mut told, Some(&Timespec::default())).is_ok_and(|ended| ended > 0)
+    ready(process, PollFlags::IN).is_ok_and(|told| !told.is_empty())
 }
 
 impl Spawn<'_> {

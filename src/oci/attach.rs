@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::error::{Doing, Error, Result};
@@ -150,16 +150,9 @@ impl Relay {
         while self
             .terminal
             .as_ref()
-            .is_some_and(|terminal| matches!(wait_none(terminal.as_fd()), Ok(true)))
+            .is_some_and(|terminal| descriptor::ready(terminal, PollFlags::IN).is_ok_and(|ready| ready.contains(PollFlags::IN)))
         {
             self.show();
         }
     }
-}
-
-fn wait_none(terminal: BorrowedFd) -> Result<bool> {
-    let at_once = rustix::event::Timespec::default();
-    let mut set = [PollFd::new(&terminal, PollFlags::IN)];
-    poll(&mut set, Some(&at_once))?;
-    Ok(set[0].revents().contains(PollFlags::IN))
 }

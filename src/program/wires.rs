@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -125,9 +125,7 @@ impl Wires {
 
     /// What init has reported until now: that it is closed, also if there is nothing yet.
     fn reported(&mut self, program: &Program) -> Result<Report> {
-        let mut told = [PollFd::new(&self.report, PollFlags::IN)];
-        poll(&mut told, Some(&Timespec::default()))?;
-        if told[0].revents().is_empty() {
+        if descriptor::ready(&self.report, PollFlags::IN)?.is_empty() {
             return Ok(Report::Closed);
         }
         program.read_report(&mut self.report)
