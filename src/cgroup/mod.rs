@@ -6,8 +6,8 @@
 //! `tinydock/<id>` in the few that its limits need, the OCI runtime's where its configuration says, in all that there are.
 //!
 //! The limits are in place before init is started or, in version 1, before it goes on: init puts itself into version 1
-//! trees by writing `0` to their `tasks` file. That moves a single thread, which costs nothing, where
-//! moving a process from outside waits for an RCU grace period of milliseconds.
+//! trees by writing `0` to their `tasks` file. That moves a single thread, which costs nothing, where moving a process from
+//! outside waits for an RCU grace period of milliseconds.
 //!
 //! [`Resources`] is what is asked for, in the specification's words. A [`Plan`] is what that means on this host, as data. A
 //! [`Group`] is what has been made.

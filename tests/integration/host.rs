@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::mount::{UnmountFlags, unmount};
@@ -108,6 +109,19 @@ impl Host {
     /// Runs tinydock with a command line that has no spaces in its words.
     pub fn run(&self, line: &str) -> Done {
         self.tinydock(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Begins a command, and goes on. The thread's children are its own: a tracer's are others.
+    pub fn begin(&self, arguments: &[&str]) -> JoinHandle<Done> {
+        let mut command = self.command(arguments);
+        thread::spawn(move || command.output().expect("run tinydock").into())
+    }
+
+    /// The command that starts a container of this name which sleeps.
+    pub fn start_command(&self, name: &str) -> Command {
+        let mut command = self.command(&["run", "-d", "--name", name, "--network", "none", "busybox", "sleep", "1000"]);
+        command.stdout(Stdio::null());
+        command
     }
 
     /// Runs a shell script on the host.
@@ -258,7 +272,7 @@ impl Host {
         let start = Instant::now();
         while !self.traces().is_empty() {
             assert!(start.elapsed() < PATIENCE, "this is left: {:#?}", self.traces());
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -347,7 +361,7 @@ fn eventually_empty(look: impl Fn() -> Vec<String>) -> Vec<String> {
         if left.is_empty() || start.elapsed() > Duration::from_secs(10) {
             return left;
         }
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -357,7 +371,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -369,7 +383,7 @@ fn a_test_that_fails_leaves_no_directory() {
             .ok();
         std::panic::resume_unwind(Box::new(host.path("")));
     };
-    let failed = std::thread::spawn(fails).join().expect_err("a failure");
+    let failed = thread::spawn(fails).join().expect_err("a failure");
     let directory = failed.downcast::<PathBuf>().expect("a path");
     assert!(!directory.exists(), "{} is left", directory.display());
 }

@@ -4,11 +4,10 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
-use crate::host::{Done, Host, until};
+use crate::host::{Host, until};
 use crate::tracer::{self, Hold, Role};
 
 /// How long a process is held for others to do what they must not.
@@ -103,23 +102,7 @@ fn enter_early(call: i64) {
     fs::write(&secret, "of the host").expect("write");
     let secret = secret.to_str().expect("UTF-8");
     let from = format!("entered:{secret}");
-    let mut command = host.command(&[
-        "run",
-        "-d",
-        "--name",
-        "entered",
-        "--network",
-        "none",
-        "busybox",
-        "sleep",
-        "1000",
-    ]);
-    command.stdout(Stdio::null());
-    let enter = |words: &[&str]| {
-        let mut command = host.command(words);
-        // The thread's children are its own: the tracer's are others.
-        thread::spawn(move || Done::from(command.output().expect("run tinydock")))
-    };
+    let mut command = host.start_command("entered");
     let mut entering = None;
     let was_held = tracer::run_holding(
         &mut command,
@@ -133,8 +116,8 @@ fn enter_early(call: i64) {
                 let begin = || {
                     (
                         Instant::now(),
-                        enter(&["exec", "entered", "cat", secret]),
-                        enter(&["cp", &from, "-"]),
+                        host.begin(&["exec", "entered", "cat", secret]),
+                        host.begin(&["cp", &from, "-"]),
                     )
                 };
                 let (since, ..) = entering.get_or_insert_with(begin);
@@ -181,14 +164,7 @@ fn whoever_shares_memory_early_waits_for_the_containers_root() {
                 if sharing.is_none() && !host.status("giver").starts_with("running") {
                     return false;
                 }
-                let mut command = host.command(&guest);
-                let begin = || {
-                    (
-                        Instant::now(),
-                        thread::spawn(move || Done::from(command.output().expect("run tinydock"))),
-                    )
-                };
-                let (since, _) = sharing.get_or_insert_with(begin);
+                let (since, _) = sharing.get_or_insert_with(|| (Instant::now(), host.begin(&guest)));
                 since.elapsed() > WHILE
             },
         },

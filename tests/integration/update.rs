@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::host::{Done, Host, until};
+use crate::host::{Host, until};
 use crate::tracer::{self, Hold, Role};
 
 /// The value of a cgroup file as the container sees it, in whichever version the host has.
@@ -134,18 +133,7 @@ fn limits_that_change_while_a_container_is_started_count() {
 
 /// Changes a container's limits while a process of its start is about to make a call.
 fn change_while_started(host: &Host, role: Role, number: i64) {
-    let mut command = host.command(&[
-        "run",
-        "-d",
-        "--name",
-        "begun",
-        "--network",
-        "none",
-        "busybox",
-        "sleep",
-        "1000",
-    ]);
-    command.stdout(Stdio::null());
+    let mut command = host.start_command("begun");
     let is_there = || match role {
         Role::Init => host.status("begun").starts_with("running"),
         _ => host.status("begun") == "created",
@@ -161,9 +149,7 @@ fn change_while_started(host: &Host, role: Role, number: i64) {
                     return false;
                 }
                 let begin = || {
-                    let mut command = host.command(&["update", "--cpuset-cpus", "0", "-m", "32m", "begun"]);
-                    // The thread's children are its own: the tracer's are others.
-                    let update = thread::spawn(move || Done::from(command.output().expect("run tinydock")));
+                    let update = host.begin(&["update", "--cpuset-cpus", "0", "-m", "32m", "begun"]);
                     (Instant::now(), update)
                 };
                 let (since, _) = updating.get_or_insert_with(begin);
