@@ -4,11 +4,10 @@ import glob
 import os
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from engines import NOWHERE, quietly
 from scale import Scale
-from turns import Turns
+from turns import Turns, seconds_at_once, timed
 
 
 class Rows(Turns):
@@ -52,15 +51,10 @@ class Rows(Turns):
             names = [f"crowd-{n}" for n in range(engine.crowd)]
             if not engine.start(names[0]):
                 continue
-            start = time.perf_counter()
-            for name in names:
-                subprocess.run(engine.start(name), check=True, **NOWHERE)
-            started = time.perf_counter()
+            starts = sum(timed(engine.start(name)) for name in names)
             self.memory[engine.name] = [kib / len(names) for kib in resident_memory(engine)]
-            removing = time.perf_counter()
-            for name in names:
-                subprocess.run(engine.remove(name), check=True, **NOWHERE)
-            times[engine.name] = [(started - start + time.perf_counter() - removing) * 1000 / len(names)]
+            removals = sum(timed(engine.remove(name)) for name in names)
+            times[engine.name] = [(starts + removals) / len(names)]
         return times
 
     def resident(self, _):
@@ -86,13 +80,10 @@ class Rows(Turns):
         return rates
 
     def rate(self, engine):
-        start = time.perf_counter()
-        with ThreadPoolExecutor(self.AT_ONCE) as pool:
-            codes = list(pool.map(lambda n: run_once(engine.run(network=False, number=n)), range(self.IN_ALL)))
-        elapsed = time.perf_counter() - start
-        if any(codes):
-            self.notes.append(f"{engine.name}, throughput: {sum(code != 0 for code in codes)} of {self.IN_ALL} failed")
-        return self.IN_ALL / elapsed
+        seconds, failed = seconds_at_once([engine.run(network=False, number=n) for n in range(self.IN_ALL)], self.AT_ONCE)
+        if failed:
+            self.notes.append(f"{engine.name}, throughput: {failed} of {self.IN_ALL} failed")
+        return self.IN_ALL / seconds
 
     def version(self, row):
         return self.in_turn(row, [(engine, engine.version()) for engine in self.engines])
@@ -150,10 +141,6 @@ class Rows(Turns):
                 total = [line.split() for line in file if line.rstrip().endswith(" total")]
             counts[engine.name] = [int(total[-1][3])]
         return counts
-
-
-def run_once(command):
-    return subprocess.run(command, **NOWHERE).returncode
 
 
 def resident_memory(engine):

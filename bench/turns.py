@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import tempfile
 import time
 
@@ -10,16 +11,40 @@ def timed(command):
     """Milliseconds of a command that must succeed, from when it is spawned, which takes less than Python's own way to do that. It gets
     a file for its errors: a pipe would only end with what it leaves running."""
     with tempfile.TemporaryFile() as errors:
-        files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                 (os.POSIX_SPAWN_DUP2, errors.fileno(), 2)]
         start = time.perf_counter()
-        pid = os.posix_spawnp(command[0], command, os.environ, file_actions=files)
-        _, status = os.waitpid(pid, 0)
+        _, status = os.waitpid(spawn(command, errors.fileno()), 0)
         elapsed = (time.perf_counter() - start) * 1000
         if status:
             errors.seek(0)
             raise RuntimeError(errors.read().decode(errors="replace").strip()[-200:])
     return elapsed
+
+
+def seconds_at_once(commands, at_once):
+    """Seconds that it takes to run commands, so many at once, and how many of them failed."""
+    waiting, running, failed = commands[::-1], {}, 0
+    ends = select.poll()
+    with open(os.devnull, "w") as errors:
+        start = time.perf_counter()
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                pid = spawn(waiting.pop(), errors.fileno())
+                end = os.pidfd_open(pid)
+                running[end] = pid
+                ends.register(end, select.POLLIN)
+            for end, _ in ends.poll():
+                ends.unregister(end)
+                os.close(end)
+                _, status = os.waitpid(running.pop(end), 0)
+                failed += status != 0
+        return time.perf_counter() - start, failed
+
+
+def spawn(command, errors):
+    """Starts a command that reads nothing and whose output goes nowhere. Returns its process."""
+    files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+             (os.POSIX_SPAWN_DUP2, errors, 2)]
+    return os.posix_spawnp(command[0], command, os.environ, file_actions=files)
 
 
 class Turns:
