@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Finds out which functions the usual commands run, and in which order, and writes that to order.ld, for the linker.
+"""Finds out which functions the usual commands run, and writes them to order.ld, for the linker: first those that all of them run,
+then those that all but one do, and so on.
 
 What is used together is together then, in a few pages, instead of all over an executable of 10 MB. To be run as root, after changes
-of what those commands do; it takes some minutes. Names of functions have hashes that are others with each compiler: they are left
-out, but where too many functions would have the same name. The C library has its functions by files.
+of what those commands do; it takes some minutes. Names of crates have hashes that are others with each compiler, and in another
+directory: they are left out, as is what is called like too much else. The C library has its functions by files.
 """
 
 import bisect
@@ -20,14 +21,15 @@ SCRIPT = os.path.join(ROOT, "order.ld")
 EXECUTABLE = os.path.join(ROOT, "target/x86_64-unknown-linux-gnu/release/tinydock")
 MAP = EXECUTABLE + ".map"
 
+BEFORE = ["run -d --name one busybox sleep 1000000", "create --name given busybox", "export -o rootfs.tar given", "rm given", "runtime spec"]
 # In the order of how much their time matters.
-COMMANDS = ["run --rm --network none busybox true", "run -d --name one -p 127.0.0.1:8080:80 busybox sleep 1000000", "exec one true", "ps",
-            "logs one", "stop -t 0 one", "rm -f one", "runtime run two"]
-# What is larger than this is mostly not run, and would only be in the way.
-LARGE = 6000
-HEAD = """/* The functions that the usual commands run, in the order in which they do: see bench/order.py, which has written this. */
+COMMANDS = ["run --rm --network none busybox true", "exec one true", "run -d --name two -p 127.0.0.1:8080:80 busybox sleep 1000000",
+            "runtime run three", "ps", "rm -f two", "stop -t 0 one", "logs one"]
+HEAD = """/* The functions that the usual commands run, those that most of them do first: see bench/order.py, which has written this. */
 SECTIONS
 {
+  .init : { KEEP(*(.init)) }
+  .iplt : { *(.iplt) }
   .text.order :
   {
 """
@@ -47,16 +49,21 @@ def sections():
         sys.exit(f"{MAP}: is no map of lld's, which Rust has from 1.90 on")
     known = []
     for start, size, file, name in (match.groups() for match in found if match):
-        member = re.search(r"/libc\.a\((\S+)\)$", file)
-        known.append((int(start, 16), int(size, 16), f"*libc.a:{member[1]}" if member else name))
+        known.append((int(start, 16), int(size, 16), file_words(file) or name))
     return sorted(known)
 
 
-def make_bundle(directory, environment):
-    """Makes the bundle that the OCI runtime is to run."""
+def file_words(path):
+    """The linker's words for a file of the C library, or None."""
+    found = re.search(r"/(lib[cm])\b[^/]*\.a\((\S+)\)$|/(r?crt\w+\.o)$", path)
+    return found and (f"*{found[1]}*.a:{found[2]}" if found[1] else f"*{found[3]}")
+
+
+def prepare(directory, environment):
+    """Makes the containers that the commands are about, and the bundle that the OCI runtime is to run."""
     rootfs = os.path.join(directory, "rootfs")
     os.mkdir(rootfs)
-    for command in ("create --name given busybox", "export -o rootfs.tar given", "rm given", "runtime spec"):
+    for command in BEFORE:
         subprocess.run([EXECUTABLE, *command.split()], check=True, env=environment, cwd=directory, stdout=subprocess.DEVNULL)
     subprocess.run(["tar", "-xf", "rootfs.tar", "-C", rootfs], check=True, cwd=directory)
     path = os.path.join(directory, "config.json")
@@ -68,52 +75,50 @@ def make_bundle(directory, environment):
 
 
 def step(directory):
-    """Runs the commands, and yields where they come to code for the first time."""
+    """Runs the commands, and yields to which code each comes, in that order."""
     stepper = os.path.join(directory, "steps")
     subprocess.run(["cc", "-O2", "-o", stepper, os.path.join(HERE, "steps.c")], check=True)
     environment = {**os.environ, "TINYDOCK_ROOT": os.path.join(directory, "root"), "TINYDOCK_RUN": os.path.join(directory, "run")}
     output = os.path.join(directory, "addresses")
-    make_bundle(directory, environment)
+    prepare(directory, environment)
     for command in COMMANDS:
         print(command, flush=True)
         subprocess.run([stepper, output, EXECUTABLE, *command.split()], check=True, env=environment, cwd=directory,
                        stdin=subprocess.DEVNULL)
         with open(output, encoding="ascii") as lines:
-            yield from (int(line, 16) for line in lines)
+            yield [int(line, 16) for line in lines]
 
 
-def find(addresses, known):
-    """The sections that have the addresses, in the order of first use."""
+def find(steps, known):
+    """The sections that the commands come to: first those that most of them do, and of those the ones of the first commands."""
     starts = [start for start, _, _ in known]
-    found = {}
-    for address in addresses:
-        start, size, name = known[max(bisect.bisect_right(starts, address) - 1, 0)]
-        if start <= address < start + size:
-            found.setdefault((size, name))
-    return list(found)
+    users = {}
+    for command, addresses in enumerate(steps):
+        for address in addresses:
+            start, size, name = known[max(bisect.bisect_right(starts, address) - 1, 0)]
+            if start <= address < start + size:
+                users.setdefault((size, name), set()).add(command)
+    return sorted(users, key=lambda section: (-len(users[section]), sorted(users[section])))
 
 
 def pattern(name):
     """What a section is called by all compilers."""
-    name = re.sub(r"(\b_ZN.*17h)[0-9a-f]{16}E.*", r"\1*", name)
-    return re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name) if re.match(r"(unlikely\.)?_R", name) else name
+    return re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name)
 
 
-def patterns(addresses, known):
-    """The linker's words for what is at the addresses, in the order of first use, the large ones last."""
+def patterns(steps, known):
+    """The linker's words for what the commands come to, in order."""
     matched = {}
     for _, size, name in known:
         matched[pattern(name)] = matched.get(pattern(name), 0) + size
     meant = {}
-    for size, name in find(addresses, known):
+    for size, name in find(steps, known):
         if name.startswith("*"):
-            meant.setdefault(f"{name}(.text .text.*)", size)
-        elif re.match(r"(unlikely\.)?_", name):
-            # Where too many others are called the same, this one is meant, as far as the compiler is the same.
-            name = name if matched[pattern(name)] > 2 * size else pattern(name)
+            meant.setdefault(f"{name}(.text .text.*)")
+        elif name and matched[pattern(name)] <= 2 * size:
             # A dollar has a meaning in linker scripts.
-            meant.setdefault("*(.text." + name.replace("$", "?") + ")", size)
-    return sorted(meant, key=lambda words: meant[words] >= LARGE)
+            meant.setdefault("*(.text." + pattern(name).replace("$", "?") + ")")
+    return list(meant)
 
 
 def main():

@@ -27,6 +27,9 @@ use crate::store::Text;
 use ends::Ends;
 use keep::Process;
 
+/// No fewer than what a usual command takes.
+const USUAL_STEPS: usize = 96;
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecOptions {
@@ -156,7 +159,7 @@ fn plan_exec(
     };
     let process = security.process(&identity, &spec.options.ulimits)?;
     let tied = !options.detach;
-    let mut program = Program::default();
+    let mut program = Program::with_room(USUAL_STEPS);
     group.enter(&mut program);
     if let Some(score) = spec.options.oom_score {
         isolation::prefer_to_kill(&mut program, score);
