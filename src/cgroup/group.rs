@@ -63,6 +63,13 @@ impl Group {
         Ok(())
     }
 
+    /// Has the kernel look up the files through which init enters, which takes longer than to open them then.
+    pub fn look_up_entrances(&self) {
+        for directory in &self.separate {
+            let _ = fs::metadata(directory.join("tasks"));
+        }
+    }
+
     /// Whether a file belongs to the directories above a container's.
     pub(super) fn is_above(&self, write: &Write) -> bool {
         write.file.ends_with("cgroup.subtree_control") && write.file.parent() != self.unified.as_deref()

@@ -107,6 +107,7 @@ impl Engine {
             Some(group) => group,
             None => {
                 let group = make_group(container, &prepared.plan)?;
+                group.look_up_entrances();
                 wires.release();
                 group
             }
