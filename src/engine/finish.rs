@@ -4,8 +4,8 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::ahead::Ahead;
-use super::container::{Exit, Lost, State, Waiting};
 use super::remove::REMOVING;
+use super::state::{Exit, Lost, State, Waiting};
 use super::why::Memory;
 use super::{Container, Engine, cgroups, create, events, recover};
 use crate::error::{Error, Result};

@@ -11,7 +11,8 @@ use std::thread;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::container::{Container, State};
+use super::container::Container;
+use super::state::State;
 use super::watch::Health;
 use super::{Engine, Spec, recover};
 use crate::error::{Error, Result};

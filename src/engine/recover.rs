@@ -12,11 +12,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::commit::thaw_abandoned;
-use super::container::{Exit, Lost, Started, State};
 use super::finish::tell_end;
 use super::patience::Patience;
 use super::remove::REMOVING;
 use super::rename::RENAMING;
+use super::state::{Exit, Lost, Started, State};
 use super::volumes::{self, Note};
 use super::{Container, Engine, cgroups, events, users};
 use crate::error::{Doing, Error, Result};

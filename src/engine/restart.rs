@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::container::Exit;
+use super::state::Exit;
 use crate::error::{Error, Result};
 
 /// When a container is started again by itself.
@@ -125,7 +125,7 @@ impl Restarts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::container::Lost;
+    use crate::engine::state::Lost;
 
     #[test]
     fn policies_are_spelled_as_they_are_read() {

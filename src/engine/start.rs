@@ -3,10 +3,10 @@
 use std::os::fd::AsFd;
 
 use super::ahead::Ahead;
-use super::container::{Lost, State, Waiting};
 use super::monitor::Attached;
 use super::patience::{BUSY, Patience};
 use super::remove::REMOVING;
+use super::state::{Lost, State, Waiting};
 use super::stop::wait;
 use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Result};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::container::{Started, State};
 use super::restart::Policy;
+use super::state::{Started, State};
 use super::{Container, Engine, events};
 use crate::error::{Doing, Result};
 use crate::kernel::signal;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::container::{Exit, Lost, Stopped};
 use super::logs::Stream;
+use super::state::{Exit, Lost, Stopped};
 use super::{Container, Engine, State};
 use crate::error::Result;
 use crate::kernel::signal;
