@@ -126,7 +126,7 @@ pub fn put_away(store: &Store, id: &Id, container: Option<&Container>) -> Result
 
 /// Records an end that nobody was left to record.
 pub fn settle(store: &Store, container: &Container, lost: Lost) -> Result<()> {
-    if container.file("started").exists() && !container.file("exit").exists() {
+    if is_unsettled(container) {
         let exit = Exit::lost(lost);
         write(&container.file("exit"), &exit)?;
         events::tell_of(store, container, "die", &[("exitCode", exit.code.to_string())]);
@@ -203,7 +203,7 @@ fn sweep_these(store: &Store, ids: &[Id]) -> Result<()> {
 
 /// Undoes what killed processes have left besides containers.
 fn sweep_besides(store: &Store) -> Result<()> {
-    if !store.run().join("container").exists() {
+    if !store.run().join(SWEPT).exists() {
         sweep_after_boot(store)?;
     }
     sweep_drafts(store)?;
@@ -263,19 +263,36 @@ pub fn try_lock(path: &Path) -> Result<Option<Lock>> {
     }
 }
 
-/// The first command after the host was started finds no run directory: what ran then has ended.
+/// What there is in the run directory when all that ran before the host was started has been seen to have ended.
+const SWEPT: &str = "swept";
+
+/// What ran before the host was started has ended, and has no run directory. Others may do this as well, and start containers meanwhile.
 fn sweep_after_boot(store: &Store) -> Result<()> {
-    for id in Container::ids(store)? {
-        if let Some(container) = Container::load(store, &id)?
-            && container.file("started").exists()
-            && !container.file("exit").exists()
+    let ids = Container::ids(store)?;
+    for id in &ids {
+        if !store.container_run(id).exists()
+            && unsettled(store, id)?.is_some()
+            && let Some(_lock) = super::create::try_lock(store, id)?
         {
-            let _lock = super::create::lock(store, &id)?;
-            settle(store, &container, Lost::Host)?;
-            bury(store, &id)?;
+            if let Some(container) = Container::load(store, id)? {
+                settle(store, &container, Lost::Host)?;
+            }
+            bury(store, id)?;
         }
     }
+    if !ids.is_empty() {
+        store.run_directory(SWEPT)?;
+    }
     Ok(())
+}
+
+/// A container of which nothing says that it has ended since it was started last, if this is one.
+fn unsettled(store: &Store, id: &Id) -> Result<Option<Container>> {
+    Ok(Container::load(store, id)?.filter(is_unsettled))
+}
+
+fn is_unsettled(container: &Container) -> bool {
+    container.file("started").exists() && !container.file("exit").exists()
 }
 
 impl Engine {

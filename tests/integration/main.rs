@@ -3,6 +3,7 @@
 mod again;
 mod attach;
 mod attacks;
+mod boots;
 mod budget;
 mod bundle;
 mod cgroups;
