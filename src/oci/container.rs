@@ -202,10 +202,11 @@ impl Container {
 
     /// Waits until nobody else does anything to the container.
     pub fn lock(&self) -> Result<Lock> {
-        if !self.directory.exists() {
-            return Err(Error::not_found(format!("container `{}` does not exist", self.id)));
+        match Lock::acquire_part(&self.file("lock")) {
+            // Somebody has removed it, or did while we waited.
+            Err(_) if !self.directory.exists() => Err(Error::not_found(format!("container `{}` does not exist", self.id))),
+            lock => lock,
         }
-        Lock::acquire_part(&self.file("lock"))
     }
 
     /// Its init, if it has come so far, whether it lives or not.
@@ -227,13 +228,15 @@ impl Container {
         if !process.lives() {
             return Ok(Status::Stopped);
         }
-        if waits {
-            // Until then init may be in namespaces of the host's.
-            let creating = Lock::is_wholly_held(&self.file("lock"));
-            return Ok(if creating { Status::Creating } else { Status::Created });
+        // Until then init may be in namespaces of the host's.
+        if waits && Lock::is_wholly_held(&self.file("lock")) {
+            return Ok(Status::Creating);
         }
-        let frozen = self.group().is_ok_and(|group| group.is_frozen());
-        Ok(if frozen { Status::Paused } else { Status::Running })
+        Ok(match self.group().is_ok_and(|group| group.is_frozen()) {
+            true => Status::Paused,
+            false if waits => Status::Created,
+            false => Status::Running,
+        })
     }
 
     /// The state with a given status.

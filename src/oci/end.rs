@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use super::container::{Container, Root, Status};
 use super::hooks;
 use super::namespaces::Namespaces;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::kernel::signal;
 use crate::program::flags::clone;
 
@@ -47,7 +47,11 @@ pub fn kill(container: &Container, number: i32, all: bool) -> Result<()> {
 /// Removes a container that has stopped; with `force`, one that has not is killed first.
 pub fn delete(root: &Root, id: &str, force: bool, warn: &dyn Fn(&str)) -> Result<()> {
     match root.find(id) {
-        Ok(container) => remove(&container, force, warn),
+        Ok(container) => match remove(&container, force, warn) {
+            // Somebody else was faster.
+            Err(error) if force && error.kind == Kind::NotFound => Ok(()),
+            removed => removed,
+        },
         Err(error) => {
             if root.sweep(id)? || force {
                 Ok(())

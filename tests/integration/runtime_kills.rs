@@ -139,3 +139,36 @@ fn exec_is_killed() {
     assert_eq!(bundle.tell(&["exec", "victim", "readlink", "/bin/sh"]).ok(), "busybox\n");
     remove(&host, &bundle, "every exec");
 }
+
+#[test]
+fn whoever_forces_a_container_away_that_others_remove_succeeds() {
+    let host = Host::new();
+    let bundle = Bundle::new(&host, "bundle");
+    for _ in 0..8 {
+        bundle.tell(&["create", "one"]).ok();
+        std::thread::scope(|scope| {
+            let removals: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| bundle.tell(&["delete", "--force", "one"])))
+                .collect();
+            removals
+                .into_iter()
+                .for_each(|removal| drop(removal.join().expect("a removal").ok()));
+        });
+        assert!(bundle.tell(&["start", "one"]).fails(1).contains("does not exist"));
+    }
+}
+
+#[test]
+fn a_created_container_that_is_paused_goes_on() {
+    let host = Host::new();
+    let mut bundle = Bundle::new(&host, "bundle");
+    bundle.script("true");
+    bundle.tell(&["create", "one"]).ok();
+    bundle.tell(&["pause", "one"]).ok();
+    assert_eq!(bundle.status("one"), "paused");
+    assert!(bundle.tell(&["start", "one"]).fails(1).contains("that is paused"));
+    bundle.tell(&["resume", "one"]).ok();
+    assert_eq!(bundle.status("one"), "created");
+    bundle.tell(&["start", "one"]).ok();
+    bundle.remove("one");
+}
