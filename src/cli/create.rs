@@ -20,8 +20,8 @@ fn create(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let options = run::options(&parsed)?;
     let file = run::IdFile::make(&parsed)?;
-    let (name, hostname) = (parsed.text("name")?, parsed.text("hostname")?);
-    let create = || engine.create(options.clone(), name, hostname, false);
+    let called = container::called(&parsed)?;
+    let create = || engine.create(options.clone(), called, false);
     let (container, _) = pull::with_image(engine, &parsed, create)?;
     file.write(container.id())?;
     engine.tell(&container, "create");

@@ -31,7 +31,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if run.arguments.is_empty() {
         return Err(Error::invalid("'tinydock explain run' requires at least 1 argument"));
     }
-    let steps = engine.explain(&container::options(&run)?, run.text("name")?, run.text("hostname")?)?;
+    let steps = engine.explain(&container::options(&run)?, container::called(&run)?)?;
     if parsed.is_set("json") || run.is_set("json") {
         let json = serde_json::to_string_pretty(&steps).map_err(Error::system)?;
         return print(format!("{json}\n")).map(|()| 0);

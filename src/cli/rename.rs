@@ -1,6 +1,6 @@
 //! `tinydock rename`
 
-use super::{Command, tidy};
+use super::{Command, container, tidy};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::flags::{Order, Parsed};
@@ -19,5 +19,5 @@ pub const COMMAND: Command = Command {
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let [container, name] = [0, 1].map(|n| parsed.arguments[n].display().to_string());
-    engine.rename(&engine.find(&container)?, &name).map(|()| 0)
+    engine.rename(&engine.find(&container)?, container::bare(&name)).map(|()| 0)
 }

@@ -1,5 +1,6 @@
 //! `tinydock run`
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -37,9 +38,9 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
         streams.check()?;
     }
     let file = IdFile::make(&parsed)?;
-    let (name, hostname) = (parsed.text("name")?, parsed.text("hostname")?);
-    let run = pull::with_image(engine, &parsed, || engine.run(options.clone(), name, hostname, trace, warn))?;
-    file.write(&run.id)?;
+    let called = container::called(&parsed)?;
+    let run = || engine.run(options.clone(), called, trace, |id| file.write(id), warn);
+    let run = pull::with_image(engine, &parsed, run)?;
     if trace {
         // That nobody reads it must not end a run.
         let _ = io::stderr().write_all(explain::text(&run.explained).as_bytes());
@@ -79,7 +80,7 @@ pub fn options(parsed: &Parsed) -> Result<Options> {
 
 /// The file that is to have the container's id.
 pub struct IdFile {
-    path: Option<PathBuf>,
+    path: Cell<Option<PathBuf>>,
 }
 
 impl IdFile {
@@ -90,11 +91,11 @@ impl IdFile {
             let doing = || format!("container id file `{}`", path.display());
             File::create_new(path).doing(doing)?;
         }
-        Ok(IdFile { path })
+        Ok(IdFile { path: path.into() })
     }
 
     /// Writes the id. Without that, the file is gone again.
-    pub fn write(mut self, id: &Id) -> Result<()> {
+    pub fn write(&self, id: &Id) -> Result<()> {
         match self.path.take() {
             Some(path) => fs::write(&path, id.as_str()).doing(|| format!("write `{}`", path.display())),
             None => Ok(()),
@@ -104,6 +105,6 @@ impl IdFile {
 
 impl Drop for IdFile {
     fn drop(&mut self) {
-        self.path.iter().for_each(|path| drop(fs::remove_file(path)));
+        self.path.take().iter().for_each(|path| drop(fs::remove_file(path)));
     }
 }

@@ -38,6 +38,6 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     streams.check()?;
     match engine.start(&container, warn)? {
         Some(attached) => attach::status(Run::of(&container, attached).attach(&streams)?),
-        None => Err(Error::conflict(format!("container `{}` is running", container.name()))),
+        None => attach::status(engine.attach(&container, &streams)?),
     }
 }

@@ -15,18 +15,19 @@ use crate::store::{Id, Lock, Store, Text, clock, write};
 /// How long something that is being cleaned up may be in the way.
 pub const CLEANED_UP: Duration = Duration::from_secs(10);
 
+/// What a container is called: by its user, and by itself. What is missing is made up.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'a> {
+    pub name: Option<&'a str>,
+    pub hostname: Option<&'a str>,
+}
+
 impl Engine {
     /// Creates a container. Whoever has the lock that is returned may start it. One that `starts` at once is gone with whoever would
     /// start it.
-    pub fn create(
-        &self,
-        mut options: Options,
-        name: Option<&str>,
-        hostname: Option<&str>,
-        starts: bool,
-    ) -> Result<(Container, Lock)> {
+    pub fn create(&self, mut options: Options, called: Called, starts: bool) -> Result<(Container, Lock)> {
         options.check()?;
-        name.map_or(Ok(()), check_name)?;
+        called.name.map_or(Ok(()), check_name)?;
         self.find_partners(&mut options)?;
         // From here until the container's record is written nobody may take the image's layers away.
         let kept = self.image(&options.image)?;
@@ -37,12 +38,12 @@ impl Engine {
         }
         self.complete_mounts(&mut options, &image_volumes(&kept.image))?;
         let id = Id::generate()?;
-        let hostname = hostname_of(&options, hostname, &id)?;
+        let hostname = hostname_of(&options, called.hostname, &id)?;
         let lock = lock(&self.store, &id)?;
         if starts && options.auto_remove {
             write(&self.store.container_run(&id).join("starting"), &clock::now())?;
         }
-        let name = self.claim_name(name, &id).inspect_err(|_| self.forget(&id))?;
+        let name = self.claim_name(called.name, &id).inspect_err(|_| self.forget(&id))?;
         self.make_volumes(&id, &mut options, kept.image.layers())
             .inspect_err(|_| self.forget(&id))?;
         let now = clock::since_1970();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::bring_up::Trace;
-use super::create::{hostname_of, image_volumes};
+use super::create::{Called, hostname_of, image_volumes};
 use super::images::layers_of;
 use super::plan::{Facts, Places, Plan, plan};
 use super::{Container, Engine, Options, Spec, image_config};
@@ -20,7 +20,7 @@ const EXAMPLE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef012345678
 
 impl Engine {
     /// Explains the container that these options would make.
-    pub fn explain(&self, options: &Options, name: Option<&str>, hostname: Option<&str>) -> Result<Vec<Explained>> {
+    pub fn explain(&self, options: &Options, called: Called) -> Result<Vec<Explained>> {
         options.check()?;
         let mut options = options.clone();
         self.find_partners(&mut options)?;
@@ -46,8 +46,8 @@ impl Engine {
             Stack::to_be(self.store.root().join(name))
         };
         let lower = found.unwrap_or_else(to_be);
-        let hostname = hostname_of(&options, hostname, &id)?;
-        let name = name.unwrap_or("example").to_string();
+        let hostname = hostname_of(&options, called.hostname, &id)?;
+        let name = called.name.unwrap_or("example").to_string();
         let container = Container::new(
             &self.store,
             Spec {

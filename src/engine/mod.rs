@@ -86,6 +86,7 @@ pub use collect::{Removed, disk_usage};
 pub use commit::Commit;
 pub use container::Container;
 pub use copy::Copying;
+pub use create::Called;
 pub use exec::ExecOptions;
 
 pub use finish::{FINISH, finish};

@@ -2,6 +2,7 @@
 
 use super::ahead::Ahead;
 use super::attach::{self, Left, Streams};
+use super::create::Called;
 use super::explain::explain;
 use super::monitor::Attached;
 use super::{Container, Engine, Options};
@@ -18,17 +19,18 @@ pub struct Run {
 }
 
 impl Engine {
-    /// Creates a container and starts it. What the user should know is told to `warn`.
+    /// Creates a container and starts it. Its id is told to `created` before it is started, and what the user should know to `warn`.
     pub fn run(
         &self,
         options: Options,
-        name: Option<&str>,
-        hostname: Option<&str>,
+        called: Called,
         trace: bool,
+        created: impl Fn(&Id) -> Result<()>,
         warn: impl Fn(&str),
     ) -> Result<Run> {
         let ahead = Ahead::begin(&options)?;
-        let (container, lock) = self.create(options, name, hostname, true)?;
+        let (container, lock) = self.create(options, called, true)?;
+        created(container.id())?;
         let doing = || format!("start `{}`", container.name());
         let prepared = match self.prepare(&container, ahead, true) {
             Ok(prepared) => prepared,

@@ -82,7 +82,7 @@ impl Port {
         };
         let container = range(container).ok_or_else(|| wrong("the container's port is no number from 1 to 65535"))?;
         let host = match host {
-            "" => None,
+            "" | "0" => None,
             text => Some(range(text).ok_or_else(|| wrong("the host's port is no number from 1 to 65535"))?),
         };
         if host.as_ref().is_some_and(|host| host.len() != container.len()) {
@@ -285,6 +285,7 @@ mod tests {
         for (text, shown) in [
             ("80", vec!["0.0.0.0:0->80/tcp"]),
             ("8080:80", vec!["0.0.0.0:8080->80/tcp"]),
+            ("0:80", vec!["0.0.0.0:0->80/tcp"]),
             ("53:53/udp", vec!["0.0.0.0:53->53/udp"]),
             ("127.0.0.1:8080:80/tcp", vec!["127.0.0.1:8080->80/tcp"]),
             ("127.0.0.1::80", vec!["127.0.0.1:0->80/tcp"]),
@@ -302,7 +303,6 @@ mod tests {
             "",
             ":",
             "80:",
-            "0:80",
             "65536:80",
             "a:80",
             "80:a",

@@ -1,6 +1,8 @@
 //! Containers that are created, started, renamed, killed, and started again.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use crate::host::{Host, until};
 
@@ -164,6 +166,45 @@ fn s5_6_files_give_variables_labels_and_take_the_id() {
     let error = host.tinydock(&words).fails(125);
     assert!(error.contains("line 1") && error.contains("`A B`"), "{error}");
     assert!(!host.path("id").exists());
+    let fails = [
+        "run",
+        "--network",
+        "none",
+        "--name",
+        "fails",
+        "--cidfile",
+        &id,
+        "busybox",
+        "nosuch",
+    ];
+    host.tinydock(&fails).fails(127);
+    assert_eq!(host.status("fails"), "created");
+    let id = fs::read_to_string(host.path("id")).expect("the id of what was created");
+    assert_eq!(host.run(&format!("rm {id}")).ok().trim(), id);
+}
+
+#[test]
+fn what_is_empty_is_made_up_and_a_slash_belongs_to_no_name() {
+    let host = Host::new();
+    let id = create(&host, &["--name", "", "-h", "", "busybox", "hostname"]);
+    assert_eq!(host.run(&format!("start -a {id}")).ok().trim(), &id[..12]);
+    create(&host, &["--name", "/web", "busybox", "true"]);
+    assert_eq!(host.run("rename web /other").ok(), "");
+    assert_eq!(host.status("other"), "created");
+}
+
+#[test]
+fn whoever_starts_what_runs_is_connected_with_it() {
+    let host = Host::new();
+    let script = "until [ -e /go ]; do echo waits; sleep 0.1; done; exit 3";
+    host.start(&["--network", "none", "--name", "runs", "busybox", "sh", "-c", script]);
+    let connected = host.command(&["start", "-a", "runs"]).stdout(Stdio::piped()).spawn();
+    let mut connected = connected.expect("run tinydock");
+    let mut shown = BufReader::new(connected.stdout.take().expect("a pipe")).lines();
+    assert_eq!(shown.next().expect("a line").expect("text"), "waits");
+    host.run("exec runs touch /go").ok();
+    shown.for_each(drop);
+    assert_eq!(connected.wait().expect("wait for it").code(), Some(3));
 }
 
 #[test]

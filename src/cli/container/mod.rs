@@ -11,8 +11,8 @@ mod security;
 mod storage;
 
 use crate::cgroup::DeviceRule;
-use crate::engine::{Change, Options};
-use crate::error::Result;
+use crate::engine::{Called, Change, Options};
+use crate::error::{Error, Result};
 use crate::flags::{Flag, Parsed, concat, count};
 use crate::isolation::{Device, Sysctl, Ulimit};
 
@@ -47,6 +47,20 @@ pub fn change(parsed: &Parsed) -> Result<Change> {
         limits: resources::limits(parsed)?,
         restart: parsed.last("restart").map(|_| life::restart(parsed)).transpose()?,
     })
+}
+
+/// What a container is to be called. What is empty is not asked for.
+pub fn called(parsed: &Parsed) -> Result<Called<'_>> {
+    let text = |flag| Ok::<_, Error>(parsed.text(flag)?.filter(|text| !text.is_empty()));
+    Ok(Called {
+        name: text("name")?.map(bare),
+        hostname: text("hostname")?,
+    })
+}
+
+/// A name as `inspect` spells it, or without the slash.
+pub fn bare(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
 }
 
 /// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
