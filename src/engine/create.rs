@@ -10,6 +10,7 @@ use super::patience::Patience;
 use super::{Container, Engine, Options, Spec, check_name, image_config, names, recover};
 use crate::error::{Doing, Error, Result};
 use crate::image::Image;
+use crate::network::Mode;
 use crate::store::{Id, Lock, Store, Text, clock, write};
 
 /// How long something that is being cleaned up may be in the way.
@@ -188,11 +189,14 @@ fn make_run_directory(store: &Store, id: &Id) -> Result<PathBuf> {
     }
 }
 
-/// The host name of a container: the one that is asked for, or its id, or the host's where it is shared.
+/// The host name of a container: the one that is asked for, or its id, or the host's where that or the host's network is shared.
 pub fn hostname_of(options: &Options, asked: Option<&str>, id: &Id) -> Result<String> {
+    let hosts = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     match (options.namespaces.host_uts, asked) {
-        (false, asked) => Ok(asked.unwrap_or(id.short()).to_string()),
-        (true, None) => Ok(rustix::system::uname().nodename().to_string_lossy().into_owned()),
+        (false, Some(asked)) => Ok(asked.to_string()),
+        (false, None) if options.network == Mode::Host => Ok(hosts()),
+        (false, None) => Ok(id.short().to_string()),
+        (true, None) => Ok(hosts()),
         (true, Some(_)) => Err(Error::invalid(
             "a container with the host's name has no `--hostname` of its own",
         )),

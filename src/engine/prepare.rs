@@ -123,7 +123,10 @@ fn owner_of_port(store: &Store, owner: &Id) -> Result<Option<String>> {
 pub fn write_files(container: &Container, place: Option<&Place>) -> Result<()> {
     let spec = &container.spec;
     let shares_host = spec.options.network == Mode::Host;
-    let hosts = network::hosts(&spec.hostname, place.map(|place| place.endpoint.address));
+    let hosts = match shares_host {
+        true => network::hosts_of_host(),
+        false => network::hosts(&spec.hostname, place.map(|place| place.endpoint.address)),
+    };
     let texts = [
         ("hosts", hosts),
         ("hostname", format!("{}\n", spec.hostname)),

@@ -19,6 +19,11 @@ pub fn hosts(hostname: &str, address: Option<Ipv4Addr>) -> String {
     text
 }
 
+/// The `/etc/hosts` of a container that shares the host's network, and with it what the host knows of names.
+pub fn hosts_of_host() -> String {
+    fs::read_to_string("/etc/hosts").unwrap_or_default()
+}
+
 /// A container's `/etc/resolv.conf`. One that shares the host's network has the host's. Another one has those of the host's
 /// name servers that it can reach; if there are none it has none, rather than ones that nobody chose.
 pub fn resolv_conf(shares_host_network: bool) -> String {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use endpoint::{Action, Endpoint, Loopback, configure, connect, disconnect, loopback};
 pub use exposed::Exposed;
-pub use files::{hosts, resolv_conf};
+pub use files::{hosts, hosts_of_host, resolv_conf};
 use firewall::Firewall;
 pub use lease::{lease, lowest_free};
 pub use networks::{DEFAULT, Networks};

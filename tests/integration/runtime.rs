@@ -305,7 +305,7 @@ fn limits_are_kept_changed_and_told() {
     assert_eq!(told("/memory/usage/limit"), 33554432);
     assert_eq!(told("/pids/limit"), 5);
     bundle
-        .tell(&["update", "--memory", "67108864", "--pids-limit", "7", "one"])
+        .tell(&["update", "--memory", "64m", "--pids-limit", "7", "one"])
         .ok();
     assert_eq!(
         (told("/memory/usage/limit"), told("/pids/limit")),

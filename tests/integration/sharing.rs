@@ -34,6 +34,9 @@ fn the_hosts_namespaces_can_be_shared() {
         "seen\n"
     );
     assert_eq!(inside(&host, &["--uts", "host"], "hostname"), host.sh("hostname").ok());
+    let shown = inside(&host, &["--network", "host"], "hostname; cat /etc/hosts");
+    assert_eq!(shown, host.sh("hostname; cat /etc/hosts").ok());
+    assert_eq!(inside(&host, &["--network", "host", "-h", "own"], "hostname"), "own\n");
     assert_eq!(
         inside(&host, &["--uts", "host"], "cat /etc/hostname"),
         host.sh("hostname").ok()

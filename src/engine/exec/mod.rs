@@ -5,6 +5,7 @@ mod ends;
 mod keep;
 mod tools;
 
+use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -70,7 +71,8 @@ impl Engine {
         let (init, started) = container.open_init_of(&state)?;
         let target = init.try_clone().doing(|| "copy a descriptor")?;
         // Whatever fails because the container ends meanwhile, that is why.
-        let why = |error| if has_ended(&init) { container.not_running() } else { error };
+        let is_over = || has_ended(&init) || is_ending(started.pid);
+        let why = |error| if is_over() { container.not_running() } else { error };
         let planned = self.plan_entering(container, options, tools.as_ref(), &init, started.pid);
         let (program, group) = planned.map_err(why)?;
         let mut user = (!options.detach).then(|| User::connect(streams)).transpose()?;
@@ -118,6 +120,12 @@ impl Engine {
         let program = plan_exec(&facts, &group, container, options, tools)?;
         Ok((program, group))
     }
+}
+
+/// Whether a process is about to end: it gives up its memory before its root and its namespaces, and has ended when all others of its
+/// PID namespace have.
+fn is_ending(pid: i32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_err()
 }
 
 /// Starts a command, and returns when it runs.

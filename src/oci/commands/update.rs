@@ -7,7 +7,7 @@ use super::super::config::parse;
 use super::super::container::Status;
 use super::super::{Command, Context, container::Container};
 use super::{container, number};
-use crate::cgroup::{Group, Resources};
+use crate::cgroup::{Group, Resources, parse_bytes};
 use crate::error::{Doing, Error, Result};
 use crate::flags::{Order, Parsed, option};
 
@@ -133,10 +133,7 @@ fn take_flags(change: &mut Resources, parsed: &Parsed) -> Result<()> {
         match parsed.text(flag)? {
             None => Ok(None),
             Some("-1") => Ok(Some(-1)),
-            Some(text) => text
-                .parse()
-                .map(Some)
-                .map_err(|_| Error::invalid(format!("`--{flag}`: `{text}` is not such a number"))),
+            Some(text) => parse_bytes(text).map(Some).doing(|| format!("`--{flag}`")),
         }
     };
     take(&mut change.memory.limit, memory("memory")?);
