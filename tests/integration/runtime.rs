@@ -304,9 +304,7 @@ fn limits_are_kept_changed_and_told() {
     };
     assert_eq!(told("/memory/usage/limit"), 33554432);
     assert_eq!(told("/pids/limit"), 5);
-    bundle
-        .tell(&["update", "--memory", "64m", "--pids-limit", "7", "one"])
-        .ok();
+    bundle.tell(&["update", "--memory", "64m", "--pids-limit", "7", "one"]).ok();
     assert_eq!(
         (told("/memory/usage/limit"), told("/pids/limit")),
         (json!(67108864), json!(7))
