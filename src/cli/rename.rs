@@ -1,7 +1,7 @@
 //! `tinydock rename`
 
-use super::{Command, container, tidy};
-use crate::engine::Engine;
+use super::{Command, tidy};
+use crate::engine::{Engine, bare_name};
 use crate::error::Result;
 use crate::flags::{Order, Parsed};
 
@@ -19,5 +19,5 @@ pub const COMMAND: Command = Command {
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     tidy(engine);
     let [container, name] = [0, 1].map(|n| parsed.arguments[n].display().to_string());
-    engine.rename(&engine.find(&container)?, container::bare(&name)).map(|()| 0)
+    engine.rename(&engine.find(&container)?, bare_name(&name)).map(|()| 0)
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::Spec;
 use super::restart::{Policy, Restarts};
 use super::state::{Exit, Lost, Started, State, Stopped};
 use super::stop::Asking;
+use super::{Spec, bare_name};
 use crate::error::{Doing, Error, Result};
 use crate::network::Endpoint;
 use crate::store::{Id, Store, clock, is_prefix, read_if_present, remove_if_present, write, write_among_others};
@@ -43,8 +43,7 @@ impl Container {
 
     /// The container that `text` means: its id, its name, or the beginning of its id that no other one has.
     pub fn find(store: &Store, text: &str) -> Result<Container> {
-        // As `inspect` spells names.
-        let text = text.strip_prefix('/').unwrap_or(text);
+        let text = bare_name(text);
         let named = Id::parse(text).or_else(|| super::check_name(text).ok().and_then(|()| store.names().owner(text)));
         if let Some(container) = named.map(|id| Container::load(store, &id)).transpose()?.flatten()
             && (container.name() == text || container.id().as_str() == text)

@@ -100,7 +100,7 @@ pub use pull::{NotPulled, Progress, Pulled, Step};
 pub use push::Pushed;
 pub use run::Run;
 use spec::check_name;
-pub use spec::{Options, Spec};
+pub use spec::{Options, Spec, bare_name};
 pub use state::{Exit, Started, State, Stopped};
 pub use stats::Usage;
 pub use stop::Asking;

@@ -221,6 +221,11 @@ impl Options {
     }
 }
 
+/// A name without the slash that `inspect` spells it with.
+pub fn bare_name(name: &str) -> &str {
+    name.strip_prefix('/').unwrap_or(name)
+}
+
 /// Checks a container's name.
 pub fn check_name(name: &str) -> Result<()> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);

@@ -11,7 +11,7 @@ mod security;
 mod storage;
 
 use crate::cgroup::DeviceRule;
-use crate::engine::{Called, Change, Options};
+use crate::engine::{Called, Change, Options, bare_name};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Parsed, concat, count};
 use crate::isolation::{Device, Sysctl, Ulimit};
@@ -53,14 +53,9 @@ pub fn change(parsed: &Parsed) -> Result<Change> {
 pub fn called(parsed: &Parsed) -> Result<Called<'_>> {
     let text = |flag| Ok::<_, Error>(parsed.text(flag)?.filter(|text| !text.is_empty()));
     Ok(Called {
-        name: text("name")?.map(bare),
+        name: text("name")?.map(bare_name),
         hostname: text("hostname")?,
     })
-}
-
-/// A name as `inspect` spells it, or without the slash.
-pub fn bare(name: &str) -> &str {
-    name.strip_prefix('/').unwrap_or(name)
 }
 
 /// What the flags and the arguments `IMAGE [COMMAND [ARGUMENT...]]` ask for.
