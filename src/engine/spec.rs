@@ -164,11 +164,6 @@ impl Options {
         if texts.any(|text| text.as_bytes().contains(&0)) {
             return Err(Error::invalid("arguments, environment and paths cannot have NUL bytes"));
         }
-        let is_nameless = |line: &&Text| matches!(line.as_bytes(), [] | [b'=', ..]);
-        if let Some(line) = self.environment.iter().find(is_nameless) {
-            let wrong = format!("invalid environment variable `{line}`: its name is empty");
-            return Err(Error::invalid(wrong));
-        }
         if !matches!(self.directory.as_bytes(), [] | [b'/', ..]) {
             let wrong = format!("working directory `{}`: it must be an absolute path", self.directory);
             return Err(Error::invalid(wrong));

@@ -21,7 +21,7 @@ pub struct Users {
 }
 
 impl Users {
-    /// Finds who `NAME|UID[:GROUP|GID]` means. The empty string is root.
+    /// Finds who `NAME|UID[:GROUP|GID]` means. No user is root, no group is the user's own.
     pub fn find(&self, text: &str) -> Result<Identity> {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
         let user = if user.is_empty() { "0" } else { user };
@@ -53,7 +53,7 @@ impl Users {
         if entry.is_none() && identity.user == 0 {
             identity.home = b"/root".to_vec();
         }
-        if let Some(group) = group {
+        if let Some(group) = group.filter(|group| !group.is_empty()) {
             identity.group = self.find_group(group)?;
             identity.groups.clear();
         }
@@ -128,6 +128,8 @@ mod tests {
             ("www", 33, 34, vec![8, 10, 34], "/var/www"),
             ("33", 33, 34, vec![8, 10, 34], "/var/www"),
             ("www:mail", 33, 8, vec![8], "/var/www"),
+            ("www:", 33, 34, vec![8, 10, 34], "/var/www"),
+            (":99", 0, 99, vec![99], "/root"),
             ("www:99", 33, 99, vec![99], "/var/www"),
             ("4242", 4242, 0, vec![0], "/"),
             ("4242:www", 4242, 34, vec![34], "/"),

@@ -29,7 +29,7 @@ pub use files::{hosts, hosts_of_host, resolv_conf};
 use firewall::Firewall;
 pub use lease::{lease, lowest_free};
 pub use networks::{DEFAULT, Networks};
-pub use ports::{Port, Protocol, claim_ports, reserve_ports};
+pub use ports::{Port, Protocol, claim_ports, distinct, reserve_ports};
 pub use subnet::Subnet;
 
 /// A bridge network.

@@ -112,6 +112,14 @@ impl Port {
         }
     }
 
+    /// Whether both are the same port of the host, of the same address or of all, so that only one can be published.
+    fn excludes(&self, other: &Port) -> bool {
+        let addresses = (self.address, other.address);
+        self.host != 0
+            && (self.protocol, self.host) == (other.protocol, other.host)
+            && (addresses.0.is_none() || addresses.1.is_none() || addresses.0 == addresses.1)
+    }
+
     /// What the port is claimed as.
     fn claim(&self) -> String {
         format!(
@@ -198,6 +206,22 @@ impl Display for Port {
     }
 }
 
+/// The ports that are asked for, each once. No two may be the same of the host.
+pub fn distinct(ports: Vec<Port>) -> Result<Vec<Port>> {
+    let mut kept: Vec<Port> = Vec::new();
+    for port in ports {
+        match kept.iter().find(|other| other.excludes(&port)) {
+            Some(other) if *other == port => {}
+            Some(other) => {
+                let wrong = Error::invalid(format!("`{other}` is to be published, too")).doing(format!("publish port `{port}`"));
+                return Err(wrong.hint("choose another host port for one of them"));
+            }
+            None => kept.push(port),
+        }
+    }
+    Ok(kept)
+}
+
 /// Finds out whether ports can be published, and keeps them. `taken` is asked about a container that stands in the way: it
 /// returns the container's name if that one has a right to its port.
 ///
@@ -241,13 +265,7 @@ fn conflicts(claims: &Claims, port: &Port) -> Result<Vec<Id>> {
     if port.host == 0 {
         return Ok(Vec::new());
     }
-    let same = |name: &String| {
-        Port::from_claim(name, "0.0.0.0:0").is_some_and(|(_, other)| {
-            let addresses = (other.address, port.address);
-            (other.protocol, other.host) == (port.protocol, port.host)
-                && (addresses.0.is_none() || addresses.1.is_none() || addresses.0 == addresses.1)
-        })
-    };
+    let same = |name: &String| Port::from_claim(name, "0.0.0.0:0").is_some_and(|(_, other)| other.excludes(port));
     Ok(claims
         .names()?
         .into_iter()
@@ -316,6 +334,20 @@ mod tests {
         ] {
             let error = Port::parse(text).unwrap_err().to_string();
             assert!(error.starts_with(&format!("port `{text}`: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn ports_of_the_host_are_published_once() {
+        let distinct = |texts: &[&str]| distinct(texts.iter().flat_map(|text| Port::parse(text).unwrap()).collect());
+        assert_eq!(
+            distinct(&["81:80", "81:80", "81:80/udp", "82:80", "80", "80"]).unwrap().len(),
+            5
+        );
+        assert_eq!(distinct(&["127.0.0.1:81:80", "127.0.0.2:81:80"]).unwrap().len(), 2);
+        for both in [["81:80", "81:82"], ["81:80", "127.0.0.1:81:80"], ["80-82:80-82", "81:80"]] {
+            let error = distinct(&both).unwrap_err().to_string();
+            assert!(error.contains(":81->") && error.contains("too"), "{error}");
         }
     }
 

@@ -164,6 +164,16 @@ fn s5_6_environment_and_directory_are_what_was_asked_for() {
     let host = Host::new();
     let done = host.sh("FROM_HOST=h $TINYDOCK run --rm --network none -e A=1 -e 'B=two words' -e FROM_HOST -e UNSET -w /tmp busybox sh -c 'echo $A,$B,$FROM_HOST,${UNSET-none},$PWD,$HOME'");
     assert_eq!(done.ok(), "1,two words,h,none,/tmp,/root\n");
+    host.start(&["--name", "web", "--network", "none", "busybox", "sleep", "100"]);
+    for nameless in ["", "=x"] {
+        for line in [
+            ["run", "-e", nameless, "busybox", "env"],
+            ["exec", "-e", nameless, "web", "env"],
+        ] {
+            let wrong = host.tinydock(&line).fails(125);
+            assert!(wrong.contains(&format!("`{nameless}`: its name is empty")), "{wrong}");
+        }
+    }
 }
 
 #[test]

@@ -49,6 +49,11 @@ fn a_published_port_is_reached_from_everywhere() {
     });
     let taken = host.run("run -d -p 8080:80 busybox true").fails(125);
     assert!(taken.contains("8080"), "{taken}");
+    let twice = host.run("create -p 8081:80 -p 8081:82 busybox true").fails(1);
+    assert!(
+        twice.contains("8081->82") && twice.contains("`0.0.0.0:8081->80/tcp` is to be published, too"),
+        "{twice}"
+    );
     assert!(host.run("ls").ok().contains("8080->80"));
     host.run("rm -f web").ok();
     host.start(&["--name", "again", "-p", "8080:80", "busybox", "sh", "-c", SERVE, "again"]);

@@ -48,5 +48,5 @@ pub fn exposed(parsed: &Parsed) -> Result<Vec<Port>> {
 
 pub fn ports(parsed: &Parsed) -> Result<Vec<Port>> {
     let ports: Vec<Vec<Port>> = read_all(parsed, "publish", Port::parse)?;
-    Ok(ports.concat())
+    network::distinct(ports.concat())
 }

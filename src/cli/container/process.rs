@@ -109,7 +109,13 @@ pub fn environment(parsed: &Parsed) -> Result<Vec<Text>> {
             all.push(line);
         }
     }
-    all.extend(parsed.all("env").cloned());
+    for line in parsed.all("env") {
+        if matches!(line.as_bytes(), [] | [b'=', ..]) {
+            let wrong = format!("invalid environment variable `{}`: its name is empty", line.display());
+            return Err(Error::invalid(wrong));
+        }
+        all.push(line.clone());
+    }
     Ok(all.iter().filter_map(variable).collect())
 }
 
