@@ -39,8 +39,11 @@ pub enum OomEvent {
     Nothing,
 }
 
-/// The files that count, of version 2 and 1: in both, a line is `oom_kill N`.
-const COUNTERS: [&str; 2] = ["memory.events", "memory.oom_control"];
+/// The file that counts, of version 2. As in that of version 1, a line is `oom_kill N`.
+const EVENTS: &str = "memory.events";
+
+/// The file that counts, of version 1.
+const CONTROL: &str = "memory.oom_control";
 
 impl Group {
     /// The file that counts how often the kernel killed a process of the container for want of memory: in both versions
@@ -55,10 +58,9 @@ impl Group {
     }
 
     fn counter(&self) -> Option<PathBuf> {
-        let files = self
-            .directories()
-            .flat_map(|directory| COUNTERS.map(|name| directory.join(name)));
-        files.into_iter().find(|file| file.exists())
+        let unified = self.unified.iter().map(|directory| directory.join(EVENTS));
+        let separate = self.separate.iter().map(|directory| directory.join(CONTROL));
+        unified.chain(separate).find(|file| file.exists())
     }
 
     /// Begins to wait for the kernel to kill a process.
@@ -69,7 +71,7 @@ impl Group {
             ));
         };
         let doing = || format!("watch `{}`", counter.display());
-        let (wake, control) = if counter.ends_with(COUNTERS[0]) {
+        let (wake, control) = if counter.ends_with(EVENTS) {
             (watch_unified(&counter).doing(doing)?, None)
         } else {
             let (wake, control) = watch_separate(&counter).doing(doing)?;

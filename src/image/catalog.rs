@@ -213,7 +213,12 @@ impl Catalog<'_> {
 
     /// The tarballs of this name.
     fn tarballs(&self, name: &Name) -> Vec<PathBuf> {
-        let paths = SUFFIXES.iter().map(|suffix| self.registry().join(format!("{name}{suffix}")));
+        let folder = self.registry();
+        // Most have none: one question then, instead of one for each suffix.
+        if !folder.exists() {
+            return Vec::new();
+        }
+        let paths = SUFFIXES.iter().map(|suffix| folder.join(format!("{name}{suffix}")));
         paths.filter(|path| path.exists()).collect()
     }
 }
