@@ -164,6 +164,7 @@ impl Options {
         if texts.any(|text| text.as_bytes().contains(&0)) {
             return Err(Error::invalid("arguments, environment and paths cannot have NUL bytes"));
         }
+        check_environment(&self.environment)?;
         if !matches!(self.directory.as_bytes(), [] | [b'/', ..]) {
             let wrong = format!("working directory `{}`: it must be an absolute path", self.directory);
             return Err(Error::invalid(wrong));
@@ -213,6 +214,17 @@ impl Options {
                 Err(wrong.hint("give it the host's users with `--userns host`"))
             }
         }
+    }
+}
+
+/// Checks that each variable has a name, whoever sets it.
+pub fn check_environment(lines: &[Text]) -> Result<()> {
+    let is_nameless = |line: &&Text| matches!(line.as_bytes(), [] | [b'=', ..]);
+    match lines.iter().find(is_nameless) {
+        None => Ok(()),
+        Some(line) => Err(Error::invalid(format!(
+            "invalid environment variable `{line}`: its name is empty"
+        ))),
     }
 }
 

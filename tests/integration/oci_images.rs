@@ -44,9 +44,11 @@ fn s5_13_a_config_is_honoured() {
         &host,
         "app",
         "image('app:1', [busybox()], Entrypoint=['echo', 'entry'], Cmd=['cmd'], Env=['A=image', 'B=image'])
-image('env:1', [busybox()], Cmd=['sh', '-c', 'echo $A $B; pwd; id -u; id -g'], Env=['A=image', 'B=image'], WorkingDir='/work/dir', User='12:34')",
+image('env:1', [busybox()], Cmd=['sh', '-c', 'echo $A $B; pwd; id -u; id -g'], Env=['A=image', 'B=image'], WorkingDir='/work/dir', User='12:34')
+image('nameless:1', [busybox()], Env=['=x'])",
     );
-    assert_eq!(host.run("load -i app.tar").ok(), "Loaded image: app:1\nLoaded image: env:1\n");
+    let loaded = "Loaded image: app:1\nLoaded image: env:1\nLoaded image: nameless:1\n";
+    assert_eq!(host.run("load -i app.tar").ok(), loaded);
     assert_eq!(host.inside(&[], "app:1", &[]).ok(), "entry cmd\n");
     assert_eq!(host.inside(&[], "app:1", &["other"]).ok(), "entry other\n");
     assert_eq!(host.inside(&["--entrypoint", "env"], "app:1", &["pwd"]).ok(), "/\n");
@@ -58,6 +60,8 @@ image('env:1', [busybox()], Cmd=['sh', '-c', 'echo $A $B; pwd; id -u; id -g'], E
         host.inside(&["-u", "0:0", "-w", "/bin"], "env:1", &[]).ok(),
         "image image\n/bin\n0\n0\n"
     );
+    let nameless = host.inside(&[], "nameless:1", &["true"]).fails(125);
+    assert!(nameless.contains("environment variable `=x`"), "{nameless}");
     let inspected = host.run("image inspect app:1").ok();
     let value: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
     assert_eq!(value[0]["Config"]["Entrypoint"][1], "entry");

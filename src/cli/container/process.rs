@@ -109,18 +109,12 @@ pub fn environment(parsed: &Parsed) -> Result<Vec<Text>> {
             all.push(line);
         }
     }
-    for line in parsed.all("env") {
-        if matches!(line.as_bytes(), [] | [b'=', ..]) {
-            let wrong = format!("invalid environment variable `{}`: its name is empty", line.display());
-            return Err(Error::invalid(wrong));
-        }
-        all.push(line.clone());
-    }
+    all.extend(parsed.all("env").cloned());
     Ok(all.iter().filter_map(variable).collect())
 }
 
 fn variable(line: &OsString) -> Option<Text> {
-    if line.as_bytes().contains(&b'=') {
+    if line.is_empty() || line.as_bytes().contains(&b'=') {
         return Some(line.clone().into());
     }
     let value = env::var_os(line)?;

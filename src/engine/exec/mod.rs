@@ -14,6 +14,7 @@ use rustix::event::PollFlags;
 use super::attach::{Left, Streams, Typed, User};
 use super::bring_up::{adopt, spawn, wait_for_root};
 use super::plan::{Facts, bytes, identity};
+use super::spec::check_environment;
 use super::wires::Wires;
 use super::{Container, Engine, State, cgroups};
 use crate::cgroup::Group;
@@ -62,6 +63,7 @@ impl Engine {
         streams: &Streams,
         tools: Option<[PathBuf; 2]>,
     ) -> Result<Left> {
+        check_environment(&options.environment)?;
         let state = container.state()?;
         if matches!(state, State::Paused(_)) {
             let name = container.name();
