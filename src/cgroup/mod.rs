@@ -48,6 +48,6 @@ pub use resources::{
 };
 pub use rules::{check_available, check_limits};
 pub use stats::Stats;
-pub use steps::{enter, mount, mount_at};
+pub use steps::{enter, mount, mount_at, protect};
 pub use systemd::Scope;
 pub use words::{error_in_flags, in_flags};

@@ -34,27 +34,33 @@ fn enter_all(program: &mut Program, directories: &[PathBuf]) {
 
 const HARMLESS: u64 = mount_attr::NOSUID | mount_attr::NODEV | mount_attr::NOEXEC;
 
-/// Writes the steps that show the container its own cgroups at `/sys/fs/cgroup`.
-pub fn mount(program: &mut Program, hierarchies: &Hierarchies, sys: Register, read_only: bool) {
+/// Writes the steps that show the container its own cgroups at `/sys/fs/cgroup`. Returns what [`mount_at`] does.
+pub fn mount(program: &mut Program, hierarchies: &Hierarchies, sys: Register, read_only: bool) -> Option<Register> {
     if hierarchies.separate.is_empty() && hierarchies.unified.is_none() {
-        return;
+        return None;
     }
     program.concept(Concept::ResourceLimits);
     let how = open::PATH | open::DIRECTORY;
     let target = program.open(Fd::Kept(sys), b"fs/cgroup", how, "where programs look for cgroups");
-    mount_at(program, hierarchies, None, target, read_only);
+    mount_at(program, hierarchies, None, target, read_only)
 }
 
 /// Writes the steps that show the container its own cgroups at a place. Where it has no cgroup namespace, `shown` is their path below
-/// each tree's mount.
-pub fn mount_at(program: &mut Program, hierarchies: &Hierarchies, shown: Option<&str>, target: Register, read_only: bool) {
+/// each tree's mount. Returns the directory that has all trees of version 1, which is still to be made read-only.
+pub fn mount_at(
+    program: &mut Program,
+    hierarchies: &Hierarchies,
+    shown: Option<&str>,
+    target: Register,
+    read_only: bool,
+) -> Option<Register> {
     program.concept(Concept::ResourceLimits);
     if hierarchies.separate.is_empty() {
         if let Some(tree) = &hierarchies.unified {
             let cgroup = tree_mount(program, tree, "cgroup2", &[], shown, read_only);
             program.move_mount_onto(cgroup, target, "mounted where programs look for it");
         }
-        return;
+        return None;
     }
     let options = [("mode", "755"), ("size", "64k")];
     let all = program.new_mount("tmpfs", &options, HARMLESS, "a directory for each cgroup tree");
@@ -62,7 +68,13 @@ pub fn mount_at(program: &mut Program, hierarchies: &Hierarchies, shown: Option<
     for tree in &hierarchies.separate {
         mount_separate(program, tree, all, shown, read_only);
     }
-    program.mount_setattr(all, mount_attr::RDONLY * u64::from(read_only), "nothing in it may be changed");
+    read_only.then_some(all)
+}
+
+/// Writes the step that makes a directory with cgroup trees read-only, when all are in it and it is attached in this namespace.
+pub fn protect(program: &mut Program, all: Register) {
+    program.concept(Concept::ResourceLimits);
+    program.mount_setattr(all, mount_attr::RDONLY, "nothing in it may be changed");
 }
 
 /// Writes the steps that mount a version 1 tree in the directory that has all of them.

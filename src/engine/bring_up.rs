@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::statfs;
+
 use super::monitor::Resident;
 use super::patience::Patience;
 use super::plan::Plan;
@@ -161,16 +163,18 @@ pub fn spawn(program: &Program, namespaces: u64, group: Option<&Group>, wires: &
     wires.start(program, namespaces, cgroup.as_ref().map(AsFd::as_fd))
 }
 
-/// Waits until the first process of a container that is being started has the container's root instead of the host's: who enters before
-/// would be on the host. The kernel takes whoever enters to what is mounted on top of the root, as it does for `..`, and that is the
-/// host's root until init has unmounted it.
+/// Waits until the first process of a container that is being started has the container's root: who enters before would be on the
+/// host, or in the empty directory where the host's root was mounted (`isolation::Exchange`). The kernel takes whoever enters to what is
+/// mounted on top of the root, as it does for `..`. Only the container's is an overlay that is not ours.
 pub fn wait_for_root(container: &Container, pid: i32) -> Result<()> {
     let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino()));
     let ours = identity("/").doing(|| "look at `/`")?;
     let mut patience = Patience::of(STARTED);
     // Whether it is there at all is for the caller to find out.
     let is_ours = |path: &str| identity(&format!("/proc/{pid}/root/{path}")).is_ok_and(|theirs| theirs == ours);
-    while (is_ours("") || is_ours("..")) && !is_command(pid) {
+    let root = format!("/proc/{pid}/root/");
+    let is_bare = || statfs(root.as_str()).is_ok_and(|root| root.f_type != libc::OVERLAYFS_SUPER_MAGIC);
+    while (is_bare() || is_ours("") || is_ours("..")) && !is_command(pid) {
         if patience.is_over() {
             return Err(Error::conflict(format!(
                 "container `{}` is still being started",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command, Host, Identity, Ids, LabelFiles, Node, Process, Shown, Users};
+use crate::isolation::{self, Command, Exchange, Host, Identity, Ids, LabelFiles, Node, Process, Shown, Users};
 use crate::layer::{self, Bind, Given, Lower, MountPoint, Origin, Overlay, Stack, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
@@ -154,7 +154,8 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let birth::Sources { binds, nodes, .. } = sources;
     let memory = birth::share_memory(&mut program, options);
     let labels = process.labels.open(&mut program);
-    let root = open_root(&mut program, options, &places.overlay, early.root);
+    let exchange = Exchange::of(&host, options.namespaces.has_users());
+    let root = open_root(&mut program, options, &places.overlay, early.root, exchange);
     let shown = Shown {
         settings: !options.sysctls.is_empty(),
         unmasked: options.security.unmasked,
@@ -165,10 +166,11 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     };
     let mounts = isolation::mount_kernel_file_systems(&mut program, root, &host, shown);
     birth::settle(&mut program, spec, &cgroup);
-    cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
+    let cgroups = cgroup::mount(&mut program, &facts.hierarchies, mounts.sys, !options.security.privileged);
     devices::make_elsewhere(&mut program, facts, &nodes, root)?;
     wait_for_names(&mut program);
-    let directory = mount_binds(&mut program, facts, options, root, &binds)?;
+    let mounted = mount_binds(&mut program, root, &binds);
+    let directory = open_directory(&mut program, facts, options, root)?;
     let terminal = options
         .terminal
         .then(|| isolation::open_terminal(&mut program, &mounts, identity.user));
@@ -176,7 +178,10 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         let why = "the container may write to its mounts, but not to its root";
         layer::protect(&mut program, root, why);
     }
-    isolation::enter_root(&mut program, root);
+    isolation::enter_root(&mut program, root, exchange);
+    // Before, what is mounted may belong to no namespace yet, and its attributes cannot be changed.
+    cgroups.iter().for_each(|all| cgroup::protect(&mut program, *all));
+    binds::protect(&mut program, &binds, &mounted);
     wait_for_host(&mut program);
     connect(&mut program, options, endpoint);
     if let Some(settings) = mounts.settings {
@@ -221,14 +226,16 @@ fn has_network_at_birth(options: &Options) -> bool {
     options.network != Mode::Host && !makes_ahead(options)
 }
 
-/// Writes the steps that make the container's root, or take what was made of it, and attach it.
-fn open_root(program: &mut Program, options: &Options, overlay: &Overlay, early: Option<Register>) -> Register {
+/// Writes the steps that make the container's root, or take what was made of it, and attach it where it must be.
+fn open_root(program: &mut Program, options: &Options, overlay: &Overlay, early: Option<Register>, exchange: Exchange) -> Register {
     let root = match early {
         Some(root) => root,
         None if makes_ahead(options) => layer::take_overlay(program),
         None => layer::make_overlay(program, overlay),
     };
-    layer::attach_overlay(program, overlay, root);
+    if exchange == Exchange::Pivot {
+        layer::attach_overlay(program, overlay, root);
+    }
     root
 }
 
@@ -245,19 +252,10 @@ fn wait_for_host(program: &mut Program) {
     program.wait(Input::Release, why);
 }
 
-/// Writes the steps that mount what the container has besides its image, and open the working directory, which may be in there.
-fn mount_binds(
-    program: &mut Program,
-    facts: &Facts,
-    options: &Options,
-    root: Register,
-    binds: &[(Concept, Bind)],
-) -> Result<Register> {
-    let mut mount = |(concept, bind): &(Concept, Bind)| layer::bind(program, *concept, root, bind);
-    let mounted: Vec<Register> = binds.iter().map(&mut mount).collect();
-    let directory = open_directory(program, facts, options, root)?;
-    binds::protect(program, binds, &mounted);
-    Ok(directory)
+/// Writes the steps that mount what the container has besides its image.
+fn mount_binds(program: &mut Program, root: Register, binds: &[(Concept, Bind)]) -> Vec<Register> {
+    let mount = |(concept, bind): &(Concept, Bind)| layer::bind(program, *concept, root, bind);
+    binds.iter().map(mount).collect()
 }
 
 /// What was opened for the command while it could be.

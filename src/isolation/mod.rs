@@ -1,7 +1,7 @@
 //! Process isolation: a process that sees nothing of the host but what it is shown.
 //!
 //! Namespaces give it its own process ids, mounts, host name, IPC objects, network, clocks and cgroup root. Its file
-//! system is what was mounted before `pivot_root` made the rest unreachable; `/proc`, `/sys` and `/dev` are new and show
+//! system is what was mounted before the host's root was unmounted; `/proc`, `/sys` and `/dev` are new and show
 //! only what is safe to show. It has 14 of root's 41 capabilities, and loses the rest for good; calls that a container has
 //! no use for are refused by a filter.
 //!
@@ -50,7 +50,7 @@ pub use namespaces::{
 pub use process::{
     Process, become_user, begin_session, check_filter, check_waiting, execute, leave_nothing, open_streams, restrict,
 };
-pub use root::enter_root;
+pub use root::{Exchange, enter_root};
 pub use scheduling::{Scheduling, prefer_to_kill, schedule};
 pub use seccomp::{Filter, Profile, Seccomp, compile as compile_profile};
 pub use security::Security;

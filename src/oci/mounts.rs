@@ -26,13 +26,10 @@ pub fn mount(program: &mut Program, sources: &Sources, around: &Surroundings, pl
         program.move_mount_onto(clone, target, "and there it is");
     } else if planned.kind == "cgroup" {
         let target = open_place(program, root, planned);
-        cgroup::mount_at(
-            program,
-            around.hierarchies,
-            around.shown,
-            target,
-            planned.options.is_read_only(),
-        );
+        let read_only = planned.options.is_read_only();
+        if let Some(all) = cgroup::mount_at(program, around.hierarchies, around.shown, target, read_only) {
+            cgroup::protect(program, all);
+        }
     } else {
         new(program, root, planned, around.label);
     }

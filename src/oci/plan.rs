@@ -23,7 +23,7 @@ use super::tree::Tree;
 use super::{become_process, devices};
 use crate::cgroup::{self, Hierarchies};
 use crate::error::Result;
-use crate::isolation::{self, Host, LabelFiles};
+use crate::isolation::{self, Exchange, Host, LabelFiles};
 use crate::layer::MountPoint;
 use crate::network;
 use crate::program::flags::{clone, propagation};
@@ -303,7 +303,7 @@ impl<'a> Planner<'a> {
             program.fchdir(root, "the container's root, which is mounted on the host's");
             program.chroot(".", "becomes the root");
         } else {
-            isolation::enter_root(program, root);
+            isolation::enter_root(program, root, Exchange::Pivot);
         }
         if let Some(change) = propagation_of(&self.config.linux.rootfs_propagation) {
             program.change_mount_at(b"/", change, "how mounts of the root propagate");

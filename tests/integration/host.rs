@@ -118,8 +118,9 @@ impl Host {
     }
 
     /// The command that starts a container of this name which sleeps.
-    pub fn start_command(&self, name: &str) -> Command {
-        let mut command = self.command(&["run", "-d", "--name", name, "--network", "none", "busybox", "sleep", "1000"]);
+    pub fn start_command(&self, name: &str, flags: &[&str]) -> Command {
+        let run = ["run", "-d", "--name", name, "--network", "none"];
+        let mut command = self.command(&[&run, flags, &["busybox", "sleep", "1000"]].concat());
         command.stdout(Stdio::null());
         command
     }

@@ -22,10 +22,10 @@ fn init_makes_the_explained_calls() {
     ))
     .ok();
     let text = std::fs::read_to_string(trace).expect("a trace");
-    // Init is the process that calls pivot_root.
+    // Init is the process that calls chroot.
     let pid = text
         .lines()
-        .find(|line| line.contains(" pivot_root("))
+        .find(|line| line.contains(" chroot("))
         .and_then(|line| line.split_whitespace().next())
         .expect("an init");
     let calls: Vec<&str> = text

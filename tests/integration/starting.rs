@@ -1,5 +1,6 @@
 //! Containers that are looked at, or fail, while they are being started: a process of the start is held where it matters.
 
+use std::cell::Cell;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
 use crate::host::{Host, until};
-use crate::tracer::{self, Hold, Role};
+use crate::tracer::{self, Call, Hold, Role};
 
 /// How long a process is held for others to do what they must not.
 const WHILE: Duration = Duration::from_millis(300);
@@ -86,29 +87,42 @@ fn a_process_is_not_named_before_it_is_in_the_containers_namespaces() {
     }
 }
 
-/// A start may be recorded while init still has the host's root, or has the container's and the host's is mounted on top of that: there
-/// is where the kernel takes whoever enters the mounts.
+/// A start may be recorded while init still has the host's root, or what that was mounted on.
 #[test]
 fn whoever_enters_early_waits_for_the_containers_root() {
-    for call in [libc::SYS_pivot_root, libc::SYS_umount2] {
-        enter_early(call);
+    // The namespace is entered a second time when nothing is mounted in it.
+    let enters_mounts = |call: &Call| call.number == libc::SYS_setns && call.arguments[1] == libc::CLONE_NEWNS as u64;
+    let begins = |number: i64| move |call: &Call| call.number == number;
+    enter_early(&[], &begins(libc::SYS_umount2));
+    enter_early(&[], &enters_mounts);
+    let has_entered = Cell::new(false);
+    enter_early(&[], &|call| has_entered.replace(has_entered.get() || enters_mounts(call)));
+    enter_early(&[], &begins(libc::SYS_chroot));
+}
+
+/// It may also have the container's root while the host's is mounted on top of that: there is where the kernel takes whoever enters the
+/// mounts.
+#[test]
+fn whoever_enters_early_waits_for_a_root_that_is_exchanged_by_pivoting() {
+    for number in [libc::SYS_pivot_root, libc::SYS_umount2] {
+        enter_early(&["--userns", "auto"], &|call| call.number == number);
     }
 }
 
 /// Enters a container whose init is about to make a call.
-fn enter_early(call: i64) {
+fn enter_early(flags: &[&str], at: &dyn Fn(&Call) -> bool) {
     let host = Host::new();
     let secret = host.path("secret");
     fs::write(&secret, "of the host").expect("write");
     let secret = secret.to_str().expect("UTF-8");
     let from = format!("entered:{secret}");
-    let mut command = host.start_command("entered");
+    let mut command = host.start_command("entered", flags);
     let mut entering = None;
     let was_held = tracer::run_holding(
         &mut command,
         Hold {
             role: Role::Init,
-            at: &|begun| begun.number == call,
+            at,
             until: &mut |_| {
                 if entering.is_none() && !host.status("entered").starts_with("running") {
                     return false;
@@ -159,7 +173,7 @@ fn whoever_shares_memory_early_waits_for_the_containers_root() {
         &mut command,
         Hold {
             role: Role::Init,
-            at: &|call| call.number == libc::SYS_pivot_root,
+            at: &|call| call.number == libc::SYS_umount2,
             until: &mut |_| {
                 if sharing.is_none() && !host.status("giver").starts_with("running") {
                     return false;
@@ -210,15 +224,15 @@ fn a_container_whose_root_becomes_the_hosts_can_be_entered() {
 /// Whatever fails in an `exec` because the container ends meanwhile: that it has ended is what is told.
 #[test]
 fn who_enters_a_container_that_ends_is_told_so() {
-    let looks = |call: &tracer::Call| call.number == libc::SYS_open && call.path(0).ends_with("/cgroup");
-    let enters = |call: &tracer::Call| call.number == libc::SYS_setns;
-    for (role, at) in [(Role::Command, looks as fn(&tracer::Call) -> bool), (Role::Monitor, enters)] {
+    let looks = |call: &Call| call.number == libc::SYS_open && call.path(0).ends_with("/cgroup");
+    let enters = |call: &Call| call.number == libc::SYS_setns;
+    for (role, at) in [(Role::Command, looks as fn(&Call) -> bool), (Role::Monitor, enters)] {
         let host = Host::new();
         host.start(&["--name", "ending", "--network", "none", "busybox", "sleep", "1000"]);
         let told = host.path("told");
         let mut command = host.command(&["exec", "ending", "true"]);
         command.stderr(File::create(&told).expect("make a file"));
-        let mut until = |_: &tracer::Call| {
+        let mut until = |_: &Call| {
             host.run("kill ending");
             !host.status("ending").starts_with("running")
         };

@@ -133,7 +133,7 @@ fn limits_that_change_while_a_container_is_started_count() {
 
 /// Changes a container's limits while a process of its start is about to make a call.
 fn change_while_started(host: &Host, role: Role, number: i64) {
-    let mut command = host.start_command("begun");
+    let mut command = host.start_command("begun", &[]);
     let is_there = || match role {
         Role::Init => host.status("begun").starts_with("running"),
         _ => host.status("begun") == "created",

@@ -4,7 +4,7 @@
 use super::super::Options;
 use super::{Facts, Places, binds};
 use crate::error::Result;
-use crate::isolation;
+use crate::isolation::{self, Exchange};
 use crate::layer::{self, Bind, MountPoint, Origin};
 use crate::program::{Concept, Input, Program, Register};
 
@@ -26,7 +26,7 @@ pub fn show(facts: &Facts, places: &Places, options: &Options) -> Result<Program
     if options.read_only {
         layer::protect(&mut program, root, "nobody may write to the container's root");
     }
-    isolation::enter_root(&mut program, root);
+    isolation::enter_root(&mut program, root, Exchange::Pivot);
     program.tell("the files can be reached through this process");
     program.wait(Input::Release, "it lives for as long as somebody needs them");
     Ok(program)

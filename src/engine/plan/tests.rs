@@ -23,10 +23,14 @@ const AT_LAST: [&str; 8] = [
     "execve",
 ];
 
+/// Kernels with one and with the other way to exchange the root.
+const PIVOTING: (u32, u32) = (6, 12);
+const REPLACING: (u32, u32) = (6, 15);
+
 fn facts() -> Facts {
     let host = Host {
         time_namespace: true,
-        release: (6, 12),
+        release: PIVOTING,
         capabilities: 41,
         bounding: u64::MAX,
         masks: Vec::new(),
@@ -193,21 +197,33 @@ fn any_options() -> impl Strategy<Value = Options> {
 
 proptest! {
     #[test]
-    fn every_program_keeps_the_order(options in any_options()) {
+    fn every_program_keeps_the_order(options in any_options(), release in prop::sample::select(vec![PIVOTING, REPLACING])) {
         let command = bytes(&options.command);
-        let plan = planned(options);
+        let mut facts = facts();
+        facts.host.release = release;
+        let plan = planned_on(&facts, options);
         // Too many that are refused would fail the test.
         prop_assume!(plan.is_ok());
         let plan = plan.unwrap();
         let steps = plan.program.steps();
         let calls: Vec<&str> = steps.iter().map(|step| step.call.name).collect();
-        let pivot = calls.iter().position(|call| *call == "pivot_root").expect("a new root");
+        let exchange: &[&str] = match release {
+            PIVOTING => &["fchdir", "pivot_root", "umount2"],
+            _ => &["umount2", "setns", "move_mount", "fchdir", "chroot"],
+        };
+        let exchanged = calls.windows(exchange.len()).position(|calls| calls == exchange).expect("a new root");
+        let (before, after) = (&steps[..exchanged], &steps[exchanged + exchange.len()..]);
         let ending = |name: &str| calls.iter().rposition(|call| *call == name);
+        let private = "mount_setattr(AT_FDCWD, \"/\", AT_RECURSIVE, {propagation: MS_PRIVATE}, 32)";
+        prop_assert!(before.iter().any(|step| step.show(&plan.program) == private), "the host would lose its root");
         prop_assert!(steps[0].show(&plan.program).contains("PR_SET_PDEATHSIG"), "init's life is tied to its monitor's first");
-        for mounting in ["fsopen", "fsmount", "open_tree", "move_mount", "mount_setattr", "openat2", "unshare"] {
-            prop_assert!(ending(mounting).is_none_or(|at| at < pivot), "{mounting} after the root was exchanged");
+        for step in after {
+            let mounting = ["fsopen", "fsmount", "open_tree", "move_mount", "openat2", "unshare", "umount2", "setns"];
+            prop_assert!(!mounting.contains(&step.call.name), "{} after the root was exchanged", step.call.name);
+            let shown = step.show(&plan.program);
+            let protects = shown.contains("{attr_set: MOUNT_ATTR_RDONLY}");
+            prop_assert!(step.call.name != "mount_setattr" || protects, "{shown}");
         }
-        prop_assert_eq!(calls[pivot + 1], "umount2");
         let reduced = steps.iter().position(|step| step.show(&plan.program).contains("PR_CAPBSET_DROP")).expect("fewer capabilities");
         for call in &calls[reduced..] {
             prop_assert!(AT_LAST.contains(call), "{} once capabilities are given up", call);
