@@ -1,10 +1,13 @@
 //! Whoever is attached to the container.
 
 use crate::protocol::{Given, ask, tell, want};
-use crate::sys::{self, Moved, POLLOUT, Poll};
+use crate::sys::{self, Moved, POLLIN, POLLOUT, Poll};
 
 /// How many may be attached at once.
 pub const CLIENTS: usize = 64;
+
+/// How many milliseconds a client may take to begin cleaning up: it may have been stopped.
+const PATIENCE: i64 = 1000;
 
 #[derive(Clone, Copy)]
 pub struct Client {
@@ -16,9 +19,11 @@ pub struct Client {
     new: bool,
     /// What it wants, as `want` has it.
     wants: u8,
+    /// Whether it cleans up when it has been told the end.
+    cleans: bool,
 }
 
-const NOBODY: Client = Client { fd: -1, behind: false, new: false, wants: 0 };
+const NOBODY: Client = Client { fd: -1, behind: false, new: false, wants: 0, cleans: false };
 
 impl Client {
     pub fn is_behind(&self) -> bool {
@@ -54,7 +59,8 @@ impl Clients {
     /// The first client is there from the start, and what the container writes before it has said what it wants is kept for it.
     pub fn open(&mut self, given: &Given) {
         self.all = [NOBODY; CLIENTS];
-        self.all[0] = Client { fd: given.client, behind: false, new: true, wants: want::STDOUT | want::STDERR };
+        let (wants, cleans) = (want::STDOUT | want::STDERR, given.cleans != 0);
+        self.all[0] = Client { fd: given.client, behind: false, new: true, wants, cleans };
         self.input_once = given.input_once != 0;
     }
 
@@ -142,6 +148,20 @@ impl Clients {
                 }
             }
         }
+    }
+
+    /// The connection of a client that has been told the end and cleans up now, if there is one.
+    pub fn who_cleans(&self) -> Option<i32> {
+        let fd = self.all.iter().find(|client| client.fd >= 0 && client.cleans)?.fd;
+        let mut message = [0];
+        // What comes before was sent before it knew.
+        while message[0] != ask::CLEAN {
+            sys::poll_for(PATIENCE, &mut [Poll { fd, events: POLLIN, ready: 0 }]);
+            if !matches!(sys::receive(fd, &mut message), Moved::Bytes(_)) {
+                return None;
+            }
+        }
+        Some(fd)
     }
 
     /// Tells all how the container ended.

@@ -1,7 +1,19 @@
-//! Leaving a container to whoever removes it: they clean up anyway, sooner than a program that is executed for it.
+//! Leaving a container to a process that is there and can clean up: that is sooner done than by a program that is executed for it.
 
+use crate::clients::Clients;
 use crate::protocol::Given;
 use crate::sys;
+
+/// Ends if a client cleans up that was told the end. It sees its connection close when it can begin.
+pub fn to_client(given: &Given, clients: &Clients) {
+    let Some(client) = clients.who_cleans() else {
+        return;
+    };
+    // Ports are reserved by sockets, which close before the lock says that the container is gone.
+    sys::close_all_but([given.lock, given.mounts, client, -1, -1]);
+    sys::close(given.lock);
+    sys::exit(0);
+}
 
 /// Ends if somebody removes the container, with its mounts as the last thing: taking down a writable overlay writes out what the
 /// disk's file system has in memory, which nobody needs to wait for.

@@ -2,7 +2,7 @@
 //!
 //! It is the parent of the container's init and outlives the command that started it. It holds the container's lock,
 //! writes what the container writes to the log and to whoever is attached, passes on what they type, and records how the
-//! container ended. Then it becomes the ordinary tinydock, which cleans up.
+//! container ended. Then it becomes the ordinary tinydock, which cleans up, unless somebody else does.
 //!
 //! ```text
 //!                      ┌─────────┐  log (json lines)
@@ -68,6 +68,7 @@ extern "C" fn enter() -> ! {
     monitor.clients.tell_exit(code);
     // The kernel may have left whoever was told on this processor's queue, and nobody waits for what is done now.
     sys::step_back();
+    leave::to_client(given, &monitor.clients);
     leave::to_remover(given);
     sys::become_program(given.program, given.arguments, given.environment);
     sys::exit(1)

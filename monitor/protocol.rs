@@ -25,6 +25,8 @@ pub mod ask {
     pub const END: u8 = b'd';
     /// The terminal's size changed; rows and columns follow, 2 bytes each in native order.
     pub const RESIZE: u8 = b'r';
+    /// The client cleans up after the container, of which it has been told the end, when this connection closes.
+    pub const CLEAN: u8 = b'c';
 }
 
 /// What a client wants.
@@ -72,6 +74,8 @@ pub struct Given {
     pub mounts: i32,
     /// Whether the container's input ends when that of a client does, or when a client leaves that writes to it.
     pub input_once: u32,
+    /// Whether the client that is there from the start cleans up, if it is still there.
+    pub cleans: u32,
     /// How many files the log has at most.
     pub log_files: u64,
     /// How long each may become, or 0 if that does not matter, and how long the current one is.

@@ -86,7 +86,12 @@ pub const POLLOUT: i16 = 4;
 
 /// Waits until something is ready.
 pub fn poll(set: &mut [Poll]) {
-    call(arch::POLL, [set.as_mut_ptr() as u64, set.len() as u64, -1i64 as u64, 0, 0, 0]);
+    poll_for(-1, set);
+}
+
+/// The same, for so many milliseconds at most.
+pub fn poll_for(milliseconds: i64, set: &mut [Poll]) {
+    call(arch::POLL, [set.as_mut_ptr() as u64, set.len() as u64, milliseconds as u64, 0, 0, 0]);
 }
 
 /// The time in seconds and nanoseconds since 1970.

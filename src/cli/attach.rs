@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{Command, tidy};
-use crate::engine::{DetachKeys, Engine, Left, Streams};
+use crate::engine::{DetachKeys, Engine, Left, Run, Streams};
 use crate::error::{Error, Result};
 use crate::flags::{Flag, Order, Parsed, option, switch};
 
@@ -69,6 +69,17 @@ pub fn only_named(parsed: &Parsed, mut streams: Streams) -> Result<Streams> {
         }
     }
     Ok(streams)
+}
+
+/// Connects the user with a container that was started for that, until it ends or they leave. Returns the exit status, if this process
+/// does not end with the container.
+pub fn accompany(engine: &Engine, run: &Run, streams: &Streams) -> Result<u8> {
+    let left = run.attach(streams)?;
+    if let Left::Ended(code) = left {
+        let _ = std::io::stdout().flush();
+        run.end(engine, code as u8);
+    }
+    status(left)
 }
 
 /// The exit status after a connection.

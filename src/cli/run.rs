@@ -54,7 +54,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     if !streams.output && !streams.errors {
         print(format!("{}\n", run.id))?;
     }
-    attach::status(run.attach(&streams)?)
+    attach::accompany(engine, &run, &streams)
 }
 
 /// What the flags ask for, as far as this host can do it. What it cannot do is told.

@@ -37,7 +37,7 @@ fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let streams = attach::streams(&parsed, options.terminal, interactive && options.interactive)?;
     streams.check()?;
     match engine.start(&container, warn)? {
-        Some(attached) => attach::status(Run::of(&container, attached).attach(&streams)?),
+        Some(attached) => attach::accompany(engine, &Run::of(&container, attached), &streams),
         None => attach::status(engine.attach(&container, &streams)?),
     }
 }

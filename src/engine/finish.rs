@@ -1,14 +1,17 @@
-//! The monitor's last act, as a program of its own: cleaning up after a container, or starting it again.
+//! The end of a container: cleaning up after it, or starting it again. That is its monitor's last act, as a program of its own, unless a
+//! command that was told the end is there to do it.
 
 use std::fs::File;
 use std::time::Duration;
 
 use super::ahead::Ahead;
+use super::attach::take_over;
+use super::monitor::Attached;
 use super::remove::REMOVING;
 use super::state::{Exit, Lost, State, Waiting};
 use super::why::Memory;
 use super::{Container, Engine, cgroups, create, events, recover};
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
 
@@ -102,6 +105,17 @@ fn wants_restart(store: &Store, container: &Container) -> Result<Option<(Contain
 }
 
 impl Engine {
+    /// Cleans up after a container as who started it and was told the end, in place of its monitor.
+    pub fn finish_as_client(&self, id: &Id, attached: &Attached) -> Result<()> {
+        // Whoever comes first once the monitor has left tells of the end.
+        let removing = self.store.container_run(id).join(REMOVING);
+        File::create(&removing).doing(|| format!("make `{}`", removing.display()))?;
+        take_over(attached)?;
+        recover::sweep_one(&self.store, id)?;
+        self.recover_some()?;
+        create::make_spare(&self.store, id)
+    }
+
     /// Starts a container again, after a while. The process becomes its monitor, if nobody stops the container meanwhile.
     fn start_again(&self, container: &Container, lock: Lock, exit: &Exit) -> Result<()> {
         let id = container.id();

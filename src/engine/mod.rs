@@ -11,7 +11,7 @@
 //!                                release ────────────────────▶ … becomes the user's command
 //!   ◀─────────────── started ─── becomes the small monitor
 //!   attach ◀───── output, end ── carries, logs, records
-//!                                becomes `finish`: cleans up
+//!   child of it: cleans up,      or becomes `finish`, and does
 //! ```
 //!
 //! Whatever is made that outlives a process is named after the container and written down first, and [`recover`] undoes

@@ -4,9 +4,11 @@ use super::ahead::Ahead;
 use super::attach::{self, Left, Streams};
 use super::create::Called;
 use super::explain::explain;
-use super::monitor::Attached;
+use super::monitor::{Attached, detach_from_terminal};
 use super::{Container, Engine, Options};
 use crate::error::{Doing, Result};
+use crate::kernel::process::{exit_now, leave_to_child};
+use crate::kernel::signal;
 use crate::program::explain::Explained;
 use crate::store::Id;
 
@@ -74,5 +76,21 @@ impl Run {
     /// Carries everything between the user and the container until it has ended or the user leaves.
     pub fn attach(&self, streams: &Streams) -> Result<Left> {
         attach::attach(&self.attached, streams)
+    }
+
+    /// Ends this process with the code of the container's command, and cleans up in a child, for which nobody waits. Returns if the
+    /// container is not to be removed, or that is not possible: then its monitor cleans up.
+    pub fn end(&self, engine: &Engine, code: u8) {
+        if !self.attached.cleans || leave_to_child(code).is_err() {
+            return;
+        }
+        detach_from_terminal();
+        // What ends a process but not this one: whoever ends the command does not mean what it leaves.
+        [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]
+            .into_iter()
+            .for_each(signal::ignore);
+        // There is nobody to be told what fails. Whatever is left is found by the next command.
+        let _ = engine.finish_as_client(&self.id, &self.attached);
+        exit_now(0)
     }
 }

@@ -59,7 +59,7 @@ impl Engine {
                 return Err(Error::conflict(format!("container `{}` is being removed", container.name())));
             }
             if let Some(lock) = super::create::try_lock(&self.store, id)? {
-                remove_if_present(&container.run_file(REMOVING))?;
+                recover::tell_left_end(&self.store, id)?;
                 let Some(container) = Container::load(&self.store, id)? else {
                     self.store.discard_run(&container.run_file(""))?;
                     return Err(Error::not_found(format!("no such container: `{}`", container.name())));

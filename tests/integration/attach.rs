@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::host::{Host, until};
 use crate::terminal::Terminal;
+use crate::tracer::{self, Hold, Role};
 
 fn kill(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("signal");
@@ -324,4 +325,56 @@ fn a_monitor_stays_small() {
     };
     let private = kilobytes("Private_Dirty:") + kilobytes("Private_Clean:");
     assert!(private <= 100, "{private} kB\n{text}");
+}
+
+/// A command that was to clean up, and cannot, is not waited for.
+#[test]
+fn a_container_is_cleaned_up_after_while_its_command_is_stopped() {
+    let host = Host::new();
+    let mut command = host.command(&[
+        "run",
+        "--rm",
+        "--name",
+        "left",
+        "--network",
+        "none",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let mut command = command.spawn().expect("run");
+    let mut id = String::new();
+    until("it runs", || {
+        id = host.run("ps -q --no-trunc").ok();
+        !id.is_empty()
+    });
+    let directory = host.root().join("container").join(id.trim());
+    kill(&command, rustix::process::Signal::STOP);
+    host.run("kill left").ok();
+    until("it is gone", || !directory.exists());
+    kill(&command, rustix::process::Signal::CONT);
+    assert_eq!(command.wait().expect("wait").code(), Some(137));
+}
+
+/// Whoever reads what a command writes waits for the command, and not for who cleans up.
+#[test]
+fn whoever_cleans_up_holds_nothing_of_the_users() {
+    let host = Host::new();
+    let mut command = host.command(&["run", "--rm", "--network", "none", "busybox", "true"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut streams = Vec::new();
+    let was_held = tracer::run_holding(
+        &mut command,
+        Hold {
+            role: Role::Successor,
+            at: &|call| call.number == libc::SYS_sendto,
+            until: &mut |call| {
+                streams = (0..3).map(|descriptor| call.file(descriptor)).collect();
+                true
+            },
+        },
+    );
+    assert!(was_held);
+    assert_eq!(streams, ["/dev/null"; 3].map(PathBuf::from));
+    host.until_nothing_is_left();
 }

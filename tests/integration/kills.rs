@@ -141,6 +141,11 @@ fn a_monitor_is_killed_while_it_runs_a_container() {
     kill_running(&Host::new(), Role::Monitor);
 }
 
+#[test]
+fn a_command_is_killed_while_it_cleans_up() {
+    kill_running(&Host::new(), Role::Successor);
+}
+
 /// Then it makes cgroups while init mounts.
 #[test]
 fn a_monitor_is_killed_where_cgroups_are_of_version_1() {

@@ -1,11 +1,12 @@
 //! Stops the processes of tinydock at their system calls, and kills one of them at one, or holds it there (ptrace(2)).
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub enum Role {
     Command,
     Monitor,
     Init,
+    /// In which a command goes on that has ended, or leaves something to.
+    Successor,
 }
 
 /// Which process to kill, and at which of its system calls, counted from 0.
@@ -92,6 +95,11 @@ pub fn run_holding(command: &mut Command, hold: Hold) -> bool {
 }
 
 impl Call {
+    /// What a descriptor of the process refers to.
+    pub fn file(&self, descriptor: i32) -> PathBuf {
+        fs::read_link(format!("/proc/{}/fd/{descriptor}", self.pid)).expect("an open descriptor")
+    }
+
     /// An argument that is a path.
     pub fn path(&self, argument: usize) -> String {
         let mut bytes = [0; libc::PATH_MAX as usize];
@@ -203,8 +211,11 @@ impl Tracer {
             let mut child: libc::c_ulong = 0;
             let asked = ptrace(libc::PTRACE_GETEVENTMSG, pid, 0, &raw mut child as usize);
             let role = match self.roles[&pid] {
+                // The monitor, and threads beside it, are not copies.
+                Role::Command if event == libc::PTRACE_EVENT_FORK => Role::Successor,
                 Role::Command => Role::Monitor,
                 Role::Monitor | Role::Init => Role::Init,
+                Role::Successor => Role::Successor,
             };
             // It fails if the parent was killed in this moment.
             if asked.is_ok() {

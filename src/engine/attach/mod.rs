@@ -237,6 +237,12 @@ pub fn wait_for_end(attached: &Attached) -> Result<Option<i32>> {
     }
 }
 
+/// Tells the monitor, which has told the end, that this process cleans up, and waits until it has left.
+pub fn take_over(attached: &Attached) -> Result<()> {
+    tell(&attached.socket, ask::CLEAN, &[])?;
+    wait_for_end(attached).map(|_| ())
+}
+
 /// Passes a signal on. A process that has just ended does not need it any more.
 pub fn pass_on(process: &OwnedFd, number: i32) {
     let _ = signal::send(process, number);

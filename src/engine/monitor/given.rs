@@ -132,6 +132,7 @@ fn give_streams(given: Given, container: &Container, resident: &Resident) -> Res
         stderr: stream(&resident.stderr)?,
         oom: keep(resident.oom.as_ref())?,
         input_once: u32::from(options.interactive && !options.keeps_input),
+        cleans: u32::from(options.auto_remove),
         log_files: options.log.files().into(),
         log_limit: options.log.size().unwrap_or(0),
         ..given

@@ -60,6 +60,7 @@ impl Engine {
         if may_warn {
             attached.warnings = cgroups::warnings(container);
         }
+        attached.cleans = container.spec.options.auto_remove;
         Ok(attached)
     }
 
@@ -73,7 +74,6 @@ impl Engine {
         trace: bool,
         told: &[&str],
     ) -> ! {
-        let _ = rustix::process::setsid();
         signal::set_all_default();
         detach_from_terminal();
         let ports = prepared.place.iter().flat_map(|place| &place.ports);
@@ -148,8 +148,9 @@ impl Engine {
     }
 }
 
-/// Lets go of the terminal and the pipes of whoever started the container.
+/// Lets go of the terminal and the pipes of whoever started the container, and of their session: they may close it.
 pub fn detach_from_terminal() {
+    let _ = rustix::process::setsid();
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     if let Ok(null) = null {
         let _ = rustix::stdio::dup2_stdin(&null);

@@ -1,7 +1,8 @@
-//! The one thing that must be written in the machine's own language: a child that shares our memory and our stack may
-//! touch neither, so it goes from clone3 to execveat without a memory access in between.
+//! What must be written in the machine's own language: of two processes that share their memory and their stack, one may touch
+//! neither, so it goes from the clone to execveat, or to its end, without a memory access in between.
 
 use std::arch::asm;
+use std::ptr;
 
 /// Clones with `arguments` (clone3(2)) and executes `image` in the child. Returns what clone3 returned: the child's pid,
 /// or a negated error number. A child that cannot execute exits with the error's number.
@@ -42,6 +43,39 @@ pub unsafe fn clone_and_execute(
             in("r8") libc::AT_EMPTY_PATH as usize,
             in("r9") image as usize,
             in("r12") c"".as_ptr(),
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// Clones into a child that goes on with our memory, our stack and our descriptors, and ends this process with `code`. Returns in the
+/// child, or a negated error number.
+///
+/// # Safety
+/// There must be no other thread.
+pub unsafe fn clone_and_exit(code: u8) -> isize {
+    let result: isize;
+    // SAFETY: the parent uses only registers from here on, all of which the kernel keeps but rax, rcx and r11.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jle 2f",
+            "mov edi, r9d",
+            "mov eax, {exit}",
+            "syscall",
+            "ud2",
+            "2:",
+            exit = const libc::SYS_exit_group,
+            inlateout("rax") libc::SYS_clone as isize => result,
+            in("rdi") libc::CLONE_VM | libc::SIGCHLD,
+            in("rsi") ptr::null::<u8>(),
+            in("rdx") ptr::null::<u8>(),
+            in("r10") ptr::null::<u8>(),
+            in("r8") 0,
+            in("r9") u64::from(code),
             lateout("rcx") _,
             lateout("r11") _,
         );
