@@ -169,9 +169,12 @@ pub fn spawn(program: &Program, namespaces: u64, group: Option<&Group>, wires: &
 pub fn wait_for_root(container: &Container, pid: i32) -> Result<()> {
     let identity = |path: &str| fs::metadata(path).map(|root| (root.dev(), root.ino()));
     let ours = identity("/").doing(|| "look at `/`")?;
+    // Where ours is only what chroot(2) has made of it.
+    let uppermost = identity("/proc/1/root/").unwrap_or(ours);
     let mut patience = Patience::of(STARTED);
     // Whether it is there at all is for the caller to find out.
-    let is_ours = |path: &str| identity(&format!("/proc/{pid}/root/{path}")).is_ok_and(|theirs| theirs == ours);
+    let is_ours =
+        |path: &str| identity(&format!("/proc/{pid}/root/{path}")).is_ok_and(|theirs| [ours, uppermost].contains(&theirs));
     let root = format!("/proc/{pid}/root/");
     let is_bare = || statfs(root.as_str()).is_ok_and(|root| root.f_type != libc::OVERLAYFS_SUPER_MAGIC);
     while (is_bare() || is_ours("") || is_ours("..")) && !is_command(pid) {

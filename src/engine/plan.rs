@@ -178,10 +178,11 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
         let why = "the container may write to its mounts, but not to its root";
         layer::protect(&mut program, root, why);
     }
-    isolation::enter_root(&mut program, root, exchange);
-    // Before, what is mounted may belong to no namespace yet, and its attributes cannot be changed.
+    isolation::replace_root(&mut program, root, exchange);
+    // Before, what is mounted may belong to no namespace yet, and its attributes cannot be changed. Afterwards others may be there.
     cgroups.iter().for_each(|all| cgroup::protect(&mut program, *all));
     binds::protect(&mut program, &binds, &mounted);
+    isolation::enter_root(&mut program, root, exchange);
     wait_for_host(&mut program);
     connect(&mut program, options, endpoint);
     if let Some(settings) = mounts.settings {

@@ -1,5 +1,7 @@
 //! `run`: create, prepare and start in one go.
 
+use std::os::fd::AsRawFd;
+
 use super::ahead::Ahead;
 use super::attach::{self, Left, Streams};
 use super::create::Called;
@@ -7,6 +9,7 @@ use super::explain::explain;
 use super::monitor::{Attached, detach_from_terminal};
 use super::{Container, Engine, Options};
 use crate::error::{Doing, Result};
+use crate::kernel::descriptor;
 use crate::kernel::process::{exit_now, leave_to_child};
 use crate::kernel::signal;
 use crate::program::explain::Explained;
@@ -85,6 +88,7 @@ impl Run {
             return;
         }
         detach_from_terminal();
+        descriptor::close_all_but(&[self.attached.socket.as_raw_fd()]);
         // What ends a process but not this one: whoever ends the command does not mean what it leaves.
         [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]
             .into_iter()

@@ -50,7 +50,7 @@ pub use namespaces::{
 pub use process::{
     Process, become_user, begin_session, check_filter, check_waiting, execute, leave_nothing, open_streams, restrict,
 };
-pub use root::{Exchange, enter_root};
+pub use root::{Exchange, enter_root, replace_root};
 pub use scheduling::{Scheduling, prefer_to_kill, schedule};
 pub use seccomp::{Filter, Profile, Seccomp, compile as compile_profile};
 pub use security::Security;

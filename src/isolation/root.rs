@@ -1,7 +1,7 @@
 //! The container's root becomes the root.
 
 use super::Host;
-use crate::program::flags::clone;
+use crate::program::flags::{clone, propagation};
 use crate::program::{Concept, Fd, Program, Register};
 
 /// How the container's root takes the place of the host's. Either way the host's is mounted nowhere in this namespace when it is done.
@@ -26,39 +26,50 @@ impl Exchange {
     }
 }
 
-/// Writes the steps after which no path leads to the host's files.
-pub fn enter_root(program: &mut Program, root: Register, exchange: Exchange) {
-    program.concept(Concept::ProcessIsolation);
-    match exchange {
-        Exchange::Pivot => pivot(program, root),
-        Exchange::Replace => replace(program, root),
+/// Writes the steps that take the host's root out of this namespace, if the container's is to come in its place. What has been mounted in
+/// that belongs to the namespace then.
+pub fn replace_root(program: &mut Program, root: Register, exchange: Exchange) {
+    if exchange == Exchange::Pivot {
+        return;
     }
-}
-
-fn pivot(program: &mut Program, root: Register) {
-    program.fchdir(root, "pivot_root takes directories: this is the new root");
-    program.pivot_root(
-        ".",
-        ".",
-        "the container's root becomes the root; the host's root is mounted on top of it",
-    );
-    program.unmount(".", "the host's root goes, with all that is mounted below it");
-}
-
-fn replace(program: &mut Program, root: Register) {
+    program.concept(Concept::ProcessIsolation);
     let own = program.open(
         Fd::Cwd,
         b"/proc/self/ns/mnt",
         0,
-        "this mount namespace: the way to what is left of it",
+        "this mount namespace: the way to where it begins",
+    );
+    let enter = |program: &mut Program, why: &'static str| program.setns(Fd::Kept(own), clone::NEWNS, why);
+    // Nothing of this may be passed on: a host whose root is shared would lose it.
+    enter(
+        program,
+        "the root is the uppermost now, also if ours was only what chroot(2) made of it",
+    );
+    program.propagate(
+        propagation::PRIVATE,
+        "nothing that is unmounted here is unmounted on the host",
     );
     program.unmount("/", "the host's root goes, with all that is mounted below it");
-    program.setns(
-        Fd::Kept(own),
-        clone::NEWNS,
-        "the root is the empty directory now on which the host's was mounted",
-    );
+    enter(program, "the root is the empty directory now on which the host's was mounted");
     program.move_mount(root, Fd::Cwd, b"/", "the container's root comes in its place");
-    program.fchdir(root, "what is mounted on the root is not what `/` means to this process");
-    program.chroot(".", "until this makes it so");
+}
+
+/// Writes the steps after which no path leads to the host's files.
+pub fn enter_root(program: &mut Program, root: Register, exchange: Exchange) {
+    program.concept(Concept::ProcessIsolation);
+    match exchange {
+        Exchange::Pivot => {
+            program.fchdir(root, "pivot_root takes directories: this is the new root");
+            program.pivot_root(
+                ".",
+                ".",
+                "the container's root becomes the root; the host's root is mounted on top of it",
+            );
+            program.unmount(".", "the host's root goes, with all that is mounted below it");
+        }
+        Exchange::Replace => {
+            program.fchdir(root, "what is mounted on the root is not what `/` means to this process");
+            program.chroot(".", "until this makes it so");
+        }
+    }
 }

@@ -247,6 +247,9 @@ pub fn leave_to_child(code: u8) -> io::Result<()> {
     if rustix::fs::stat("/proc/self/task")?.st_nlink != 3 {
         return Err(io::ErrorKind::ResourceBusy.into());
     }
+    // Otherwise the kernel would overwrite the number of this thread when it ends, in the memory of the child (set_tid_address(2)).
+    // SAFETY: no address.
+    unsafe { libc::syscall(libc::SYS_set_tid_address, 0) };
     // SAFETY: there is no other thread.
     match unsafe { arch::clone_and_exit(code) } {
         0 => Ok(()),

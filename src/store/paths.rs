@@ -37,6 +37,7 @@ impl Store {
             root.join("run")
         };
         let run = env::var_os("TINYDOCK_RUN").map_or(usual, PathBuf::from);
+        let run = std::path::absolute(&run).doing(|| format!("run directory `{}`", run.display()))?;
         if [&root, &run]
             .iter()
             .any(|path| path.as_os_str().as_bytes().iter().any(|byte| b":,\\\n\"".contains(byte)))

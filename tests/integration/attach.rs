@@ -358,7 +358,7 @@ fn a_container_is_cleaned_up_after_while_its_command_is_stopped() {
 
 /// Whoever reads what a command writes waits for the command, and not for who cleans up.
 #[test]
-fn whoever_cleans_up_holds_nothing_of_the_users() {
+fn whoever_cleans_up_has_none_of_the_users_streams() {
     let host = Host::new();
     let mut command = host.command(&["run", "--rm", "--network", "none", "busybox", "true"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -377,4 +377,20 @@ fn whoever_cleans_up_holds_nothing_of_the_users() {
     assert!(was_held);
     assert_eq!(streams, ["/dev/null"; 3].map(PathBuf::from));
     host.until_nothing_is_left();
+}
+
+/// What a user has done with a command they can have back when it has ended: a lock that it inherits, and the directory it is in.
+#[test]
+fn whoever_cleans_up_is_in_nobodys_way() {
+    let host = Host::new();
+    let script = "mkdir there; for n in 1 2 3 4 5; do mount -t tmpfs there there
+        (cd there; exec flock ../a-lock \"$TINYDOCK\" run --rm --network none busybox true)
+        flock -n a-lock true || echo the lock is held; umount there; done";
+    assert_eq!(host.sh(script).ok(), "");
+    // Its monitor does not stay in the directory, either.
+    host.sh(
+        "mount -t tmpfs there there; (cd there; \"$TINYDOCK\" run -d --name stays --network none busybox sleep 1000); umount there",
+    )
+    .ok();
+    host.run("rm -f stays").ok();
 }

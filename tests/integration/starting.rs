@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::bundle::Bundle;
-use crate::host::{Host, until};
+use crate::host::{Host, TINYDOCK, until};
 use crate::tracer::{self, Call, Hold, Role};
 
 /// How long a process is held for others to do what they must not.
@@ -90,13 +90,16 @@ fn a_process_is_not_named_before_it_is_in_the_containers_namespaces() {
 /// A start may be recorded while init still has the host's root, or what that was mounted on.
 #[test]
 fn whoever_enters_early_waits_for_the_containers_root() {
-    // The namespace is entered a second time when nothing is mounted in it.
+    // The namespace is entered first where it has the host's root, and then where it has nothing.
     let enters_mounts = |call: &Call| call.number == libc::SYS_setns && call.arguments[1] == libc::CLONE_NEWNS as u64;
     let begins = |number: i64| move |call: &Call| call.number == number;
     enter_early(&[], &begins(libc::SYS_umount2));
     enter_early(&[], &enters_mounts);
-    let has_entered = Cell::new(false);
-    enter_early(&[], &|call| has_entered.replace(has_entered.get() || enters_mounts(call)));
+    let entered = Cell::new(0);
+    enter_early(&[], &|call| {
+        let before = entered.replace(entered.get() + i32::from(enters_mounts(call)));
+        before == 2
+    });
     enter_early(&[], &begins(libc::SYS_chroot));
 }
 
@@ -248,4 +251,25 @@ fn who_enters_a_container_that_ends_is_told_so() {
         let told = fs::read_to_string(&told).expect("read");
         assert_eq!(told, "tinydock: container `ending` is not running\n", "{role:?}");
     }
+}
+
+/// What is mounted and unmounted when roots are exchanged stays in the container, also where the root is a directory of the host's, whose
+/// mounts are shared.
+#[test]
+fn a_container_that_is_started_in_a_chroot_leaves_the_hosts_mounts_alone() {
+    let host = Host::new();
+    let tinydock = host.path("chroot").join(TINYDOCK.trim_start_matches('/'));
+    host.sh("mount --make-rshared / && mkdir chroot && mount --rbind / chroot")
+        .ok();
+    let mounts = || host.sh("cut -d ' ' -f 4- /proc/self/mountinfo").ok();
+    let before = mounts();
+    assert!(tinydock.exists());
+    let run = |rest: &str| host.sh(&format!("chroot chroot {TINYDOCK} {rest}"));
+    run("run -d --name one --network none busybox sleep 1000").ok();
+    assert_eq!(run("exec one ls /").ok(), run("run --rm --network none busybox ls /").ok());
+    assert_eq!(mounts(), before);
+    run("rm -f one").ok();
+    assert_eq!(mounts(), before);
+    host.sh("mount --make-rprivate / && umount -l chroot").ok();
+    host.until_nothing_is_left();
 }

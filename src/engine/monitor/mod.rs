@@ -148,9 +148,11 @@ impl Engine {
     }
 }
 
-/// Lets go of the terminal and the pipes of whoever started the container, and of their session: they may close it.
+/// Lets go of the terminal and the pipes of whoever started the container, of their session, and of their directory: they may close
+/// them, and unmount what that is on.
 pub fn detach_from_terminal() {
     let _ = rustix::process::setsid();
+    let _ = rustix::process::chdir("/");
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     if let Ok(null) = null {
         let _ = rustix::stdio::dup2_stdin(&null);

@@ -209,13 +209,16 @@ proptest! {
         let calls: Vec<&str> = steps.iter().map(|step| step.call.name).collect();
         let exchange: &[&str] = match release {
             PIVOTING => &["fchdir", "pivot_root", "umount2"],
-            _ => &["umount2", "setns", "move_mount", "fchdir", "chroot"],
+            _ => &["setns", "mount_setattr", "umount2", "setns", "move_mount"],
         };
         let exchanged = calls.windows(exchange.len()).position(|calls| calls == exchange).expect("a new root");
         let (before, after) = (&steps[..exchanged], &steps[exchanged + exchange.len()..]);
         let ending = |name: &str| calls.iter().rposition(|call| *call == name);
         let private = "mount_setattr(AT_FDCWD, \"/\", AT_RECURSIVE, {propagation: MS_PRIVATE}, 32)";
         prop_assert!(before.iter().any(|step| step.show(&plan.program) == private), "the host would lose its root");
+        if release == REPLACING {
+            prop_assert_eq!(steps[exchanged + 1].show(&plan.program), private);
+        }
         prop_assert!(steps[0].show(&plan.program).contains("PR_SET_PDEATHSIG"), "init's life is tied to its monitor's first");
         for step in after {
             let mounting = ["fsopen", "fsmount", "open_tree", "move_mount", "openat2", "unshare", "umount2", "setns"];
