@@ -1,17 +1,17 @@
 //! Leaving a container to a process that is there and can clean up: that is sooner done than by a program that is executed for it.
 
 use crate::clients::Clients;
-use crate::protocol::Given;
+use crate::protocol::{Given, tell};
 use crate::sys;
 
-/// Ends if a client cleans up that was told the end. It sees its connection close when it can begin.
+/// Ends if a client cleans up that was told the end. The lock is its own then, at no time nobody's.
 pub fn to_client(given: &Given, clients: &Clients) {
     let Some(client) = clients.who_cleans() else {
         return;
     };
     // Ports are reserved by sockets, which close before the lock says that the container is gone.
     sys::close_all_but([given.lock, given.mounts, client, -1, -1]);
-    sys::close(given.lock);
+    sys::send_with(client, &[tell::LOCK], given.lock);
     sys::exit(0);
 }
 

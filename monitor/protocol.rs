@@ -11,6 +11,8 @@ pub const EXIT_RECORD: usize = 160;
 pub mod tell {
     pub const STDOUT: u8 = b'o';
     pub const STDERR: u8 = b'e';
+    /// The client that cleans up has the container's lock, which comes with this.
+    pub const LOCK: u8 = b'l';
     /// The container ended; 4 bytes follow, its exit code in native order.
     pub const EXIT: u8 = b'x';
 }
@@ -25,7 +27,7 @@ pub mod ask {
     pub const END: u8 = b'd';
     /// The terminal's size changed; rows and columns follow, 2 bytes each in native order.
     pub const RESIZE: u8 = b'r';
-    /// The client cleans up after the container, of which it has been told the end, when this connection closes.
+    /// The client cleans up after the container, of which it has been told the end.
     pub const CLEAN: u8 = b'c';
 }
 

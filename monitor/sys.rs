@@ -55,6 +55,28 @@ pub fn send(fd: i32, message: &[u8]) -> Moved {
     moved(call(arch::SENDTO, [fd as u64, message.as_ptr() as u64, message.len() as u64, flags, 0, 0]))
 }
 
+const SOL_SOCKET: u32 = 1;
+const SCM_RIGHTS: u32 = 1;
+
+/// A `struct cmsghdr` with a descriptor.
+#[repr(C)]
+struct Rights {
+    length: u64,
+    level: u32,
+    kind: u32,
+    descriptor: i32,
+}
+
+/// Sends one message, and a descriptor with it.
+pub fn send_with(fd: i32, message: &[u8], descriptor: i32) {
+    let length = (core::mem::offset_of!(Rights, descriptor) + size_of::<i32>()) as u64;
+    let rights = Rights { length, level: SOL_SOCKET, kind: SCM_RIGHTS, descriptor };
+    let part = [message.as_ptr() as u64, message.len() as u64];
+    // A `struct msghdr`: to nobody in particular, one part, one control message.
+    let header = [0, 0, part.as_ptr() as u64, 1, &raw const rights as u64, size_of::<Rights>() as u64, 0];
+    call(arch::SENDMSG, [fd as u64, header.as_ptr() as u64, MSG_NOSIGNAL, 0, 0, 0]);
+}
+
 const SOCK_CLOEXEC: u64 = 0o2000000;
 
 /// Accepts a connection.

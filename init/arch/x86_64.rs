@@ -31,6 +31,7 @@ mod numbers {
     pub const CLOSE_RANGE: usize = 436;
     pub const PREAD64: usize = 17;
     pub const SENDTO: usize = 44;
+    pub const SENDMSG: usize = 46;
     pub const RECVFROM: usize = 45;
     pub const SHUTDOWN: usize = 48;
     pub const CLOCK_GETTIME: usize = 228;

@@ -2,6 +2,7 @@
 //! command that was told the end is there to do it.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::ahead::Ahead;
@@ -11,7 +12,7 @@ use super::remove::REMOVING;
 use super::state::{Exit, Lost, State, Waiting};
 use super::why::Memory;
 use super::{Container, Engine, cgroups, create, events, recover};
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::kernel::{descriptor, signal};
 use crate::store::{Id, Lock, Store, clock, remove_if_present, write};
 
@@ -37,26 +38,7 @@ pub fn finish(store: &Store, arguments: &[String]) -> Result<()> {
     let mut inherited = numbers.iter().filter_map(|number| descriptor::inherited(*number).ok());
     let lock = Lock::from(File::from(inherited.next().ok_or_else(wrong)?));
     let mounts = inherited.next();
-    let engine = Engine::new(store.clone());
-    let container = Container::load(store, &id)?;
-    if let Some(container) = &container {
-        tell_end(store, container);
-        // The disk may have been too full for the record of the end.
-        recover::settle(store, container, Lost::Monitor)?;
-    }
-    recover::clean(store, &id)?;
-    // Nobody else has the mounts. Taking down a writable overlay writes out what the disk's file system has in memory, of whomever:
-    // what others wait for, such as the address, has been given back before.
-    drop(mounts);
-    if let Some(container) = &container
-        && let Some((container, exit)) = wants_restart(store, container)?
-    {
-        return engine.start_again(&container, lock, &exit);
-    }
-    recover::put_away(store, &id, container.as_ref())?;
-    engine.recover_some()?;
-    // Nobody waits any more.
-    create::make_spare(store, &id)
+    Engine::new(store.clone()).finish(&id, lock, mounts)
 }
 
 /// Tells that a container has ended, and how.
@@ -107,13 +89,31 @@ fn wants_restart(store: &Store, container: &Container) -> Result<Option<(Contain
 impl Engine {
     /// Cleans up after a container as who started it and was told the end, in place of its monitor.
     pub fn finish_as_client(&self, id: &Id, attached: &Attached) -> Result<()> {
-        // Whoever comes first once the monitor has left tells of the end.
-        let removing = self.store.container_run(id).join(REMOVING);
-        File::create(&removing).doing(|| format!("make `{}`", removing.display()))?;
-        take_over(attached)?;
-        recover::sweep_one(&self.store, id)?;
+        take_over(attached)?.map_or(Ok(()), |lock| self.finish(id, lock, None))
+    }
+
+    /// Cleans up after a container that has ended, or starts it again.
+    fn finish(&self, id: &Id, lock: Lock, mounts: Option<OwnedFd>) -> Result<()> {
+        let store = &self.store;
+        let container = Container::load(store, id)?;
+        if let Some(container) = &container {
+            tell_end(store, container);
+            // The disk may have been too full for the record of the end.
+            recover::settle(store, container, Lost::Monitor)?;
+        }
+        recover::clean(store, id)?;
+        // Nobody else has the mounts. Taking down a writable overlay writes out what the disk's file system has in memory, of whomever:
+        // what others wait for, such as the address, has been given back before.
+        drop(mounts);
+        if let Some(container) = &container
+            && let Some((container, exit)) = wants_restart(store, container)?
+        {
+            return self.start_again(&container, lock, &exit);
+        }
+        recover::put_away(store, id, container.as_ref())?;
         self.recover_some()?;
-        create::make_spare(&self.store, id)
+        // Nobody waits any more.
+        create::make_spare(store, id)
     }
 
     /// Starts a container again, after a while. The process becomes its monitor, if nobody stops the container meanwhile.

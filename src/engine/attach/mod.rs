@@ -3,6 +3,7 @@
 mod keys;
 mod user;
 
+use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -15,6 +16,7 @@ use super::{Container, Engine, State};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::descriptor::{self, wait_to};
 use crate::kernel::signal;
+use crate::store::Lock;
 
 pub use keys::DetachKeys;
 pub use user::{Streams, Typed, User, show};
@@ -237,10 +239,13 @@ pub fn wait_for_end(attached: &Attached) -> Result<Option<i32>> {
     }
 }
 
-/// Tells the monitor, which has told the end, that this process cleans up, and waits until it has left.
-pub fn take_over(attached: &Attached) -> Result<()> {
+/// Tells the monitor, which has told the end, that this process cleans up, and receives the container's lock. There is none if the monitor
+/// cleans up itself.
+pub fn take_over(attached: &Attached) -> Result<Option<Lock>> {
     tell(&attached.socket, ask::CLEAN, &[])?;
-    wait_for_end(attached).map(|_| ())
+    let mut kind = [0; 1];
+    let (_, lock) = descriptor::receive(&attached.socket, &mut kind).doing(|| "read from the container")?;
+    Ok(lock.filter(|_| kind == [tell::LOCK]).map(|lock| Lock::from(File::from(lock))))
 }
 
 /// Passes a signal on. A process that has just ended does not need it any more.
