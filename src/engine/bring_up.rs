@@ -173,9 +173,8 @@ pub fn wait_for_root(container: &Container, pid: i32) -> Result<()> {
     let uppermost = identity("/proc/1/root/").unwrap_or(ours);
     let mut patience = Patience::of(STARTED);
     // Whether it is there at all is for the caller to find out.
-    let is_ours =
-        |path: &str| identity(&format!("/proc/{pid}/root/{path}")).is_ok_and(|theirs| [ours, uppermost].contains(&theirs));
     let root = format!("/proc/{pid}/root/");
+    let is_ours = |path: &str| identity(&format!("{root}{path}")).is_ok_and(|theirs| [ours, uppermost].contains(&theirs));
     let is_bare = || statfs(root.as_str()).is_ok_and(|root| root.f_type != libc::OVERLAYFS_SUPER_MAGIC);
     while (is_bare() || is_ours("") || is_ours("..")) && !is_command(pid) {
         if patience.is_over() {

@@ -21,6 +21,8 @@ pub struct Run {
     /// What was done and how long it took, if that was asked for.
     pub explained: Vec<Explained>,
     attached: Attached,
+    /// Whether this process cleans up when it has been told the end.
+    cleans: bool,
 }
 
 impl Engine {
@@ -59,20 +61,20 @@ impl Engine {
         attached.warnings.iter().for_each(|warning| warn(warning));
         let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));
         Ok(Run {
-            id: container.id().clone(),
             explained: explained.unwrap_or_default(),
-            attached,
+            ..Run::of(&container, attached)
         })
     }
 }
 
 impl Run {
-    /// A container that `start` has started.
+    /// A container that was started.
     pub fn of(container: &Container, attached: Attached) -> Run {
         Run {
             id: container.id().clone(),
             explained: Vec::new(),
             attached,
+            cleans: container.spec.options.auto_remove,
         }
     }
 
@@ -81,14 +83,19 @@ impl Run {
         attach::attach(&self.attached, streams)
     }
 
-    /// Ends this process with the code of the container's command, and cleans up in a child, for which nobody waits. Returns if the
-    /// container is not to be removed, or that is not possible: then its monitor cleans up.
+    /// Ends this process with the code of the container's command, and cleans up in a child, for which nobody waits. Where that is not
+    /// possible, the container's monitor cleans up. Returns if the container is not to be removed.
     pub fn end(&self, engine: &Engine, code: u8) {
-        if !self.attached.cleans || leave_to_child(code).is_err() {
+        if !self.cleans {
             return;
         }
+        // Before this process ends: whoever waits for that is to have back at once what they gave it, such as a lock.
         detach_from_terminal();
         descriptor::close_all_but(&[self.attached.socket.as_raw_fd()]);
+        if leave_to_child(code).is_err() {
+            exit_now(code.into());
+        }
+        let _ = rustix::process::setsid();
         // What ends a process but not this one: whoever ends the command does not mean what it leaves.
         [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]
             .into_iter()

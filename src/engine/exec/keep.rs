@@ -88,6 +88,7 @@ pub fn start(start: impl FnOnce() -> Result<(Child, Ends)>) -> Result<(Process, 
     match fork().doing(|| "start a process that keeps the command")? {
         Fork::Child => {
             drop(ours);
+            let _ = rustix::process::setsid();
             detach_from_terminal();
             match start() {
                 Ok((child, ends)) => keep(&child, &ends, theirs),

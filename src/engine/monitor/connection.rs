@@ -23,8 +23,6 @@ pub struct Attached {
     pub trace: Trace,
     /// Which limits are not kept.
     pub warnings: Vec<String>,
-    /// Whether this process cleans up when it has been told the end.
-    pub cleans: bool,
 }
 
 /// Where clients find the monitor.
@@ -50,7 +48,6 @@ pub fn wait_for_start(socket: OwnedFd) -> Result<Attached> {
                 init,
                 trace,
                 warnings: Vec::new(),
-                cleans: false,
             })
         }
         (Some((&FAILED, json)), _) => Err(serde_json::from_slice(json).unwrap_or_else(Error::system)),
@@ -92,7 +89,6 @@ pub fn connect(container: &Container) -> Result<Attached> {
                     init,
                     trace: Vec::new(),
                     warnings: Vec::new(),
-                    cleans: false,
                 });
             }
             // The monitor is not there yet, or not any more.

@@ -60,7 +60,6 @@ impl Engine {
         if may_warn {
             attached.warnings = cgroups::warnings(container);
         }
-        attached.cleans = container.spec.options.auto_remove;
         Ok(attached)
     }
 
@@ -74,6 +73,7 @@ impl Engine {
         trace: bool,
         told: &[&str],
     ) -> ! {
+        let _ = rustix::process::setsid();
         signal::set_all_default();
         detach_from_terminal();
         let ports = prepared.place.iter().flat_map(|place| &place.ports);
@@ -148,10 +148,9 @@ impl Engine {
     }
 }
 
-/// Lets go of the terminal and the pipes of whoever started the container, of their session, and of their directory: they may close
-/// them, and unmount what that is on.
+/// Lets go of the terminal and the pipes of whoever started the container, and of their directory: they may close them, and unmount what
+/// that is on.
 pub fn detach_from_terminal() {
-    let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
     let null = OpenOptions::new().read(true).write(true).open("/dev/null");
     if let Ok(null) = null {
