@@ -1,5 +1,7 @@
 //! Tables: columns that are as wide as what is in them.
 
+use std::iter;
+
 const PADDING: usize = 3;
 
 /// Lays out rows below a heading. The last column is not padded.
@@ -36,12 +38,17 @@ pub fn tabbed(text: &str) -> String {
             from += block.max(1);
         }
     }
-    let rows = lines.iter().zip(&widths).map(|(cells, widths)| {
+    let mut shown = String::with_capacity(2 * text.len());
+    for (n, (cells, widths)) in lines.iter().zip(&widths).enumerate() {
+        shown.push_str(if n > 0 { "\n" } else { "" });
         let (last, padded) = cells.split_last().unwrap_or((&"", &[]));
-        let padded = padded.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        padded.collect::<String>() + last
-    });
-    rows.collect::<Vec<_>>().join("\n")
+        for (cell, width) in padded.iter().zip(widths) {
+            shown.push_str(cell);
+            shown.extend(iter::repeat_n(' ', width - cell.chars().count()));
+        }
+        shown.push_str(last);
+    }
+    shown
 }
 
 /// Lays out rows whose number of columns is only known when they are there.

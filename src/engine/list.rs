@@ -3,6 +3,7 @@
 //! A host may have thousands. So of each record only what lists show is read, of those that do not run nothing at all if nobody asked
 //! for them, and what takes longer (places in networks, health, sizes) when it is asked for.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::path::PathBuf;
@@ -25,17 +26,22 @@ use crate::store::{Digest, Id, Lock, Text, read_if_present};
 const MANY: usize = 64;
 
 /// Makes something of each of many, by as many threads as there are processors: of all that a thread gets at once. It stays in order.
-pub fn of_each<T: Sync, R: Send>(all: &[T], make: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
-    if all.len() < MANY {
-        return make(all);
-    }
+pub fn of_each<T: Sync, R: Send>(all: &[T], make: impl Fn(&[T]) -> Vec<R> + Sync) -> impl Iterator<Item = R> {
+    let made = if all.len() < MANY {
+        vec![make(all)]
+    } else {
+        by_threads(all, make)
+    };
+    made.into_iter().flatten()
+}
+
+fn by_threads<T: Sync, R: Send>(all: &[T], make: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<Vec<R>> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let parts = all.chunks(all.len().div_ceil(workers));
         let begun: Vec<_> = parts.map(|part| scope.spawn(|| make(part))).collect();
         let made = begun.into_iter().map(|part| part.join());
-        made.flat_map(|part| part.unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
+        made.map(|part| part.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     })
 }
 
@@ -128,10 +134,8 @@ impl Engine {
                 Err(error) => report(error),
             }
         }
-        listed.sort_by(|one, other| {
-            let age = |listed: &Listed| (listed.brief.created, listed.brief.created_nanos);
-            age(other).cmp(&age(one)).then(one.brief.id.cmp(&other.brief.id))
-        });
+        // What is known of a container is large, and is moved once like this.
+        listed.sort_by_cached_key(|Listed { brief, .. }| (Reverse((brief.created, brief.created_nanos)), brief.id.clone()));
         Ok(listed)
     }
 

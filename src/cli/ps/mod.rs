@@ -4,6 +4,8 @@ mod filter;
 mod ports;
 mod row;
 
+use std::mem;
+
 use super::listing::{FORMAT, Listing, NO_TRUNC, QUIET};
 use super::{Command, print, report, tidy};
 use crate::engine::{Engine, Listed, of_each};
@@ -66,7 +68,10 @@ const LISTING: Listing = Listing {
 
 fn run(engine: &Engine, parsed: Parsed) -> Result<u8> {
     let (listed, status) = select(engine, &parsed)?;
-    show(engine, &parsed, &listed).map(|()| status)
+    let shown = show(engine, &parsed, &listed);
+    // The process ends now, and its memory with it: to give it back piece by piece takes a twentieth of a long list.
+    mem::forget(listed);
+    shown.map(|()| status)
 }
 
 /// The containers that a command line asks for, and 1 if the record of one cannot be read.
@@ -99,11 +104,12 @@ pub fn show(engine: &Engine, parsed: &Parsed, listed: &[Listed]) -> Result<()> {
 /// A table of containers with these columns.
 pub fn table(engine: &Engine, parsed: &Parsed, columns: &str, listed: &[&Listed]) -> Result<String> {
     let format = LISTING.format_or(parsed, columns)?;
-    let lines = of_each(listed, |listed| {
+    let make = |listed: &[&Listed]| {
         let rows = row::Rows::new(engine, &format, parsed);
         listed.iter().map(|listed| format.line(&rows.row(listed)?)).collect()
-    });
-    format.around(&lines.into_iter().collect::<Result<String>>()?)
+    };
+    let lines = of_each(listed, make);
+    format.around(&lines.collect::<Result<String>>()?)
 }
 
 /// How many containers `-n` or `-l` ask for.

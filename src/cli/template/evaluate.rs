@@ -1,5 +1,7 @@
 //! Executing a template on a value.
 
+use std::borrow::Cow;
+
 use super::functions::{self, Function};
 use super::node::{Base, Branch, Node, Operand, Operation, Pipeline};
 use super::scan::wrong;
@@ -11,7 +13,7 @@ pub struct Execution<'t> {
     template: &'t Template,
     out: String,
     /// The variables and their values, the innermost last; the first is the value that all is about.
-    variables: Vec<(&'t str, Value)>,
+    variables: Vec<(&'t str, Cow<'t, Value>)>,
     /// Whether a row of headings is made, which functions leave as they are.
     is_heading: bool,
 }
@@ -28,11 +30,11 @@ enum Flow {
 }
 
 /// Executes a template on a value.
-pub fn execute(template: &Template, value: &Value, is_heading: bool) -> Result<String> {
+pub fn execute<'t>(template: &'t Template, value: &'t Value, is_heading: bool) -> Result<String> {
     let mut execution = Execution {
         template,
         out: String::new(),
-        variables: vec![("", value.clone())],
+        variables: vec![("", Cow::Borrowed(value))],
         is_heading,
     };
     execution.nodes(&template.nodes, value)?;
@@ -50,7 +52,7 @@ impl<'t> Execution<'t> {
                 Node::Print(pipeline) => {
                     let value = self.pipeline(pipeline, dot)?;
                     if pipeline.variables.is_empty() {
-                        self.out.push_str(&value.shown());
+                        value.show(&mut self.out);
                     } else {
                         self.set(pipeline, vec![value]);
                     }
@@ -120,8 +122,8 @@ impl<'t> Execution<'t> {
         for (name, value) in pipeline.variables.iter().zip(values) {
             let known = self.variables.iter_mut().rev().find(|(known, _)| known == name);
             match known.filter(|_| !pipeline.declares) {
-                Some((_, place)) => *place = value,
-                None => self.variables.push((name, value)),
+                Some((_, place)) => *place = Cow::Owned(value),
+                None => self.variables.push((name, Cow::Owned(value))),
             }
         }
     }

@@ -76,13 +76,18 @@ impl Value {
         }
     }
 
-    /// The value's spelling as a text of its own; nothing at all is `<no value>`.
-    pub fn shown(&self) -> String {
-        if *self == Value::Nil {
-            return "<no value>".into();
+    /// Spells the value as a whole; nothing at all is `<no value>`.
+    pub fn show(&self, into: &mut String) {
+        match self {
+            Value::Nil => into.push_str("<no value>"),
+            value => value.spell(into),
         }
+    }
+
+    /// The same as a text of its own.
+    pub fn shown(&self) -> String {
         let mut text = String::new();
-        self.spell(&mut text);
+        self.show(&mut text);
         text
     }
 
