@@ -5,26 +5,31 @@
 
 #![no_main]
 
-use std::env;
 use std::ffi::{OsString, c_char, c_int};
 
 use tinydock::engine::watch::{WATCH, watch};
 use tinydock::engine::{FINISH, finish};
 use tinydock::error::Result;
-use tinydock::kernel::{descriptor, signal};
+use tinydock::kernel::{descriptor, process, signal};
 use tinydock::store::Store;
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static HEAP: tinydock::kernel::heap::Heap = tinydock::kernel::heap::Heap::new();
+
 #[unsafe(no_mangle)]
-extern "C" fn main(_: c_int, _: *const *const c_char) -> c_int {
+extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     descriptor::open_standard();
     signal::ignore(signal::PIPE);
+    // SAFETY: they are what the C library gives to a `main`.
+    let arguments = unsafe { process::arguments(count, arguments) };
     // This also writes what is left in the buffer of the standard output.
-    std::process::exit(act().into())
+    std::process::exit(act(arguments).into())
 }
 
 /// Does what the process is for. Returns its exit code.
-fn act() -> u8 {
-    let mut arguments = env::args_os();
+fn act(arguments: Vec<OsString>) -> u8 {
+    let mut arguments = arguments.into_iter();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
     let own = [(FINISH, finish as fn(&Store, &[String]) -> Result<()>), (WATCH, watch)];

@@ -1,9 +1,10 @@
 //! Making processes: the container's init, which shares nothing with us but for the moment until it executes, the monitor,
 //! which has our memory until then, and forks.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -70,6 +71,20 @@ impl Spawn<'_> {
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         })
     }
+}
+
+/// The words that this process was executed with. Rust asks glibc for them, but not other C libraries where it does not begin itself.
+///
+/// # Safety
+/// There are so many of them, and each ends with a NUL.
+pub unsafe fn arguments(count: c_int, words: *const *const c_char) -> Vec<OsString> {
+    (0..usize::try_from(count).unwrap_or(0))
+        .map(|n| {
+            // SAFETY: as the caller says.
+            let word = unsafe { CStr::from_ptr(*words.add(n)) };
+            OsStr::from_bytes(word.to_bytes()).into()
+        })
+        .collect()
 }
 
 /// How a process ended.

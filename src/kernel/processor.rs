@@ -77,7 +77,7 @@ fn move_from<T>(here: usize, all: &CpuSet, thread: &JoinHandle<T>) -> io::Result
 fn allow<T>(thread: &JoinHandle<T>, processors: &CpuSet) -> io::Result<()> {
     let set: *const CpuSet = processors;
     // SAFETY: a thread whose handle is there can be named, and the set is one of the size that is told.
-    match unsafe { libc::pthread_setaffinity_np(thread.as_pthread_t(), size_of::<CpuSet>(), set.cast()) } {
+    match unsafe { libc::pthread_setaffinity_np(thread.as_pthread_t() as libc::pthread_t, size_of::<CpuSet>(), set.cast()) } {
         0 => Ok(()),
         error => Err(io::Error::from_raw_os_error(error)),
     }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::record::open_to_read;
 use crate::error::{Doing, Result};
 use crate::kernel::filelock::{self, Part};
 
@@ -89,7 +90,7 @@ impl From<File> for Lock {
 }
 
 fn look(path: &Path, part: Part) -> Option<bool> {
-    let file = File::open(path).ok()?;
+    let file = open_to_read(path).ok()?;
     Some(filelock::is_held(&file, part).unwrap_or(false))
 }
 

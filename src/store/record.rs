@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::retry_on_intr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,7 +29,7 @@ pub fn read_if_present<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 /// Reads a file in as few calls as it takes.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+    let mut file = open_to_read(path)?;
     let mut bytes = Vec::with_capacity(USUAL);
     // A record never becomes longer or shorter, and the kernel gives all of one that there is room for.
     retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))?;
@@ -36,6 +37,11 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         file.read_to_end(&mut bytes)?;
     }
     Ok(bytes)
+}
+
+/// Opens a file in one call: musl's function makes another one, for kernels before Linux 2.6.23.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 
 /// Removes a record that may not be there.

@@ -227,7 +227,7 @@ fn a_container_whose_root_becomes_the_hosts_can_be_entered() {
 /// Whatever fails in an `exec` because the container ends meanwhile: that it has ended is what is told.
 #[test]
 fn who_enters_a_container_that_ends_is_told_so() {
-    let looks = |call: &Call| call.number == libc::SYS_open && call.path(0).ends_with("/cgroup");
+    let looks = |call: &Call| call.number == libc::SYS_openat && call.path(1).ends_with("/cgroup");
     let enters = |call: &Call| call.number == libc::SYS_setns;
     for (role, at) in [(Role::Command, looks as fn(&Call) -> bool), (Role::Monitor, enters)] {
         let host = Host::new();

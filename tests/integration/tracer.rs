@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -98,6 +97,16 @@ impl Call {
     /// What a descriptor of the process refers to.
     pub fn file(&self, descriptor: i32) -> PathBuf {
         fs::read_link(format!("/proc/{}/fd/{descriptor}", self.pid)).expect("an open descriptor")
+    }
+
+    /// What glibc opens with openat(2), musl opens with the older call: it is the newer one here.
+    fn of(pid: i32, number: i64, arguments: [u64; 6]) -> Call {
+        let [path, flags, mode, ..] = arguments;
+        let (number, arguments) = match number {
+            libc::SYS_open => (libc::SYS_openat, [libc::AT_FDCWD as u64, path, flags, mode, 0, 0]),
+            number => (number, arguments),
+        };
+        Call { pid, number, arguments }
     }
 
     /// An argument that is a path.
@@ -258,22 +267,27 @@ impl Tracer {
     }
 }
 
+/// What ptrace(2) calls `PTRACE_GET_SYSCALL_INFO`, `PTRACE_SYSCALL_INFO_ENTRY` and a `ptrace_syscall_info` of that kind: libc has them
+/// for glibc only.
+const GET_SYSCALL_INFO: i64 = 0x420e;
+const SYSCALL_INFO_ENTRY: u8 = 1;
+
+#[derive(Default)]
+#[repr(C)]
+struct Entry {
+    op: u8,
+    architecture: u32,
+    instruction: u64,
+    stack: u64,
+    number: u64,
+    arguments: [u64; 6],
+}
+
 /// The system call that a process which is stopped at one begins.
 fn entered(pid: i32) -> Option<Call> {
-    let mut info = MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
-    let size = size_of::<libc::ptrace_syscall_info>();
-    ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, info.as_mut_ptr() as usize).ok()?;
-    // SAFETY: zeroes are a valid value of plain numbers, whether the kernel has filled them or not.
-    let info = unsafe { info.assume_init() };
-    (info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| {
-        // SAFETY: the kernel has filled this part of the union, as it has said.
-        let entry = unsafe { info.u.entry };
-        Call {
-            pid,
-            number: entry.nr as i64,
-            arguments: entry.args,
-        }
-    })
+    let mut info = Entry::default();
+    ptrace(GET_SYSCALL_INFO, pid, size_of::<Entry>(), &raw mut info as usize).ok()?;
+    (info.op == SYSCALL_INFO_ENTRY).then(|| Call::of(pid, info.number as i64, info.arguments))
 }
 
 /// Waits for a process that this thread traces. Returns none if there is none.
@@ -290,9 +304,9 @@ fn wait_at_most(pid: i32, look: bool) -> Option<(i32, i32)> {
     (pid >= 0).then_some((pid, status))
 }
 
-fn ptrace(request: libc::c_uint, pid: i32, address: usize, data: usize) -> io::Result<()> {
+fn ptrace(request: impl Into<i64>, pid: i32, address: usize, data: usize) -> io::Result<()> {
     // SAFETY: the requests made here read and write only what `data` points to, and nothing of ours else.
-    match unsafe { libc::ptrace(request, pid, address, data) } {
+    match unsafe { libc::syscall(libc::SYS_ptrace, request.into(), i64::from(pid), address, data) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
