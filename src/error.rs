@@ -152,8 +152,41 @@ impl From<rustix::io::Errno> for Error {
     }
 }
 
+/// Errors for which musl has other words than glibc, and with it most of what a user has on the host.
+const USUAL_WORDS: [(i32, &str); 26] = [
+    (libc::EIO, "input/output error"),
+    (libc::ECHILD, "no child processes"),
+    (libc::ENOMEM, "cannot allocate memory"),
+    (libc::EBUSY, "device or resource busy"),
+    (libc::EXDEV, "invalid cross-device link"),
+    (libc::EMFILE, "too many open files"),
+    (libc::ENOTTY, "inappropriate ioctl for device"),
+    (libc::ESPIPE, "illegal seek"),
+    (libc::ERANGE, "numerical result out of range"),
+    (libc::EDEADLK, "resource deadlock avoided"),
+    (libc::ENAMETOOLONG, "file name too long"),
+    (libc::ELOOP, "too many levels of symbolic links"),
+    (libc::EOVERFLOW, "value too large for defined data type"),
+    (libc::ENOTSOCK, "socket operation on non-socket"),
+    (libc::EMSGSIZE, "message too long"),
+    (libc::EOPNOTSUPP, "operation not supported"),
+    (libc::EADDRINUSE, "address already in use"),
+    (libc::EADDRNOTAVAIL, "cannot assign requested address"),
+    (libc::ENETUNREACH, "network is unreachable"),
+    (libc::ECONNABORTED, "software caused connection abort"),
+    (libc::EISCONN, "transport endpoint is already connected"),
+    (libc::ENOTCONN, "transport endpoint is not connected"),
+    (libc::ETIMEDOUT, "connection timed out"),
+    (libc::EHOSTUNREACH, "no route to host"),
+    (libc::EUCLEAN, "structure needs cleaning"),
+    (libc::EDQUOT, "disk quota exceeded"),
+];
+
 /// The system's words for an error number, without the number and in lower case.
 pub fn errno_text(number: i32) -> String {
+    if let Some((_, words)) = USUAL_WORDS.iter().find(|(known, _)| *known == number) {
+        return words.to_string();
+    }
     let text = io::Error::from_raw_os_error(number).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
@@ -174,6 +207,22 @@ mod tests {
             error.unwrap_err().to_string(),
             "start `web`: mount `proc`: operation not permitted"
         );
+    }
+
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn words_that_differ_are_those_of_glibc() {
+        for (number, words) in USUAL_WORDS {
+            let text = io::Error::from_raw_os_error(number).to_string().to_lowercase();
+            assert_eq!(text, format!("{words} (os error {number})"));
+        }
+    }
+
+    #[test]
+    fn errors_have_the_words_that_users_know() {
+        let text = |errno: rustix::io::Errno| errno_text(errno.raw_os_error());
+        assert_eq!(text(rustix::io::Errno::BUSY), "device or resource busy");
+        assert_eq!(text(rustix::io::Errno::NOENT), "no such file or directory");
     }
 
     #[test]
