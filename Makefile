@@ -1,7 +1,6 @@
 # What is missing is installed from Debian's packages; what needs root asks for it with sudo, and says what for.
 
-TARGET  := x86_64-unknown-linux-gnu
-RELEASE := target/$(TARGET)/release/tinydock
+RELEASE := target/tinydock
 PREFIX  ?= /usr/local
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
 BUSYBOX := $(or $(TINYDOCK_BUSYBOX),/bin/busybox)
@@ -17,24 +16,25 @@ run: build ## Build, and run busybox in a container
 		$(SUDO) ./$(RELEASE) run --rm busybox uname -a; \
 	fi
 
-build: $(BUSYBOX)
-	cargo build --release --locked
+build: $(BUSYBOX) ## Build target/tinydock
+	target=$$(scripts/target.sh --install) && cargo build --release --locked --target $$target && \
+		install -C target/$$target/release/tinydock $(RELEASE)
 
 test: $(BUSYBOX) ## Run every test
 	$(call say,to make the namespaces and containers of the tests)
 	scripts/packages.sh test
-	cargo test --locked --no-run
-	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --no-fail-fast -- --include-ignored
+	target=$$(scripts/target.sh --install) && cargo test --locked --target $$target --no-run && \
+		$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --target $$target --no-fail-fast -- --include-ignored
 
 test-peers: $(BUSYBOX) ## Run tinydock as the OCI runtime of Podman, Docker and containerd
 	$(call say,to make the namespaces and containers of the tests)
 	scripts/packages.sh peers
-	cargo test --locked --test peers --no-run
-	$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --test peers
+	target=$$(scripts/target.sh --install) && cargo test --locked --target $$target --test peers --no-run && \
+		$(SUDO) env PATH="$$PATH" HOME="$$HOME" cargo test --locked --target $$target --test peers
 
 lint:
 	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --locked --target $$(scripts/target.sh --install) -- -D warnings
 
 bench: build ## Measure, side by side with the other engines that are installed
 	$(call say,to make containers)

@@ -37,17 +37,23 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
 }
 
-/// Has the executable's relocations packed (`DT_RELR`), so that it does not read 200 KB of them whenever it starts. A C library that
-/// is older than this knows no such relocations.
+/// Has the executable's relocations packed (`DT_RELR`), so that it does not read 200 KB of them whenever it starts. A glibc that
+/// is older than this knows no such relocations; the musl that Rust brings does.
 fn pack_relocations() {
     const FIRST: (u32, u32) = (2, 36);
+    let is_glibc = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|library| library == "gnu");
+    if !is_glibc || version_of_glibc() >= FIRST {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// Of this machine's, which is the one that is linked.
+fn version_of_glibc() -> (u32, u32) {
     // SAFETY: it returns a string that lasts.
     let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
     let version = version.to_string_lossy();
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
-    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= FIRST {
-        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
-    }
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Puts the functions together that the usual commands run (`bench/order.py`). Who debugs does not wait for that.

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 
-TINYDOCK = os.environ.get("TINYDOCK_BIN", "target/x86_64-unknown-linux-gnu/release/tinydock")
+TINYDOCK = os.environ.get("TINYDOCK_BIN", "target/tinydock")
 NOWHERE = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -292,8 +292,9 @@ class Floor(Runtime):
         quietly(["cc", "-O2", "-o", self.program, os.path.join(os.path.dirname(__file__), "floor.c")])
         with open(self.empty + ".rs", "w") as file:
             file.write("fn main() {}")
+        target = subprocess.run(["scripts/target.sh"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         quietly(["rustc", "--edition=2024", "-Copt-level=3", "-Cpanic=abort", "-Ctarget-feature=+crt-static", "-Cstrip=symbols",
-                 "-o", self.empty, self.empty + ".rs"])
+                 "--target", target, "-o", self.empty, self.empty + ".rs"])
 
     def run(self, network=True, image="busybox", number=0):
         if network or image != "busybox":

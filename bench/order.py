@@ -18,7 +18,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 SCRIPT = os.path.join(ROOT, "order.ld")
-EXECUTABLE = os.path.join(ROOT, "target/x86_64-unknown-linux-gnu/release/tinydock")
+TARGET = subprocess.run([os.path.join(ROOT, "scripts/target.sh")], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+EXECUTABLE = os.path.join(ROOT, "target", TARGET, "release/tinydock")
 MAP = EXECUTABLE + ".map"
 
 BEFORE = ["run -d --name one busybox sleep 1000000", "create --name given busybox", "export -o rootfs.tar given", "rm given", "runtime spec"]
@@ -38,7 +39,7 @@ TAIL = "  }\n}\nINSERT BEFORE .text;\n"
 
 def build():
     """Builds the executable, and has the linker tell what it puts where."""
-    subprocess.run(["cargo", "build", "--release", "--locked"], check=True, cwd=ROOT, env={**os.environ, "TINYDOCK_MAP": MAP})
+    subprocess.run(["cargo", "build", "--release", "--locked", "--target", TARGET], check=True, cwd=ROOT, env={**os.environ, "TINYDOCK_MAP": MAP})
 
 
 def sections():

@@ -13,7 +13,7 @@ fi
 # As it is when it is installed: of what a linker has just written, memory has each page by itself, which takes longer to execute.
 if [ -z "${TINYDOCK_BIN:-}" ]; then
     export TINYDOCK_BIN=target/bench/tinydock
-    install -D target/x86_64-unknown-linux-gnu/release/tinydock "$TINYDOCK_BIN"
+    install -D target/tinydock "$TINYDOCK_BIN"
 fi
 # In the namespaces there is no way to a mirror.
 python3 bench/main.py --prepare "$@"

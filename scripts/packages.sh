@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs what Debian packages the build, the tests, the peers or the benchmark need and this machine lacks.
-# usage: scripts/packages.sh build|test|peers|bench
+# usage: scripts/packages.sh build|musl|test|peers|bench
 set -euo pipefail
 
 case ${1:-} in
 build) packages=(busybox-static gcc) ;;
+musl) packages=(musl-tools) ;;
 test) packages=(busybox-static gcc strace iproute2 nftables redis-server redis-tools procps netcat-openbsd
     zstd skopeo umoci buildah podman docker-registry apache2-utils openssl python3 qemu-system-x86 kmod cpio man-db) ;;
 peers) packages=(busybox-static podman conmon containernetworking-plugins docker.io containerd runc iptables iproute2 procps

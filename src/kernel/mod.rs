@@ -10,6 +10,8 @@ pub mod credentials;
 pub mod descriptor;
 pub mod direct;
 pub mod filelock;
+#[cfg(target_env = "musl")]
+pub mod heap;
 pub mod memfd;
 pub mod memory;
 pub mod namespace;
