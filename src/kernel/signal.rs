@@ -3,10 +3,26 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
 use super::status;
+
+/// The real-time signals, of which glibc keeps the first two for itself, and musl three (signal(7)). Who names one means what it is with
+/// glibc, as Docker does, which is not what `SIGRTMIN` is here.
+pub const REAL_TIME: RangeInclusive<i32> = 34..=64;
+
+/// A set of signals, also of those that the C library keeps for itself.
+fn set(signals: &[i32]) -> libc::sigset_t {
+    let bits = signals.iter().fold(0_u64, |bits, signal| bits | 1 << (signal - 1));
+    // SAFETY: all zeros is a valid set, of which the kernel looks at the first 64 bits.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        (&raw mut set).cast::<u64>().write(bits);
+        set
+    }
+}
 
 /// Signals that are blocked and can be read from a descriptor.
 pub struct Signals {
@@ -16,17 +32,13 @@ pub struct Signals {
 impl Signals {
     /// Blocks `signals` and opens a descriptor that becomes readable when one arrives.
     pub fn catch(signals: &[i32]) -> io::Result<Signals> {
-        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: sigemptyset initialises the set before it is used; the descriptor is new.
+        let set = set(signals);
+        // SAFETY: the set is valid; the descriptor is new.
         unsafe {
-            libc::sigemptyset(set.as_mut_ptr());
-            for signal in signals {
-                libc::sigaddset(set.as_mut_ptr(), *signal);
-            }
-            if libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()) < 0 {
+            if libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) < 0 {
                 return Err(io::Error::last_os_error());
             }
-            match libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+            match libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
                 -1 => Err(io::Error::last_os_error()),
                 fd => Ok(Signals {
                     file: File::from_raw_fd(fd),
@@ -62,8 +74,7 @@ impl Waiting {
         // SAFETY: all zeros is a valid set; the calls only change the process's own signals.
         unsafe {
             let waiting = waiting.assume_init_mut();
-            libc::sigemptyset(&mut waiting.set);
-            libc::sigaddset(&mut waiting.set, number);
+            waiting.set = set(&[number]);
             libc::sigprocmask(libc::SIG_BLOCK, &waiting.set, &mut waiting.before);
             libc::signal(number, libc::SIG_DFL);
         }
@@ -103,9 +114,11 @@ pub fn send(process: impl AsFd, signal: i32) -> io::Result<()> {
 /// next program is executed.
 pub fn set_all_default() {
     let ignored = status::inherited().ignored | 1 << (PIPE - 1);
-    for signal in (1..=libc::SIGRTMAX()).filter(|signal| ignored & (1 << (signal - 1)) != 0) {
+    // As the kernel has it: the C library's function leaves out those that it keeps for itself.
+    let default = [libc::SIG_DFL as u64, 0, 0, 0];
+    for signal in (1..=*REAL_TIME.end()).filter(|signal| ignored & (1 << (signal - 1)) != 0) {
         // SAFETY: no handler is installed; for signals whose action cannot be set the call fails without effect.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &default, 0, size_of::<u64>()) };
     }
 }
 
@@ -162,24 +175,38 @@ pub fn name(number: i32) -> String {
 /// The number of a signal that is given by name, with or without `SIG` and in either case, or by number (signal(7)).
 pub fn parse(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
-        return (1..=libc::SIGRTMAX()).contains(&number).then_some(number);
+        return (1..=*REAL_TIME.end()).contains(&number).then_some(number);
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let real_time = |prefix: &str, base: i32| {
         let rest = name.strip_prefix(prefix)?;
         let offset: i32 = if rest.is_empty() { 0 } else { rest.parse().ok()? };
-        Some(base + offset).filter(|number| (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(number))
+        Some(base + offset).filter(|number| REAL_TIME.contains(number))
     };
     let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
     known
-        .or_else(|| real_time("RTMIN", libc::SIGRTMIN()))
-        .or_else(|| real_time("RTMAX", libc::SIGRTMAX()))
+        .or_else(|| real_time("RTMIN", *REAL_TIME.start()))
+        .or_else(|| real_time("RTMAX", *REAL_TIME.end()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_signal_that_can_be_sent_can_be_caught() {
+        let all: Vec<i32> = (1..32).chain(REAL_TIME).collect();
+        let ends = std::thread::spawn(move || {
+            let mut signals = Signals::catch(&all).unwrap();
+            for signal in [libc::SIGUSR1, 34, 35, 64] {
+                // SAFETY: it is blocked in this thread, to which it is sent.
+                unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), signal) };
+                assert_eq!(signals.take(), Some(signal));
+            }
+        });
+        ends.join().unwrap();
+    }
 
     #[test]
     fn signals_have_names_and_numbers() {
@@ -189,8 +216,9 @@ mod tests {
             ("sigkill", 9),
             ("9", 9),
             ("usr1", 10),
-            ("RTMIN+3", libc::SIGRTMIN() + 3),
-            ("SIGRTMAX-1", libc::SIGRTMAX() - 1),
+            ("RTMIN", 34),
+            ("RTMIN+3", 37),
+            ("SIGRTMAX-1", 63),
         ] {
             assert_eq!(parse(text), Some(number), "{text}");
         }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::keys::{DetachKeys, Escape};
 use crate::error::{Doing, Error, Result};
-use crate::kernel::signal::Signals;
+use crate::kernel::signal::{self, Signals};
 use crate::kernel::terminal::{self, Raw};
 
 /// What the user and the container are connected by.
@@ -87,7 +87,7 @@ pub enum Typed {
 impl User {
     /// Gets the user's terminal and signals ready.
     pub fn connect(streams: &Streams) -> Result<User> {
-        let all = (1..32).chain(libc::SIGRTMIN()..=libc::SIGRTMAX());
+        let all = (1..32).chain(signal::REAL_TIME);
         let passed_on = all.filter(|number| streams.signals && !OURS.contains(number));
         let caught: Vec<i32> = passed_on.chain([libc::SIGWINCH]).collect();
         let signals = Signals::catch(&caught).doing(|| "catch signals")?;
