@@ -38,7 +38,7 @@ lint:
 
 bench: build ## Measure, side by side with the other engines that are installed
 	$(call say,to make containers)
-	$(SUDO) bench/run.sh $(BENCH)
+	$(SUDO) env PATH="$$PATH" HOME="$$HOME" CARGO_BUILD_TARGET=$$(scripts/target.sh) bench/run.sh $(BENCH)
 
 install: build ## Install the binary, its name as an OCI runtime, its manual pages and its completions
 	$(SUDO) install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/tinydock

@@ -38,20 +38,42 @@ fn main() {
 }
 
 /// Has the executable's relocations packed (`DT_RELR`), so that it does not read 200 KB of them whenever it starts. A glibc that
-/// is older than this knows no such relocations; the musl that Rust brings does.
+/// is older than this knows no such relocations, nor the musl that an older Rust brings.
 fn pack_relocations() {
-    const FIRST: (u32, u32) = (2, 36);
     let is_glibc = env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|library| library == "gnu");
-    if !is_glibc || version_of_glibc() >= FIRST {
+    let are_known = if is_glibc {
+        version_of_glibc() >= (2, 36)
+    } else {
+        version_of_rust() >= (1, 93)
+    };
+    if are_known {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }
 
 /// Of this machine's, which is the one that is linked.
+#[cfg(target_env = "gnu")]
 fn version_of_glibc() -> (u32, u32) {
     // SAFETY: it returns a string that lasts.
     let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
-    let version = version.to_string_lossy();
+    numbers(&version.to_string_lossy())
+}
+
+/// A machine that has none links none.
+#[cfg(not(target_env = "gnu"))]
+fn version_of_glibc() -> (u32, u32) {
+    (0, 0)
+}
+
+fn version_of_rust() -> (u32, u32) {
+    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let told = Command::new(rustc).arg("--version").output().expect("run rustc");
+    let told = String::from_utf8_lossy(&told.stdout);
+    numbers(told.split(' ').nth(1).unwrap_or_default())
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> (u32, u32) {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

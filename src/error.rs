@@ -153,7 +153,7 @@ impl From<rustix::io::Errno> for Error {
 }
 
 /// Errors for which musl has other words than glibc, and with it most of what a user has on the host.
-const USUAL_WORDS: [(i32, &str); 26] = [
+const USUAL_WORDS: [(i32, &str); 29] = [
     (libc::EIO, "input/output error"),
     (libc::ECHILD, "no child processes"),
     (libc::ENOMEM, "cannot allocate memory"),
@@ -180,6 +180,9 @@ const USUAL_WORDS: [(i32, &str); 26] = [
     (libc::EHOSTUNREACH, "no route to host"),
     (libc::EUCLEAN, "structure needs cleaning"),
     (libc::EDQUOT, "disk quota exceeded"),
+    (libc::ELIBBAD, "accessing a corrupted shared library"),
+    (libc::EILSEQ, "invalid or incomplete multibyte or wide character"),
+    (libc::EUSERS, "too many users"),
 ];
 
 /// The system's words for an error number, without the number and in lower case.
@@ -188,7 +191,9 @@ pub fn errno_text(number: i32) -> String {
         return words.to_string();
     }
     let text = io::Error::from_raw_os_error(number).to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
+    // That musl has no words for it is no information for anybody.
+    let text = text.split(" (os error").next().filter(|text| *text != "No error information");
+    let text = text.unwrap_or_default();
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_lowercase().chain(letters).collect(),
@@ -223,6 +228,14 @@ mod tests {
         let text = |errno: rustix::io::Errno| errno_text(errno.raw_os_error());
         assert_eq!(text(rustix::io::Errno::BUSY), "device or resource busy");
         assert_eq!(text(rustix::io::Errno::NOENT), "no such file or directory");
+        assert_eq!(
+            errno_text(4000),
+            if cfg!(target_env = "gnu") {
+                "unknown error 4000"
+            } else {
+                "error 4000"
+            }
+        );
     }
 
     #[test]

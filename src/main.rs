@@ -21,6 +21,7 @@ static HEAP: tinydock::kernel::heap::Heap = tinydock::kernel::heap::Heap::new();
 extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     descriptor::open_standard();
     signal::ignore(signal::PIPE);
+    process::end_in_panics();
     // SAFETY: they are what the C library gives to a `main`.
     let arguments = unsafe { process::arguments(count, arguments) };
     // This also writes what is left in the buffer of the standard output.

@@ -5,11 +5,12 @@ use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::panic;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::PollFlags;
-use rustix::process::{Pid, WaitIdOptions, WaitIdStatus, waitid};
+use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, waitid};
 
 use super::arch;
 use super::descriptor::ready;
@@ -71,6 +72,16 @@ impl Spawn<'_> {
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         })
     }
+}
+
+/// Has a panic end the process that it is in. musl would send the signal to the thread that it remembers, which is another process's
+/// where a child has the memory of whoever made it.
+pub fn end_in_panics() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::ABORT);
+    }));
 }
 
 /// The words that this process was executed with. Rust asks glibc for them, but not other C libraries where it does not begin itself.
