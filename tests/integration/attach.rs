@@ -11,8 +11,9 @@ use crate::host::{Host, until};
 use crate::terminal::Terminal;
 use crate::tracer::{self, Hold, Role};
 
-fn kill(child: &Child, signal: rustix::process::Signal) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).expect("signal");
+fn kill(child: &Child, signal: i32) {
+    // SAFETY: it is a child that nobody has waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0, "signal {signal}");
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn several_users_are_attached_at_once() {
     assert_eq!(line, "got one\n");
     // Who was never in the foreground keeps its input, whoever leaves.
     drop(keyboard);
-    kill(&first, rustix::process::Signal::KILL);
+    kill(&first, libc::SIGKILL);
     first.wait().expect("its end");
     other.write_all(b"two\n").expect("type");
     line.clear();
@@ -185,8 +186,8 @@ fn an_executed_command_ends_with_whoever_executed_it() {
             .iter()
             .all(|time| processes(&host, "there").contains(time))
     });
-    kill(&client, rustix::process::Signal::KILL);
-    kill(terminal.child(), rustix::process::Signal::KILL);
+    kill(&client, libc::SIGKILL);
+    kill(terminal.child(), libc::SIGKILL);
     until("both are gone", || {
         !["111", "222"].iter().any(|time| processes(&host, "there").contains(time))
     });
@@ -201,7 +202,7 @@ fn an_executed_command_ends_with_whoever_executed_it() {
     let mut client = client;
     let mut ready = [0; 6];
     client.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("read");
-    kill(&client, rustix::process::Signal::TERM);
+    kill(&client, libc::SIGTERM);
     assert_eq!(client.wait().expect("its end").code(), Some(8));
 }
 
@@ -210,22 +211,22 @@ fn s5_3_signals_are_passed_on_unless_they_must_not_be() {
     let host = Host::new();
     let script = "trap 'exit 4' TERM; trap 'echo winch' WINCH; trap 'exit 9' TSTP; trap 'exit 5' 34; echo ready; while :; do sleep 0.1; done";
     for (flags, signal, code) in [
-        (&["--name", "proxy"][..], "TERM", Some(4)),
-        (&["--name", "stops"], "TSTP", Some(9)),
+        (&["--name", "proxy"][..], libc::SIGTERM, Some(4)),
+        (&["--name", "stops"], libc::SIGTSTP, Some(9)),
         // The first real-time signal is one that C libraries may keep for themselves.
-        (&["--name", "first"], "34", Some(5)),
-        (&["--sig-proxy=false", "--name", "alone"], "TERM", None),
+        (&["--name", "first"], 34, Some(5)),
+        (&["--sig-proxy=false", "--name", "alone"], libc::SIGTERM, None),
     ] {
         let mut run = host.spawn(&[&["run", "--network", "none"], flags, &["busybox", "sh", "-c", script]].concat());
         let mut ready = [0; 6];
         run.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("read");
-        host.sh(&format!("kill -s {signal} {}", run.id())).ok();
+        kill(&run, signal);
         assert_eq!(run.wait().expect("its end").code(), code, "{flags:?}");
     }
     assert_eq!(host.status("alone"), "running");
     let attached = host.spawn(&["attach", "alone"]);
     thread::sleep(Duration::from_millis(300));
-    kill(&attached, rustix::process::Signal::TERM);
+    kill(&attached, libc::SIGTERM);
     assert_eq!(attached.wait_with_output().expect("its end").status.code(), Some(4));
 }
 
@@ -292,9 +293,9 @@ fn who_waits_holds_up_nobody() {
     ]);
     let waiting = host.spawn(&["wait", "busy"]);
     thread::sleep(Duration::from_millis(300));
-    kill(&waiting, rustix::process::Signal::STOP);
+    kill(&waiting, libc::SIGSTOP);
     host.sh("echo go | timeout 50 $TINYDOCK attach busy >/dev/null").fails(2);
-    kill(&waiting, rustix::process::Signal::CONT);
+    kill(&waiting, libc::SIGCONT);
     assert_eq!(
         String::from_utf8_lossy(&waiting.wait_with_output().expect("its end").stdout),
         "2\n"
@@ -351,10 +352,10 @@ fn a_container_is_cleaned_up_after_while_its_command_is_stopped() {
         !id.is_empty()
     });
     let directory = host.root().join("container").join(id.trim());
-    kill(&command, rustix::process::Signal::STOP);
+    kill(&command, libc::SIGSTOP);
     host.run("kill left").ok();
     until("it is gone", || !directory.exists());
-    kill(&command, rustix::process::Signal::CONT);
+    kill(&command, libc::SIGCONT);
     assert_eq!(command.wait().expect("wait").code(), Some(137));
 }
 
