@@ -13,9 +13,25 @@
 //!
 //! init is linked at a fixed address and the kernel maps the program at [`BASE`] when it executes init, so every
 //! address in the program is final when it is encoded and init has nothing to relocate, load or parse.
+//!
+//! An init that is born before its program is written is executed with a header that counts no instructions. It receives its program on
+//! [`Header::wire`] as one message: the program's length in 8 bytes, then the program, and with the first byte the descriptors that it was
+//! not born with (unix(7), `SCM_RIGHTS`). Their numbers are where the program expects them, at [`RECEIVED`].
 
 /// Where the kernel maps the program.
 pub const BASE: u64 = 0x1000_0000;
+
+/// How many bytes there are at [`BASE`] for a program that comes later. Only what is used of them takes memory.
+pub const ROOM: u64 = 16 << 20;
+
+/// How many bytes of that, at its end, are for the control message which its descriptors come in.
+pub const CONTROL: u64 = 4096;
+
+/// The length of a control message's header (cmsg(3)).
+pub const CONTROL_HEADER: u64 = 16;
+
+/// Where the first of these descriptors is, in 4 bytes like those that follow.
+pub const RECEIVED: u64 = BASE + ROOM - CONTROL + CONTROL_HEADER;
 
 /// The start of every program.
 #[repr(C)]
@@ -27,7 +43,8 @@ pub struct Header {
     pub report: i32,
     /// The descriptor that a [`Timing`] is written to after each instruction, or -1.
     pub trace: i32,
-    pub reserved: u32,
+    /// Where the program comes, if it is not here yet.
+    pub wire: i32,
 }
 
 /// One system call.

@@ -2,8 +2,8 @@
 //!
 //! It is the only code that ever runs half inside a container, so it is kept small enough to review in one sitting: no
 //! allocator, no C library, no branches that depend on what a container holds. Whatever needs thought was thought by
-//! the process that encoded the program. init makes no system call of its own but to report: a [`Failure`] when an
-//! instruction fails, a [`Timing`] after each one when the program is traced.
+//! the process that encoded the program. init makes no system call of its own but to receive a program that is written later than it
+//! is born, and to report: a [`Failure`] when an instruction fails, a [`Timing`] after each one when the program is traced.
 
 #![no_std]
 #![no_main]
@@ -13,12 +13,13 @@ mod arch;
 mod instruction;
 mod stay;
 
-use instruction::{BASE, Failure, Header, Instruction, Timing, kind};
+use instruction::{BASE, CONTROL, CONTROL_HEADER, Failure, Header, Instruction, RECEIVED, ROOM, Timing, kind};
 
 const ENOENT: u32 = 2;
 const EAGAIN: isize = -11;
 const EPIPE: u32 = 32;
 const CLOCK_MONOTONIC: u64 = 1;
+const MSG_CMSG_CLOEXEC: u64 = 0x4000_0000;
 
 /// The exit status that tells that it was not the command that ended.
 const FAILED: u64 = 125;
@@ -29,7 +30,12 @@ const LOOKUPS: u32 = 1024;
 /// Runs the program at [`BASE`].
 #[unsafe(no_mangle)]
 extern "C" fn enter() -> ! {
-    // SAFETY: the kernel mapped the program there, and the encoder wrote a header and `count` instructions.
+    // SAFETY: the kernel mapped a header there.
+    let Header { count, wire, .. } = unsafe { *(BASE as *const Header) };
+    if count == 0 {
+        receive(wire);
+    }
+    // SAFETY: the program is there, and the encoder wrote a header and `count` instructions.
     let (header, instructions) = unsafe {
         let header = &*(BASE as *const Header);
         let first = (BASE as *const u8).add(size_of::<Header>()).cast::<Instruction>();
@@ -56,6 +62,27 @@ extern "C" fn enter() -> ! {
         }
     }
     exit(FAILED)
+}
+
+/// Receives the program at [`BASE`], and the descriptors that it needs. Whoever would send it may be gone.
+fn receive(wire: i32) {
+    let mut length = 0u64;
+    let parts = [[&raw mut length as u64, 8], [BASE, ROOM - CONTROL]];
+    let mut message = [0, 0, parts.as_ptr() as u64, 2, RECEIVED - CONTROL_HEADER, CONTROL, 0];
+    let arguments = [wire as u64, message.as_mut_ptr() as u64, MSG_CMSG_CLOEXEC, 0, 0, 0];
+    // SAFETY: a `struct msghdr` that describes `length`, and the room that the kernel mapped for the program.
+    let mut come = unsafe { arch::syscall(arch::RECVMSG, arguments) } - 8;
+    while come >= 0 && (come as u64) < length {
+        let arguments = [wire as u64, BASE + come as u64, length - come as u64, 0, 0, 0];
+        // SAFETY: whoever sends it keeps to the room.
+        match unsafe { arch::syscall(arch::READ, arguments) } {
+            more @ 1.. => come += more,
+            _ => come = -1,
+        }
+    }
+    if come < 0 {
+        exit(FAILED);
+    }
 }
 
 /// Makes the instruction's call and keeps its result.

@@ -33,6 +33,7 @@ mod numbers {
     pub const SENDTO: usize = 44;
     pub const SENDMSG: usize = 46;
     pub const RECVFROM: usize = 45;
+    pub const RECVMSG: usize = 47;
     pub const SHUTDOWN: usize = 48;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;

@@ -71,6 +71,11 @@ impl Hierarchies {
         Hierarchies::with(&further)
     }
 
+    /// Whether there is a tree of version 2.
+    pub fn have_unified() -> bool {
+        unified_mount().is_some()
+    }
+
     /// The trees in which a container of the engine's may be.
     pub fn possible() -> Hierarchies {
         Hierarchies::with(&IF_LIMITED)

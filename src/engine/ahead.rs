@@ -1,71 +1,110 @@
-//! What is made ahead of a container: it takes the kernel a while, needs little of the plan, and a second processor may be idle.
+//! What is begun ahead of a container: it takes the kernel a while, needs little of the plan, and a second processor may be idle.
 //!
 //! ```text
-//!   the command   image, name, directories, record, address ── overlay ── plan ┬─ monitor, init …
-//!   a thread      facts about the host ──────────── network namespace ─────────┘
+//!   the command   image, name, directories, record, address ── overlay ── plan ── cgroups ┐ waits
+//!   the monitor   network namespace ── init is born ──────────────────────────────────────┴─ files of names, network …
+//!   init                                            └ waits for its program ── mounts …
 //! ```
 //!
-//! What is made is only referred to by descriptors. If the command is killed, nothing of it is left.
+//! A thread of the command makes the process that becomes the monitor. Until that executes it has the command's memory, in which it is
+//! that thread, and until it knows its container it has the command's descriptors. What it makes before is only referred to by
+//! processes and descriptors: if the command fails or is killed, the monitor and init end, and nothing is left.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, channel};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
+use rustix::process::{Pid, getpid};
+use rustix::thread::gettid;
+
+use super::born::{Born, Expected};
+use super::monitor::{Launch, leave_behind};
 use super::plan::{Facts, makes_ahead, overlay};
-use super::{Container, Options};
-use crate::cgroup::{Hierarchies, Resources};
-use crate::error::{Doing, Result};
+use super::{Container, Engine, Options};
+use crate::cgroup::Hierarchies;
+use crate::error::{Doing, Error, Result};
 use crate::isolation::Host;
-use crate::kernel::namespace::unshare_network;
-use crate::kernel::processor::Elsewhere;
+use crate::kernel::descriptor::close_all;
+use crate::kernel::process::{beside_with_descriptors, die_with, exit_now, leave_descriptors, outlive_parent};
+use crate::kernel::processor::{Elsewhere, Processors, bring_here};
 use crate::layer::{Given, Stack, View, make_overlay_here};
-use crate::network::{Loopback, Mode};
+use crate::program::Letter;
+use crate::store::Store;
 
-/// Things that are being made for a container. Nothing is, for one that has users of its own.
-pub struct Ahead(Option<Thread>);
+/// What is known of the host, and a monitor that waits for its container. There is none for one whose init has a child.
+pub struct Ahead {
+    host: Host,
+    hierarchies: Hierarchies,
+    monitor: Option<Thread>,
+}
 
+/// What the command has of it. The monitor ends if this is dropped, which waits for that.
 struct Thread {
-    host: Receiver<(Host, Hierarchies)>,
-    made: Elsewhere<Result<Made>>,
+    letter: Receiver<([Pid; 2], Letter)>,
+    waits: Arc<AtomicBool>,
+    container: Sender<Arc<Container>>,
+    launch: Sender<Launch>,
+    made: Elsewhere<io::Result<()>>,
 }
 
-/// Things that were made for a container.
+/// What the monitor has of it.
+struct Early {
+    engine: Engine,
+    expected: Expected,
+    command: Pid,
+    /// The thread in whose place it is.
+    thread: Pid,
+    processors: Option<Processors>,
+    letter: Sender<([Pid; 2], Letter)>,
+    /// Whether it has nothing else to do any more.
+    waits: Arc<AtomicBool>,
+    container: Receiver<Arc<Container>>,
+    launch: Receiver<Launch>,
+}
+
+/// What the monitor leaves to the thread in whose place it was: what both have open.
 #[derive(Default)]
-pub struct Made {
-    /// Its network namespace.
-    pub network: Option<OwnedFd>,
-    /// What is still down there, where the host has nothing else to do for it.
-    pub loopback: Option<Loopback>,
-    /// Its root, attached nowhere.
-    pub root: Option<OwnedFd>,
-}
-
-impl Made {
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let files = [&self.network, &self.root].into_iter().flatten().map(AsFd::as_fd);
-        files.chain(self.loopback.iter().map(AsFd::as_fd))
-    }
+struct Common {
+    launch: Option<Launch>,
+    opened: Vec<i32>,
 }
 
 impl Ahead {
     /// Begins with what a container of these options will have.
-    pub fn begin(options: &Options) -> Result<Ahead> {
-        if !makes_ahead(options) {
-            return Ok(Ahead(None));
+    pub fn begin(store: &Store, options: &Options, trace: bool) -> Result<Ahead> {
+        let monitor = makes_ahead(options)
+            .then(|| Thread::begin(store, options, trace))
+            .transpose()?;
+        // Before the monitor has come to where the kernel makes the new network's part of `/sys`, for which others wait.
+        Ok(Ahead {
+            host: Host::read(),
+            hierarchies: Hierarchies::of(&options.limits),
+            monitor,
+        })
+    }
+
+    /// What must be known for a container whose image is seen by `view`.
+    pub fn facts(&self, view: View) -> Facts {
+        Facts {
+            host: self.host.clone(),
+            hierarchies: self.hierarchies.clone(),
+            view: Some(view),
         }
-        let (mode, limits) = (options.network.clone(), options.limits.clone());
-        let (sender, host) = channel();
-        let made = Elsewhere::begin(move || {
-            // It is for nobody any more if the command has failed.
-            let _ = sender.send((Host::read(), Hierarchies::of(&limits)));
-            make(&mode)
-        });
-        let made = made.doing(|| "start a thread")?;
-        Ok(Ahead(Some(Thread { host, made })))
+    }
+
+    /// Says which container it is, once it is recorded.
+    pub fn is_for(&self, container: &Arc<Container>) {
+        if let Some(thread) = &self.monitor {
+            // Whether it is still there is found out later.
+            let _ = thread.container.send(container.clone());
+        }
     }
 
     /// Makes the root of a container whose directories are there, above these layers.
     pub fn root(&self, container: &Container, layers: &Stack) -> Result<Option<OwnedFd>> {
-        if self.0.is_none() {
+        if self.monitor.is_none() {
             return Ok(None);
         }
         let mut lent = Given::default();
@@ -73,44 +112,99 @@ impl Ahead {
         make_overlay_here(&overlay(container, lower, None), &lent).map(Some)
     }
 
-    /// What is known of the host, for a container whose image is seen by `view`.
-    pub fn facts(&self, view: View, limits: &Resources) -> Facts {
-        match self.0.as_ref().and_then(|thread| thread.host.recv().ok()) {
-            Some((host, hierarchies)) => Facts {
-                host,
-                hierarchies,
-                view: Some(view),
-            },
-            None => Facts::gather(Some(view), limits),
+    /// Has the monitor start the container, and waits until it has become it or given up. Returns what is to be started if there is no
+    /// monitor yet.
+    pub fn launch(self, engine: &Engine, mut launch: Launch) -> Result<Option<Launch>> {
+        let Some(thread) = self.monitor else {
+            return Ok(Some(launch));
+        };
+        if let Ok((others, letter)) = thread.letter.recv() {
+            launch.ready = engine.make_ready(&launch, letter);
+            if thread.waits.load(Ordering::SeqCst) {
+                // Init runs where they did. That this fails is no reason not to go on.
+                others.map(bring_here).into_iter().for_each(drop);
+            }
         }
+        let gone = || Error::system("it ended before it had a container").doing("start a monitor");
+        thread.launch.send(launch).map_err(|_| gone())?;
+        thread.made.finish().doing(|| "start a monitor")?;
+        Ok(None)
     }
+}
 
-    /// Waits for what was begun, and adds the root that was made meanwhile.
-    pub fn finish(self, root: Option<OwnedFd>) -> Result<Made> {
-        let made = self.0.map(|thread| thread.made.finish()).transpose()?;
-        Ok(Made {
-            root,
-            ..made.unwrap_or_default()
+impl Thread {
+    fn begin(store: &Store, options: &Options, trace: bool) -> Result<Thread> {
+        let (tell_letter, letter) = channel();
+        let (tell_container, container) = channel();
+        let (tell_launch, launch) = channel();
+        let waits = Arc::new(AtomicBool::new(false));
+        let tell_waits = waits.clone();
+        let (engine, expected) = (Engine::new(store.clone()), Expected::of(options, trace));
+        let early = move |thread: Pid| Early {
+            engine,
+            expected,
+            thread,
+            command: getpid(),
+            processors: Processors::ours().ok(),
+            letter: tell_letter,
+            waits: tell_waits,
+            container,
+            launch,
+        };
+        let made = Elsewhere::begin(move || {
+            let mut common = Common::default();
+            let early = early(gettid());
+            let made = beside_with_descriptors(|| early.run(&mut common));
+            close_all(&common.opened);
+            made.map(drop)
+        });
+        Ok(Thread {
+            letter,
+            waits,
+            container: tell_container,
+            launch: tell_launch,
+            made: made.doing(|| "start a thread")?,
         })
     }
 }
 
-fn make(mode: &Mode) -> Result<Made> {
-    let network = (*mode != Mode::Host).then(unshare_network).transpose();
-    let network = network.doing(|| "make a network namespace")?;
-    let loopback = match mode {
-        Mode::Host => None,
-        // The monitor has time to start it while init mounts,
-        Mode::None => Some(Loopback::here()?),
-        // but not if it connects the container meanwhile.
-        Mode::Bridge(_) => {
-            Loopback::here()?.start()?;
-            None
+impl Early {
+    /// Makes init, and tells the command how to reach it.
+    fn bear(&self) -> Result<Born> {
+        let mut wires = self.expected.wires()?;
+        let letter = wires.letter()?;
+        // It is for nobody any more if the command has failed.
+        let _ = self.letter.send(([getpid(), self.thread], letter));
+        Born::ahead(&self.engine, &self.expected, wires, || self.container.recv().ok())
+    }
+
+    fn use_processors(&self) {
+        // Where that fails, it only takes longer.
+        let _ = self.processors.as_ref().map(Processors::use_all);
+    }
+
+    /// Everything that the monitor does before it becomes it.
+    fn run(self, common: &mut Common) -> ! {
+        if die_with(self.command).is_err() {
+            exit_now(1);
         }
-    };
-    Ok(Made {
-        network,
-        loopback,
-        root: None,
-    })
+        // The thread may just be moved, and be kept on some for as long; init is not to be.
+        self.use_processors();
+        leave_behind();
+        let born = self.bear();
+        if let Ok(born) = &born {
+            common.opened = born.descriptors();
+        }
+        self.waits.store(true, Ordering::SeqCst);
+        common.launch = self.launch.recv().ok();
+        self.use_processors();
+        if let Some(launch) = &common.launch
+            && leave_descriptors().is_ok()
+            && outlive_parent().is_ok()
+        {
+            self.engine.monitor(launch, Some(born));
+        }
+        let _ = born.as_ref().map(Born::end);
+        exit_now(1)
+    }
 }

@@ -9,20 +9,18 @@ use std::time::Duration;
 
 use rustix::fs::statfs;
 
-use super::monitor::Resident;
+use super::born::{Born, Expected};
+use super::monitor::{Launch, Resident};
 use super::patience::Patience;
-use super::plan::Plan;
 use super::prepare::{Prepared, write_files};
 use super::wires::Wires;
-use super::{Container, Engine, Started, cgroups, users};
-use crate::cgroup::Group;
+use super::{Container, Engine, Started, cgroups};
+use crate::cgroup::{self, Group};
 use crate::error::{Doing, Error, Result};
-use crate::isolation;
 use crate::kernel::process::Child;
-use crate::kernel::signal;
 use crate::layer;
 use crate::network;
-use crate::program::{Input, Program};
+use crate::program::{Input, Letter, Program};
 use crate::store::clock;
 
 /// How long a container that has been recorded as started may take to have its own root.
@@ -47,91 +45,88 @@ impl Running {
 }
 
 impl Engine {
-    /// Brings a prepared container up. This runs in the process that becomes its monitor; nothing else is done there.
-    pub fn bring_up(&self, container: &Container, prepared: &Prepared, trace: bool) -> Result<Running> {
-        let plan = &prepared.plan;
-        let group = plan.begins_in_cgroups().then(|| make_group(container, plan)).transpose()?;
-        let options = &container.spec.options;
-        let mut wires = Wires::new(options.terminal, options.interactive)?;
-        if trace {
-            wires.trace()?;
-        }
-        for (input, init) in self.open_partners(options)? {
-            wires.give(input, init)?;
-        }
-        // What its root is made of need not be given along with the root.
-        let taken = plan.root.as_ref().map_or(0, layer::Overlay::images);
-        let given = prepared.given.mounts().skip(taken);
-        let made = [
-            (isolation::NETWORK, &prepared.made.network),
-            (Input::Root, &prepared.made.root),
-        ];
-        let made = made.into_iter().filter_map(|(input, made)| Some((input, made.as_ref()?)));
-        for (input, made) in made.chain(given) {
-            wires.give(input, made.try_clone().doing(|| "copy a descriptor")?)?;
-        }
-        if let Some(ids) = &prepared.users {
-            wires.give(Input::Users, users::namespace(ids)?)?;
-            wires.give_away(ids)?;
-        }
-        let init = spawn(&plan.program, plan.first_namespaces(), group.as_ref(), &mut wires)?;
-        let init = if plan.forks {
-            adopt(init, &plan.program, &mut wires)?
-        } else {
-            init
+    /// Brings a prepared container up, whose init may be born already. This runs in the process that becomes its monitor; nothing else is
+    /// done there.
+    pub fn bring_up(&self, launch: &Launch, born: Option<Result<Born>>) -> Result<Running> {
+        let (container, prepared) = (&launch.container, &launch.prepared);
+        let program = &prepared.plan.program;
+        let mut born = match born {
+            Some(born) => {
+                let born = born?;
+                launch.ready.as_ref().map_err(Error::clone).inspect_err(|_| born.end())?;
+                born
+            }
+            None => {
+                let mut wires = Expected::of(&container.spec.options, launch.trace).wires()?;
+                self.give(container, prepared, |input, fd| wires.give(input, fd))?;
+                Born::of(container, prepared, wires)?
+            }
         };
-        let finished = self.finish_start(container, prepared, &init, group, &mut wires);
-        let (group, terminal) = finished.map_err(|error| {
-            let _ = signal::send(&init.pidfd, libc::SIGKILL);
-            let _ = init.wait();
-            wires.first_error(&plan.program, error)
+        let terminal = self.guide(launch, &mut born).map_err(|error| {
+            born.end();
+            born.wires.first_error(program, error)
         })?;
+        let Born { init, mut wires, .. } = born;
+        let group = born.group.as_ref().or(launch.made_group());
         let resident = Resident {
             terminal,
             stdin: wires.stdin.take(),
             stdout: wires.stdout.take(),
             stderr: wires.stderr.take(),
-            oom: group.oom_file(),
+            oom: group.and_then(Group::oom_file),
         };
         Ok(Running { init, resident, wires })
     }
 
-    /// Does for init what it waits for, and lets it go on. Returns its cgroups and its terminal.
-    fn finish_start(
-        &self,
-        container: &Container,
-        prepared: &Prepared,
-        init: &Child,
-        group: Option<Group>,
-        wires: &mut Wires,
-    ) -> Result<(Group, Option<OwnedFd>)> {
-        let group = match group {
-            Some(group) => group,
-            None => {
-                let group = make_group(container, &prepared.plan)?;
-                group.look_up_entrances();
-                wires.release();
-                group
-            }
-        };
+    /// Gives init what the plan says.
+    fn give(&self, container: &Container, prepared: &Prepared, mut give: impl FnMut(Input, OwnedFd) -> Result<()>) -> Result<()> {
+        for (input, init) in self.open_partners(&container.spec.options)? {
+            give(input, init)?;
+        }
+        // What its root is made of need not be given along with the root.
+        let taken = prepared.plan.root.as_ref().map_or(0, layer::Overlay::images);
+        let given = prepared.given.mounts().skip(taken);
+        let root = prepared.root.as_ref().map(|root| (Input::Root, root));
+        for (input, made) in root.into_iter().chain(given) {
+            give(input, made.try_clone().doing(|| "copy a descriptor")?)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the program to an init that may still have to be born, and makes the cgroups that it enters.
+    pub fn make_ready(&self, launch: &Launch, mut letter: Letter) -> Result<Option<Group>> {
+        let Launch { container, prepared, .. } = launch;
+        self.give(container, prepared, |input, fd| {
+            letter.give(input, fd);
+            Ok(())
+        })?;
+        letter.send(&prepared.plan.program)?;
+        if prepared.plan.begins_in_cgroups() {
+            return Ok(None);
+        }
+        let group = make_group(container, &prepared.plan.cgroup)?;
+        group.look_up_entrances();
+        Ok(Some(group))
+    }
+
+    /// Does for init what it waits for, and lets it go on. Returns its terminal.
+    fn guide(&self, launch: &Launch, born: &mut Born) -> Result<Option<OwnedFd>> {
+        let Launch { container, prepared, .. } = launch;
+        let Born { init, wires, .. } = born;
+        if launch.made_group().is_some() {
+            wires.release();
+        }
         if !prepared.plan.forks {
             write_files(container, prepared.place.as_ref())?;
         }
         wires.release();
-        if let Some(loopback) = &prepared.made.loopback {
+        if let Some(loopback) = &born.loopback {
             loopback.start()?;
         }
         if let Some(place) = &prepared.place {
-            let own;
-            let namespace = match &prepared.made.network {
-                Some(made) => made.as_fd(),
-                None => {
-                    let path = format!("/proc/{}/ns/net", init.pid.as_raw_nonzero());
-                    own = File::open(path).doing(|| "open the container's network namespace")?;
-                    own.as_fd()
-                }
-            };
-            network::connect(&self.store, place.bridge, &place.endpoint, namespace)?;
+            let path = format!("/proc/{}/ns/net", init.pid.as_raw_nonzero());
+            let namespace = File::open(path).doing(|| "open the container's network namespace")?;
+            network::connect(&self.store, place.bridge, &place.endpoint, namespace.as_fd())?;
         }
         let started = Started {
             pid: init.pid.as_raw_nonzero().get(),
@@ -139,13 +134,14 @@ impl Engine {
         };
         container.begin_again(&started)?;
         wires.release();
-        Ok((group, wires.receive_terminal(&prepared.plan.program)?))
+        wires.receive_terminal(&prepared.plan.program)
     }
 }
 
-/// Makes the container's cgroups, and writes down which of its limits they cannot keep.
-fn make_group(container: &Container, plan: &Plan) -> Result<Group> {
-    let group = Group::create(&plan.cgroup)?;
+/// Makes the container's cgroups, having written down where, and writes down which of its limits they cannot keep.
+pub fn make_group(container: &Container, plan: &cgroup::Plan) -> Result<Group> {
+    cgroups::record_parent(container)?;
+    let group = Group::create(plan)?;
     cgroups::record_warnings(container, &group)?;
     Ok(group)
 }

@@ -1,6 +1,5 @@
 //! Containers as they are found on disk.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -13,6 +12,7 @@ use super::state::{Exit, Lost, Started, State, Stopped};
 use super::stop::Asking;
 use super::{Spec, bare_name};
 use crate::error::{Doing, Error, Result};
+use crate::kernel::directory::names;
 use crate::network::Endpoint;
 use crate::store::{Id, Store, clock, is_prefix, read_if_present, remove_if_present, write, write_among_others};
 
@@ -71,11 +71,8 @@ impl Container {
     /// The ids of all containers, in no order.
     pub fn ids(store: &Store) -> Result<Vec<Id>> {
         let directory = store.root().join("container");
-        match fs::read_dir(&directory) {
-            Ok(entries) => Ok(entries
-                .flatten()
-                .filter_map(|entry| Id::parse(entry.file_name().to_str()?))
-                .collect()),
+        match names(&directory) {
+            Ok(names) => Ok(names.iter().filter_map(|name| Id::parse(name.to_str()?)).collect()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Error::from(error).doing(format!("read `{}`", directory.display()))),
         }

@@ -98,12 +98,16 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     )];
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).take(1).map(on_host));
     steps.extend(plan.mounted.iter().map(|layer| mount(layer)));
-    steps.extend(plan.root.iter().flat_map(|root| ahead(container, root)));
+    let is_ahead = plan.root.is_some();
+    if is_ahead {
+        steps.extend(network_ahead(container));
+    }
     let mut groups = cgroups(plan);
     if plan.begins_in_cgroups() {
         steps.append(&mut groups);
     }
-    steps.push(spawn(plan));
+    steps.push(spawn(plan, is_ahead));
+    steps.extend(plan.root.iter().flat_map(root_ahead));
     let mut program = plan.program.explain();
     for (index, nanoseconds) in trace {
         if let Some(step) = program.get_mut(*index) {
@@ -114,7 +118,7 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     let after = program.split_off(program.iter().rposition(waits).unwrap_or(program.len()));
     let names = program.split_off(program.iter().position(waits).unwrap_or(program.len()));
     steps.extend(program.into_iter().chain(groups).chain(names));
-    if plan.root.is_some() && container.spec.options.network == Mode::None {
+    if is_ahead && container.spec.options.network == Mode::None {
         steps.push(on_host(network::Action::StartLoopback));
     }
     steps.extend(endpoint.iter().flat_map(|endpoint| endpoint.actions()).skip(1).map(on_host));
@@ -141,14 +145,22 @@ fn cgroups(plan: &Plan) -> Vec<Explained> {
     directories.chain(writes).collect()
 }
 
-/// What is made while the rest is planned: the network by a thread, the root by the command.
-fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
+/// What the monitor does before init is born there.
+fn network_ahead(container: &Container) -> Vec<Explained> {
     let mut steps = Vec::new();
     if container.spec.options.network != Mode::Host {
         let call = format!("unshare({})", clone::NAMES.show(clone::NEWNET));
-        let why = "a network of the container's own, made by a thread while the rest is planned";
+        let why = "a network of the container's own, in which init is born while the rest is planned";
         steps.push(Explained::on_host(Concept::ProcessIsolation, call, why));
     }
+    if matches!(container.spec.options.network, Mode::Bridge(_)) {
+        steps.push(on_host(network::Action::StartLoopback));
+    }
+    steps
+}
+
+/// The container's root, which the command makes meanwhile.
+fn root_ahead(root: &Overlay) -> Vec<Explained> {
     let mut program = Program::default();
     layer::make_overlay(&mut program, root);
     let here = |step| Explained {
@@ -156,11 +168,7 @@ fn ahead(container: &Container, root: &Overlay) -> Vec<Explained> {
         step: None,
         ..step
     };
-    steps.extend(program.explain().into_iter().map(here));
-    if matches!(container.spec.options.network, Mode::Bridge(_)) {
-        steps.push(on_host(network::Action::StartLoopback));
-    }
-    steps
+    program.explain().into_iter().map(here).collect()
 }
 
 fn mount(layer: &Path) -> Explained {
@@ -176,7 +184,7 @@ fn on_host(action: network::Action) -> Explained {
     Explained::on_host(Concept::BridgeNetworking, action.to_string(), action.why())
 }
 
-fn spawn(plan: &Plan) -> Explained {
+fn spawn(plan: &Plan, is_ahead: bool) -> Explained {
     let born = match &plan.cgroup.unified {
         Some(path) => format!("|CLONE_INTO_CGROUP, {}", path.display()),
         None => String::new(),
@@ -187,6 +195,9 @@ fn spawn(plan: &Plan) -> Explained {
             "clone3({}{born}), and at once execveat(init)",
             clone::NAMES.show(SPAWN_FLAGS | plan.first_namespaces())
         ),
-        "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
+        match is_ahead {
+            true => "a process in namespaces of its own, that runs nothing of tinydock but init, and waits for this program",
+            false => "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
+        },
     )
 }

@@ -3,11 +3,11 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::ahead::Ahead;
 use super::attach::take_over;
-use super::monitor::Attached;
+use super::monitor::{Attached, Launch};
 use super::remove::REMOVING;
 use super::state::{Exit, Lost, State, Waiting};
 use super::why::Memory;
@@ -128,9 +128,9 @@ impl Engine {
             for left in ["attach", "paused", "restarting", REMOVING] {
                 remove_if_present(&container.run_file(left))?;
             }
-            let ahead = Ahead::begin(&container.spec.options);
-            match ahead.and_then(|ahead| self.prepare(&container, ahead, false)) {
-                Ok(prepared) => self.monitor(&container, &lock, &prepared, None, false, &["start"]),
+            let container = Arc::new(container);
+            match self.prepare_again(&container) {
+                Ok((ahead, prepared)) => return self.launch_for_nobody(ahead, Launch::again(&container, lock, prepared)),
                 Err(error) => container.record_failure(&error, true),
             }
         }

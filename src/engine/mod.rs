@@ -21,6 +21,7 @@ mod ahead;
 mod archives;
 mod attach;
 mod boot;
+mod born;
 mod bring_up;
 mod cgroups;
 mod changes;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Container, Options, Spec, cgroups};
 use crate::cgroup::{self, Hierarchies, Resources};
 use crate::error::{Doing, Result};
-use crate::isolation::{self, Command, Exchange, Host, Identity, Ids, LabelFiles, Node, Process, Shown, Users};
+use crate::isolation::{self, Command, Exchange, Host, Identity, Ids, LabelFiles, Process, Shown, Users};
 use crate::layer::{self, Bind, Given, Lower, MountPoint, Origin, Overlay, Stack, View};
 use crate::network::{self, Endpoint, Mode};
 use crate::program::{Concept, Input, Program, Register};
@@ -145,7 +145,7 @@ pub fn plan(facts: &Facts, spec: &Spec, places: &Places, parent: &str, endpoint:
     let identity = identity(facts, &options.user, options)?;
     let process = options.security.process(&identity, &options.ulimits)?;
     let nodes = devices::nodes(options)?;
-    let cgroup = limits(facts, spec, parent, &nodes)?;
+    let cgroup = limits(&facts.hierarchies, spec, parent)?;
     let host = birth::host_of(&facts.host, options);
     let binds = binds::all(facts, places, options)?;
     let mut sources = birth::Sources { places, binds, nodes };
@@ -214,11 +214,11 @@ pub fn identity(facts: &Facts, user: &str, options: &Options) -> Result<Identity
 }
 
 /// The cgroups that keep the container to its limits and its devices.
-fn limits(facts: &Facts, spec: &Spec, parent: &str, nodes: &[Node]) -> Result<cgroup::Plan> {
+pub fn limits(hierarchies: &Hierarchies, spec: &Spec, parent: &str) -> Result<cgroup::Plan> {
     let options = &spec.options;
     let parent = cgroups::parent(options, parent);
-    let mut cgroup = cgroup::Plan::of(&facts.hierarchies, parent, spec.id.as_str(), &options.limits)?;
-    devices::allow(&mut cgroup, options, nodes);
+    let mut cgroup = cgroup::Plan::of(hierarchies, parent, spec.id.as_str(), &options.limits)?;
+    devices::allow(&mut cgroup, options, &devices::nodes(options)?);
     Ok(cgroup)
 }
 

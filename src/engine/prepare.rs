@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 
-use super::ahead::{Ahead, Made};
+use super::ahead::Ahead;
 use super::plan::{Places, Plan, plan};
-use super::{Container, Engine, cgroups, recover};
+use super::{Container, Engine, recover};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::isolation::Ids;
 use crate::layer::{self, Given, Stack};
@@ -24,7 +24,8 @@ pub struct Place {
 /// A container that can be started.
 pub struct Prepared {
     pub plan: Plan,
-    pub made: Made,
+    /// The container's root, attached nowhere, if it was made ahead.
+    pub root: Option<OwnedFd>,
     pub place: Option<Place>,
     /// The ids of the container's users, if it has users of its own.
     pub users: Option<Ids>,
@@ -35,8 +36,8 @@ pub struct Prepared {
 }
 
 impl Engine {
-    /// Prepares a container whose lock is held, with what was made ahead. It is `new` if nobody has tried to start it before.
-    pub fn prepare(&self, container: &Container, ahead: Ahead, new: bool) -> Result<Prepared> {
+    /// Prepares a container whose lock is held and whose monitor waits for it. It is `new` if nobody has tried to start it before.
+    pub fn prepare(&self, container: &Container, ahead: &Ahead, new: bool) -> Result<Prepared> {
         let options = &container.spec.options;
         let again = !new && container.file("exit").exists();
         if again {
@@ -50,14 +51,13 @@ impl Engine {
                 .doing(|| format!("{} `{}`", mount.kind(), mount.target))?;
         }
         let view = lower.view_below(&container.file("upper"))?;
-        let facts = ahead.facts(view, &options.limits);
+        let facts = ahead.facts(view);
         let users = self.find_users(container)?;
         let places = Places::of(&self.store, container, lower, users)?;
         let place = match &options.network {
             Mode::Bridge(name) => Some(self.find_place(container, name, new)?),
             Mode::None | Mode::Host => None,
         };
-        cgroups::record_parent(container)?;
         let endpoint = place.as_ref().map(|place| &place.endpoint);
         let plan = plan(&facts, &container.spec, &places, &self.store.label(), endpoint)?;
         if plan.forks {
@@ -66,7 +66,7 @@ impl Engine {
         }
         Ok(Prepared {
             plan,
-            made: ahead.finish(root)?,
+            root,
             place,
             users,
             again,

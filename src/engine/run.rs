@@ -1,12 +1,13 @@
 //! `run`: create, prepare and start in one go.
 
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use super::ahead::Ahead;
 use super::attach::{self, Left, Streams};
 use super::create::Called;
 use super::explain::explain;
-use super::monitor::{Attached, detach_from_terminal};
+use super::monitor::{Attached, Launch, detach_from_terminal};
 use super::{Container, Engine, Options};
 use crate::error::{Doing, Result};
 use crate::kernel::descriptor;
@@ -35,13 +36,16 @@ impl Engine {
         created: impl Fn(&Id) -> Result<()>,
         warn: impl Fn(&str),
     ) -> Result<Run> {
-        let ahead = Ahead::begin(&options)?;
+        let ahead = Ahead::begin(&self.store, &options, trace)?;
         let (container, lock) = self.create(options, called, true)?;
+        let container = Arc::new(container);
+        ahead.is_for(&container);
         created(container.id())?;
         let doing = || format!("start `{}`", container.name());
-        let prepared = match self.prepare(&container, ahead, true) {
+        let prepared = match self.prepare(&container, &ahead, true) {
             Ok(prepared) => prepared,
             Err(error) => {
+                drop(ahead);
                 // Undone like the work of one that was killed; a container that is to be removed goes at once.
                 drop(lock);
                 super::recover::sweep(&self.store)?;
@@ -55,9 +59,16 @@ impl Engine {
                 prepared.place.as_ref().map(|place| place.endpoint.clone()),
             )
         });
-        let attached = self
-            .launch(&container, lock, prepared, trace, &["create", "start"])
-            .doing(doing)?;
+        let launch = Launch {
+            container: container.clone(),
+            lock,
+            prepared,
+            trace,
+            told: &["create", "start"],
+            client: None,
+            ready: Ok(None),
+        };
+        let attached = self.launch(ahead, launch).doing(doing)?;
         attached.warnings.iter().for_each(|warning| warn(warning));
         let explained = plan.map(|(plan, endpoint)| explain(&container, &plan, endpoint.as_ref(), &attached.trace));
         Ok(Run {

@@ -1,10 +1,12 @@
 //! `start`: a container that does not run, again or for the first time.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use super::ahead::Ahead;
-use super::monitor::Attached;
+use super::monitor::{Attached, Launch};
 use super::patience::{BUSY, Patience};
+use super::prepare::Prepared;
 use super::remove::REMOVING;
 use super::state::{Lost, State, Waiting};
 use super::stop::wait;
@@ -19,14 +21,14 @@ impl Engine {
         let Some((container, lock)) = self.lock_to_start(container)? else {
             return Ok(None);
         };
+        let container = Arc::new(container);
         let doing = || format!("start `{}`", container.name());
         // From here on it is the container's own again, whoever dies.
         write(&container.run_file("starting"), &clock::now()).doing(doing)?;
         for record in ["kept", "stopped", "restarts", "failed"] {
             remove_if_present(&container.file(record)).doing(doing)?;
         }
-        let ahead = Ahead::begin(&container.spec.options);
-        let prepared = match ahead.and_then(|ahead| self.prepare(&container, ahead, false)) {
+        let (ahead, prepared) = match self.prepare_again(&container) {
             Ok(prepared) => prepared,
             Err(error) => {
                 container.record_failure(&error, container.file("exit").exists());
@@ -36,9 +38,18 @@ impl Engine {
             }
         };
         prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
-        let attached = self.launch(&container, lock, prepared, false, &["start"]).doing(doing)?;
+        let launch = Launch::again(&container, lock, prepared);
+        let attached = self.launch(ahead, launch).doing(doing)?;
         attached.warnings.iter().for_each(|warning| warn(warning));
         Ok(Some(attached))
+    }
+
+    /// Prepares a container that was created before, and begins with its monitor.
+    pub fn prepare_again(&self, container: &Arc<Container>) -> Result<(Ahead, Prepared)> {
+        let ahead = Ahead::begin(&self.store, &container.spec.options, false)?;
+        ahead.is_for(container);
+        let prepared = self.prepare(container, &ahead, false)?;
+        Ok((ahead, prepared))
     }
 
     /// Locks a container that does not run, with nothing left of when it ran. Returns nothing if it runs.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::ops::{Deref, DerefMut};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Gid, Uid, fchown};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -85,6 +85,16 @@ impl Wires {
         self.give(Input::Stderr, write)?;
         (self.stdout, self.stderr) = (Some(stdout), Some(stderr));
         Ok(())
+    }
+
+    /// Our ends.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let streams = [&self.console, &self.stdin, &self.stdout, &self.stderr];
+        let streams = streams.into_iter().flatten().map(AsFd::as_fd);
+        self.init
+            .descriptors()
+            .chain(streams)
+            .chain(self.trace.iter().map(AsFd::as_fd))
     }
 
     /// Makes pipes the container's root's, who opens them by their names in `/dev`.

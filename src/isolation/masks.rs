@@ -5,6 +5,7 @@ use std::fs;
 
 use super::Host;
 use crate::error::{Error, Result};
+use crate::kernel::directory::names;
 use crate::program::flags::mount_attr;
 use crate::program::{Fd, Program, Register};
 
@@ -78,11 +79,8 @@ impl Mask {
 
 /// The entries of `/sys/devices/system/cpu` that stand for a processor.
 fn processors(directory: &str) -> impl Iterator<Item = String> {
-    let names = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok());
+    let names = names(directory).into_iter().flatten();
+    let names = names.filter_map(|name| name.into_string().ok());
     names.filter(|name| {
         name.strip_prefix("cpu")
             .is_some_and(|n| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit()))

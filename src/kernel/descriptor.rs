@@ -54,6 +54,14 @@ pub fn close_all_but(keep: &[i32]) {
     close_range(first, u32::MAX);
 }
 
+/// Closes descriptors that another process has opened which had ours.
+pub fn close_all(numbers: &[i32]) {
+    for number in numbers {
+        // SAFETY: nobody here has used them.
+        unsafe { libc::close(*number) };
+    }
+}
+
 /// Closes the descriptors from `first` on and before `end`.
 fn close_range(first: u32, end: u32) {
     if first < end {
@@ -73,6 +81,24 @@ pub fn send(socket: impl AsFd, message: &[u8], fd: BorrowedFd) -> io::Result<()>
         "there is space for one descriptor"
     );
     sendmsg(socket, &[IoSlice::new(message)], &mut control, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Sends all of a message on a stream, and descriptors with its first byte.
+pub fn send_all(socket: impl AsFd, parts: &[&[u8]], fds: &[BorrowedFd]) -> io::Result<()> {
+    let rights = SendAncillaryMessage::ScmRights(fds);
+    let mut space = vec![MaybeUninit::uninit(); rights.size()];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(fds.is_empty() || control.push(rights), "there is space for all of them");
+    let vectors: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut sent = sendmsg(&socket, &vectors, &mut control, SendFlags::NOSIGNAL)?;
+    for part in parts {
+        while sent < part.len() {
+            let more = rustix::net::send(&socket, &part[sent..], SendFlags::NOSIGNAL)?;
+            sent += more;
+        }
+        sent -= part.len();
+    }
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod credentials;
 pub mod descriptor;
 pub mod direct;
+pub mod directory;
 pub mod filelock;
 #[cfg(target_env = "musl")]
 pub mod heap;

@@ -10,7 +10,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::PollFlags;
-use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, waitid};
+use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, set_parent_process_death_signal, waitid};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::arch;
 use super::descriptor::ready;
@@ -176,10 +177,40 @@ static IS_WHOLE: AtomicBool = AtomicBool::new(true);
 ///
 /// If the child is killed before that, so are we, as far as others can tell: nothing in our memory can be relied on.
 ///
-/// Until then the child has our memory, and we are suspended (vfork(2)): a copy would take the kernel 40 µs for each MB, and a
-/// page fault for each page that one of us touches again. It has descriptors, signal handlers and a directory of its own,
-/// and a stack of its own, since ours is in use. What it allocates stays behind in our memory.
+/// Until then the child has our memory, and this thread is suspended (vfork(2)): a copy would take the kernel 40 µs for each MB, and a
+/// page fault for each page that one of us touches again. It has descriptors, signal handlers and a directory of its own, and the
+/// part of our stack that is not in use. What it allocates stays behind in our memory.
 pub fn beside(act: impl FnOnce()) -> io::Result<Pid> {
+    make_beside(0, act)
+}
+
+/// The same, but the child has our descriptors as well, and they are what it opens and closes, until it calls [`leave_descriptors`].
+/// Other threads go on meanwhile. The child has what is this thread's own, and is for all that is done with memory this thread.
+pub fn beside_with_descriptors(act: impl FnOnce()) -> io::Result<Pid> {
+    make_beside(libc::CLONE_FILES, act)
+}
+
+/// Goes on with a copy of the descriptors that were another process's as well.
+pub fn leave_descriptors() -> io::Result<()> {
+    // SAFETY: no thread of this process relies on having the same as another one.
+    Ok(unsafe { unshare_unsafe(UnshareFlags::FILES) }?)
+}
+
+/// Has this process be killed when the thread ends that made it, of the process `parent`, until [`outlive_parent`] is called.
+pub fn die_with(parent: Pid) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before.
+    match rustix::process::getppid() == Some(parent) {
+        true => Ok(()),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+pub fn outlive_parent() -> io::Result<()> {
+    Ok(set_parent_process_death_signal(None)?)
+}
+
+fn make_beside(shared: c_int, act: impl FnOnce()) -> io::Result<Pid> {
     extern "C" fn enter<F: FnOnce()>(act: *mut c_void) -> c_int {
         // SAFETY: it is the value below, which waits there and is taken once.
         let act = unsafe { (*act.cast::<Option<F>>()).take() };
@@ -190,13 +221,13 @@ pub fn beside(act: impl FnOnce()) -> io::Result<Pid> {
         enter::<F>
     }
     let mut act = Some(act);
-    let stack = Stack::new()?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | shared;
     IS_WHOLE.store(false, Ordering::SeqCst);
-    // SAFETY: the child has a stack of its own, and it and `act` are there until the child does not use our memory any more.
-    let made = unsafe { libc::clone(entry(&act), stack.top(), flags, (&raw mut act).cast()) };
-    if made == -1 {
-        return Err(io::Error::last_os_error());
+    // SAFETY: this thread is suspended as long as the child uses our memory, and the function does not return.
+    let made = unsafe { arch::clone_and_call(flags, entry(&act), (&raw mut act).cast()) };
+    if made < 0 {
+        IS_WHOLE.store(true, Ordering::SeqCst);
+        return Err(io::Error::from_raw_os_error(-made as i32));
     }
     if !IS_WHOLE.load(Ordering::SeqCst) {
         const TOLD: &[u8] = b"tinydock: a process that was starting a container was killed\n";
@@ -204,43 +235,7 @@ pub fn beside(act: impl FnOnce()) -> io::Result<Pid> {
         unsafe { libc::write(libc::STDERR_FILENO, TOLD.as_ptr().cast(), TOLD.len()) };
         exit_now(125);
     }
-    Ok(Pid::from_raw(made).expect("clone returns a positive pid"))
-}
-
-/// A stack for a process that has our memory, with a page below that nobody can touch.
-struct Stack(*mut c_void);
-
-impl Stack {
-    /// As large as Rust's threads have it. Only what is used takes memory.
-    const SIZE: usize = 2 << 20;
-    const GUARD: usize = 4096;
-
-    fn new() -> io::Result<Stack> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
-        // SAFETY: new memory, wherever there is room.
-        let base = unsafe { libc::mmap(ptr::null_mut(), Self::SIZE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let stack = Stack(base);
-        // SAFETY: the first page of it.
-        match unsafe { libc::mprotect(base, Self::GUARD, libc::PROT_NONE) } {
-            0 => Ok(stack),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// Where it begins: stacks grow downwards.
-    fn top(&self) -> *mut c_void {
-        self.0.wrapping_byte_add(Self::SIZE)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: the memory is ours, and nothing in it is used any more.
-        unsafe { libc::munmap(self.0, Self::SIZE) };
-    }
+    Ok(Pid::from_raw(made as i32).expect("clone returns a positive pid"))
 }
 
 /// Becomes `image`, without arguments and environment. Returns if that fails.

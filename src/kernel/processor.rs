@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// Few pages are touched of such a thread's stack.
-const STACK: usize = 128 << 10;
+/// As large as Rust's threads have it. Only what is used takes memory.
+const STACK: usize = 2 << 20;
 
 /// Work that a thread does. The thread has ended when this is gone: whoever forks next must be the only one.
 pub struct Elsewhere<T>(Option<JoinHandle<T>>);
@@ -42,6 +43,29 @@ impl<T> Drop for Elsewhere<T> {
     fn drop(&mut self) {
         self.0.take().map(JoinHandle::join);
     }
+}
+
+/// On which processors a thread may run.
+pub struct Processors(CpuSet);
+
+impl Processors {
+    /// This thread's.
+    pub fn ours() -> io::Result<Processors> {
+        Ok(Processors(sched_getaffinity(None)?))
+    }
+
+    /// Has this thread run on any of them.
+    pub fn use_all(&self) -> io::Result<()> {
+        Ok(sched_setaffinity(None, &self.0)?)
+    }
+}
+
+/// Has a process that is about to be woken run on the processor that this thread is about to leave, and on no other one until it says
+/// otherwise. Where it ran last, the kernel would put it in front of what runs there now.
+pub fn bring_here(process: Pid) -> io::Result<()> {
+    let mut here = CpuSet::new();
+    here.set(sched_getcpu());
+    Ok(sched_setaffinity(Some(process), &here)?)
 }
 
 /// Moves this thread to another processor of `all` if it has begun instead of the one that is about to move it. On which it may run is
@@ -88,6 +112,8 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::{Duration, Instant};
 
+    use rustix::thread::gettid;
+
     use super::*;
 
     #[test]
@@ -96,6 +122,25 @@ mod tests {
         let begun = Elsewhere::begin(move || wait.recv().map(|()| sched_getaffinity(None).unwrap())).unwrap();
         go.send(()).unwrap();
         assert!(begun.finish().unwrap() == sched_getaffinity(None).unwrap());
+    }
+
+    #[test]
+    fn who_is_brought_here_may_go_again() {
+        let (go, wait) = channel();
+        let (tell, told) = channel();
+        let all = Processors::ours().unwrap();
+        let thread = thread::spawn(move || {
+            tell.send(gettid()).unwrap();
+            wait.recv().unwrap();
+            let brought = sched_getaffinity(None).unwrap();
+            all.use_all().unwrap();
+            (brought.count(), sched_getaffinity(None).unwrap())
+        });
+        bring_here(told.recv().unwrap()).unwrap();
+        go.send(()).unwrap();
+        let (brought, free) = thread.join().unwrap();
+        assert_eq!(brought, 1);
+        assert!(free == sched_getaffinity(None).unwrap());
     }
 
     fn only(processor: usize) -> CpuSet {

@@ -1,34 +1,51 @@
 //! Turns a program into the bytes that init executes. `init/instruction.rs` draws the layout.
 
 use super::flags::mount_attr;
-use super::instruction::{FORGIVEN, Header, Instruction, kind};
+use super::instruction::{FORGIVEN, Header, Instruction, RECEIVED, kind};
 use super::{Argument, Data, Fd, Input, Program, Register, Step, Success};
 use crate::kernel::memory::bytes_of;
 
 /// Which descriptors a particular init is started with, by what they are for.
 #[derive(Clone, Debug, Default)]
 pub struct Descriptors {
-    inputs: Vec<(Input, i32)>,
+    inputs: Vec<(Input, Place)>,
     /// Where the duration of every step is written, if anywhere.
     pub trace: Option<i32>,
 }
 
+/// Where init has a descriptor.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// It inherits it under this number.
+    Inherited(i32),
+    /// It is the one of this index of those that come with the program.
+    Received(usize),
+}
+
 impl Descriptors {
     pub fn give(&mut self, input: Input, number: i32) {
-        self.inputs.push((input, number));
+        self.inputs.push((input, Place::Inherited(number)));
     }
 
-    /// The number of an input. A program that uses an input it is not given is a mistake of ours.
-    fn number(&self, input: Input) -> i32 {
+    /// Says that an input comes with the program, as the one of this index.
+    pub fn send(&mut self, input: Input, index: usize) {
+        self.inputs.push((input, Place::Received(index)));
+    }
+
+    /// Where an input is. A program that uses an input it is not given is a mistake of ours.
+    fn place(&self, input: Input) -> Place {
         let given = self.inputs.iter().find(|(given, _)| *given == input);
         given
             .unwrap_or_else(|| panic!("the program uses {input:?}, which init is not given"))
             .1
     }
 
-    /// All numbers that init must inherit.
-    pub fn numbers(&self) -> impl Iterator<Item = i32> {
-        self.inputs.iter().map(|(_, number)| *number).chain(self.trace)
+    /// The number of an input that is inherited.
+    fn number(&self, input: Input) -> i32 {
+        match self.place(input) {
+            Place::Inherited(number) => number,
+            Place::Received(_) => panic!("init must inherit {input:?}"),
+        }
     }
 }
 
@@ -52,11 +69,22 @@ impl Program {
             count: self.steps().len() as u32,
             report: descriptors.number(Input::Report),
             trace: descriptors.trace.unwrap_or(-1),
-            reserved: 0,
+            wire: -1,
         };
         encoder.data.fill(0, bytes_of(&header));
         encoder.data.into_bytes()
     }
+}
+
+/// What an init is executed with whose program comes on `wire`.
+pub fn no_program_yet(wire: i32) -> Vec<u8> {
+    let header = Header {
+        count: 0,
+        report: -1,
+        trace: -1,
+        wire,
+    };
+    bytes_of(&header).to_vec()
 }
 
 struct Encoder<'a> {
@@ -116,7 +144,10 @@ impl Encoder<'_> {
         }
         let value = match argument {
             Argument::Fd(Fd::Kept(Register(index))) => return (self.registers[*index], true),
-            Argument::Fd(Fd::Given(input)) => self.descriptors.number(*input) as u64,
+            Argument::Fd(Fd::Given(input)) => match self.descriptors.place(*input) {
+                Place::Inherited(number) => number as u64,
+                Place::Received(index) => return (RECEIVED + 4 * index as u64, true),
+            },
             Argument::Text(text) => self.data.put_text(text),
             Argument::List(list) => self.data.put_list(list),
             Argument::Struct(bytes, _) => self.data.put(bytes, 8),

@@ -44,13 +44,17 @@ impl Image {
 
     /// The executable with `given` in the segment at [`BASE`].
     pub fn with(&self, given: &[u8]) -> Vec<u8> {
+        self.with_room(given, given.len() as u64)
+    }
+
+    /// The same, with so many bytes for what comes later, those of `given` among them.
+    pub fn with_room(&self, given: &[u8], room: u64) -> Vec<u8> {
         let segment = self.given();
         let own = &self.elf[..self.word(segment + OFFSET) as usize];
         let mut image = Vec::with_capacity(own.len() + given.len());
         image.extend_from_slice(own);
-        let size = (given.len() as u64).to_ne_bytes();
-        for place in [FILE_SIZE, MEMORY_SIZE] {
-            image[segment + place..segment + place + 8].copy_from_slice(&size);
+        for (place, size) in [(FILE_SIZE, given.len() as u64), (MEMORY_SIZE, room)] {
+            image[segment + place..segment + place + 8].copy_from_slice(&size.to_ne_bytes());
         }
         image[SECTIONS..SECTIONS + 8].fill(0);
         image[SECTION_COUNT..SECTION_COUNT + 4].fill(0);

@@ -42,7 +42,7 @@ pub use image::Image;
 use instruction::Failure;
 pub use instruction::Timing;
 pub use report::{Report, Tail};
-pub use wires::{Wires, pipe};
+pub use wires::{Letter, Wires, pipe};
 
 /// What a container is made of, and a step of it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

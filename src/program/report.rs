@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use serde::{Deserialize, Serialize};
 
+use super::encode::no_program_yet;
+use super::instruction::ROOM;
 use super::{Descriptors, Failure, Image, Program, Step, Success};
 use crate::error::{Doing, Error, Kind, Result, errno_text};
 use crate::kernel::memfd;
@@ -28,12 +30,7 @@ impl Program {
     /// Starts init with this program, in new namespaces (`CLONE_NEW…` flags) and in a version 2 cgroup. It inherits which signals
     /// are ignored; afterwards SIGPIPE is, here.
     pub fn start(&self, descriptors: &Descriptors, namespaces: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
-        let image = Image::INIT.with(&self.encode(descriptors));
-        let image = memfd::sealed("tinydock-init", &image).doing(|| "make init")?;
-        let init = Spawn { namespaces, cgroup }.execute(&image);
-        // Init may be gone when we write to it, which is not a reason for us to end.
-        signal::ignore(libc::SIGPIPE);
-        init.doing(|| "start init")
+        execute(&Image::INIT.with(&self.encode(descriptors)), Spawn { namespaces, cgroup })
     }
 
     /// Waits for init's next report.
@@ -62,6 +59,22 @@ impl Program {
             None => Error::system(errno_text(errno)).doing(format!("step {}, {}", index + 1, step.show(self))),
         }
     }
+}
+
+/// Starts init in the same way, but with its program to come on `wire`, a socket that it inherits.
+pub fn start_without_program(wire: i32, namespaces: u64, cgroup: Option<BorrowedFd>) -> Result<Child> {
+    execute(
+        &Image::INIT.with_room(&no_program_yet(wire), ROOM),
+        Spawn { namespaces, cgroup },
+    )
+}
+
+fn execute(image: &[u8], spawn: Spawn) -> Result<Child> {
+    let image = memfd::sealed("tinydock-init", image).doing(|| "make init")?;
+    let init = spawn.execute(&image);
+    // Init may be gone when we write to it, which is not a reason for us to end.
+    signal::ignore(libc::SIGPIPE);
+    init.doing(|| "start init")
 }
 
 /// What can still fail once init has told that it has come to where it waits to be started. Whoever starts it need not have the

@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::PathBuf;
 
 use crate::error::{Doing, Error, Result};
+use crate::kernel::directory::names;
 use crate::store::Id;
 
 /// A directory of claims.
@@ -85,10 +86,8 @@ impl Claims {
 
     /// All that is claimed, in no order.
     pub fn names(&self) -> Result<Vec<String>> {
-        match fs::read_dir(&self.directory) {
-            Ok(entries) => Ok(entries
-                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-                .collect()),
+        match names(&self.directory) {
+            Ok(names) => Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(Error::from(error).doing(format!("read `{}`", self.directory.display()))),
         }

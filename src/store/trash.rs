@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, un
 use rustix::io::Errno;
 
 use crate::error::{Doing, Error, Result};
+use crate::kernel::directory::names;
 use crate::store::{Id, Store};
 
 /// How many entries are many.
@@ -40,10 +41,14 @@ impl Store {
     /// Unlinks what is in the trash. Whoever does the same at the same time is no hindrance.
     pub fn empty_trash(&self) -> Result<()> {
         let folders = [self.root().join("trash"), self.run().join("trash")];
-        let entries = folders
-            .iter()
-            .flat_map(|trash| fs::read_dir(trash).into_iter().flatten().flatten());
-        let entries: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        let of = |trash: &PathBuf| {
+            names(trash)
+                .into_iter()
+                .flatten()
+                .map(|name| trash.join(name))
+                .collect::<Vec<_>>()
+        };
+        let entries: Vec<PathBuf> = folders.iter().flat_map(of).collect();
         // What one container leaves is not worth a thread; an image is.
         if entries.len() < MANY {
             return entries.iter().try_for_each(|entry| unlink(entry));

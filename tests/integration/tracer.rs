@@ -220,7 +220,9 @@ impl Tracer {
             let mut child: libc::c_ulong = 0;
             let asked = ptrace(libc::PTRACE_GETEVENTMSG, pid, 0, &raw mut child as usize);
             let role = match self.roles[&pid] {
-                // The monitor, and threads beside it, are not copies.
+                // A thread, which may make the monitor.
+                Role::Command if event == libc::PTRACE_EVENT_CLONE => Role::Command,
+                // The monitor is not a copy.
                 Role::Command if event == libc::PTRACE_EVENT_FORK => Role::Successor,
                 Role::Command => Role::Monitor,
                 Role::Monitor | Role::Init => Role::Init,

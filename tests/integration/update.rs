@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::host::{Host, until};
-use crate::tracer::{self, Hold, Role};
+use crate::tracer::{self, Call, Hold, Role};
 
 /// The value of a cgroup file as the container sees it, in whichever version the host has.
 fn inside(host: &Host, name: &str, v2: &str, v1: &str) -> String {
@@ -126,13 +126,14 @@ fn update_moves_a_container_to_other_processors() {
 #[test]
 fn limits_that_change_while_a_container_is_started_count() {
     let host = Host::with_separate_cgroups();
-    for (role, number) in [(Role::Monitor, libc::SYS_setsid), (Role::Init, libc::SYS_sethostname)] {
-        change_while_started(&host, role, number);
-    }
+    // Its monitor goes on alone when it knows the container.
+    let is_alone = |call: &Call| call.number == libc::SYS_unshare && call.arguments[0] == libc::CLONE_FILES as u64;
+    change_while_started(&host, Role::Monitor, &is_alone);
+    change_while_started(&host, Role::Init, &|call| call.number == libc::SYS_sethostname);
 }
 
 /// Changes a container's limits while a process of its start is about to make a call.
-fn change_while_started(host: &Host, role: Role, number: i64) {
+fn change_while_started(host: &Host, role: Role, at: &dyn Fn(&Call) -> bool) {
     let mut command = host.start_command("begun", &[]);
     let is_there = || match role {
         Role::Init => host.status("begun").starts_with("running"),
@@ -143,7 +144,7 @@ fn change_while_started(host: &Host, role: Role, number: i64) {
         &mut command,
         Hold {
             role,
-            at: &|call| call.number == number,
+            at,
             until: &mut |_| {
                 if updating.is_none() && !is_there() {
                     return false;

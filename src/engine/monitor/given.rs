@@ -9,7 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 
 use super::connection::listener;
 use super::protocol::{EXIT_RECORD, Given};
-use super::{NEW_EXIT, Resident};
+use super::{Launch, NEW_EXIT, Resident};
 use crate::engine::bring_up::Running;
 use crate::engine::finish::FINISH;
 use crate::engine::prepare::Prepared;
@@ -18,7 +18,6 @@ use crate::error::{Doing, Result};
 use crate::kernel::descriptor::keep_on_exec;
 use crate::kernel::memory::bytes_of;
 use crate::program::Data;
-use crate::store::Lock;
 
 /// What nobody but the monitor has open.
 struct Files {
@@ -59,14 +58,8 @@ impl Files {
 
 impl Engine {
     /// What the monitor is given, and what must stay open until it has it.
-    pub(super) fn given(
-        &self,
-        container: &Container,
-        lock: &Lock,
-        prepared: &Prepared,
-        client: Option<&OwnedFd>,
-        running: &Running,
-    ) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
+    pub(super) fn given(&self, launch: &Launch, running: &Running) -> Result<(Vec<u8>, Vec<OwnedFd>)> {
+        let Launch { container, prepared, .. } = launch;
         let files = Files::open(container, running.init.pid.as_raw_nonzero().get())?;
         prepared.given.share(&self.store, container.id());
         for socket in prepared.place.iter().flat_map(|place| &place.ports) {
@@ -75,8 +68,8 @@ impl Engine {
         let mut data = Data::new(size_of::<Given>());
         let given = Given {
             init: keep_on_exec(&running.init.pidfd)?,
-            client: keep(client)?,
-            lock: keep_on_exec(lock)?,
+            client: keep(launch.client.as_ref())?,
+            lock: keep_on_exec(&launch.lock)?,
             ..Given::default()
         };
         let given = give_files(given, &files)?;

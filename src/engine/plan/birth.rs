@@ -80,9 +80,6 @@ pub fn begin(program: &mut Program, host: &Host, spec: &Spec, cgroup: &cgroup::P
         isolation::begin(program, hostname, |program| sources.open_shared(program));
     } else {
         isolation::begin(program, hostname, |program| sources.open_shared(program));
-        if spec.options.network != Mode::Host {
-            isolation::join_network(program);
-        }
     }
     if !spec.options.domain.is_empty() {
         program.setdomainname(&spec.options.domain, "and its NIS domain name");

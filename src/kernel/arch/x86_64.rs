@@ -1,7 +1,8 @@
-//! What must be written in the machine's own language: of two processes that share their memory and their stack, one may touch
-//! neither, so it goes from the clone to execveat, or to its end, without a memory access in between.
+//! What must be written in the machine's own language: of two processes that share their memory and their stack, one is suspended, or
+//! may touch neither and goes from the clone to execveat, or to its end, without a memory access in between.
 
 use std::arch::asm;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 /// Clones with `arguments` (clone3(2)) and executes `image` in the child. Returns what clone3 returned: the child's pid,
@@ -43,6 +44,41 @@ pub unsafe fn clone_and_execute(
             in("r8") libc::AT_EMPTY_PATH as usize,
             in("r9") image as usize,
             in("r12") c"".as_ptr(),
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// Clones with `flags` (clone(2)) into a child that calls a function on our stack, below what is in use. Returns the child's pid when
+/// that has executed or ended, or a negated error number.
+///
+/// # Safety
+/// The flags must contain `CLONE_VM` and `CLONE_VFORK`, and the function must not return.
+pub unsafe fn clone_and_call(flags: c_int, function: extern "C" fn(*mut c_void) -> c_int, argument: *mut c_void) -> isize {
+    let result: isize;
+    // SAFETY: the parent is suspended until the child does not use its memory any more. What the child pushes is below the stack pointer,
+    // which is aligned for it here, and which the kernel keeps for the parent like every other register but rax, rcx and r11.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "and rsp, -16",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone as isize => result,
+            in("rdi") flags as usize,
+            in("rsi") ptr::null::<u8>(),
+            in("rdx") ptr::null::<u8>(),
+            in("r10") ptr::null::<u8>(),
+            in("r8") 0,
+            in("r12") argument,
+            in("r13") function,
             lateout("rcx") _,
             lateout("r11") _,
         );
