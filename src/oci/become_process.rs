@@ -147,7 +147,7 @@ fn read_scheduling(process: &Configured, config: &Config) -> Result<Scheduling> 
 
 fn read_schedule(process: &Configured) -> Result<Option<Schedule>> {
     let Some(asked) = &process.scheduler else { return Ok(None) };
-    let names: Flags = schedule::NAMES;
+    let names: &Flags = schedule::NAMES;
     let policy = (0..8).find(|n| names.name(*n) == Some(asked.policy.as_str()));
     let policy = policy.ok_or_else(|| wrong("process.scheduler.policy", format!("there is no `{}`", asked.policy)))?;
     const FLAGS: [(&str, u64); 7] = [

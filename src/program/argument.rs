@@ -4,12 +4,12 @@ use super::calls::{MountChange, show_change};
 use super::flags::Names;
 use super::{Fd, Program, Register};
 
-/// One argument of a system call.
+/// One argument of a system call. A program has some thousand of them, so what is large and rare is kept elsewhere.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Argument {
     Int(i64),
     /// A set of flags, or one constant, shown by name.
-    Flags(u64, Names),
+    Flags(u64, &'static Names),
     /// A file mode, shown in octal.
     Mode(u32),
     Device {
@@ -19,24 +19,30 @@ pub enum Argument {
     Fd(Fd),
     Null,
     /// A string; NUL-terminated in memory.
-    Text(Vec<u8>),
+    Text(Box<[u8]>),
     /// A NULL-terminated array of strings, as `execve` takes them.
-    List(Vec<Vec<u8>>),
+    List(Box<[Vec<u8>]>),
     /// A structure passed by address, and how it is shown.
-    Struct(Vec<u8>, String),
+    Struct(Box<(Vec<u8>, String)>),
     /// A filter of system calls: its instructions, 8 bytes each.
-    Filter(Vec<u8>),
+    Filter(Box<[u8]>),
     /// How a mount is changed, as a `struct mount_attr`.
-    Mount(MountChange),
+    Mount(Box<MountChange>),
     /// Room for the kernel to write this many bytes into.
     Buffer(usize),
     /// A message without text that carries one descriptor (unix(7), `SCM_RIGHTS`).
     Message(Register),
 }
 
+const _: () = assert!(size_of::<Argument>() == 24);
+
 impl Argument {
     pub fn text(text: impl AsRef<[u8]>) -> Argument {
-        Argument::Text(text.as_ref().to_vec())
+        Argument::Text(text.as_ref().into())
+    }
+
+    pub fn structure(bytes: Vec<u8>, shown: impl Into<String>) -> Argument {
+        Argument::Struct(Box::new((bytes, shown.into())))
     }
 
     /// The number that the kernel is given, where that does not depend on who takes the step.
@@ -64,7 +70,7 @@ impl Argument {
             Argument::Null => "NULL".into(),
             Argument::Text(text) => quote(text),
             Argument::List(list) => format!("[{}]", list.iter().map(|s| quote(s)).collect::<Vec<_>>().join(", ")),
-            Argument::Struct(_, shown) => shown.clone(),
+            Argument::Struct(of) => of.1.clone(),
             Argument::Filter(bytes) => format!("{{{} instructions}}", bytes.len() / 8),
             Argument::Mount(change) => show_change(change),
             Argument::Buffer(_) => "buffer".into(),

@@ -150,7 +150,7 @@ impl Encoder<'_> {
             },
             Argument::Text(text) => self.data.put_text(text),
             Argument::List(list) => self.data.put_list(list),
-            Argument::Struct(bytes, _) => self.data.put(bytes, 8),
+            Argument::Struct(of) => self.data.put(&of.0, 8),
             Argument::Filter(bytes) => {
                 let instructions = self.data.put(bytes, 8);
                 self.data.put_words(&[bytes.len() as u64 / 8, instructions])

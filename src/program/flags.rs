@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// The names of a system call's flags or constants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Names {
     /// Each name with its bits.
     bits: &'static [(&'static str, u64)],
@@ -20,12 +20,12 @@ impl PartialEq for Names {
 
 impl Names {
     /// The name of one constant.
-    pub fn name(self, value: u64) -> Option<&'static str> {
+    pub fn name(&self, value: u64) -> Option<&'static str> {
         self.bits.iter().find(|(_, bits)| *bits == value).map(|(name, _)| *name)
     }
 
     /// The names of the bits of `value`, and what has no name in hexadecimal.
-    pub fn show(self, value: u64) -> String {
+    pub fn show(&self, value: u64) -> String {
         if self.single {
             return self.name(value).map_or_else(|| value.to_string(), str::to_string);
         }
@@ -53,7 +53,7 @@ macro_rules! constants {
         pub mod $module {
             use super::Names;
             $(pub const $name: u64 = $value as u64;)*
-            pub const NAMES: Names = Names { bits: &[$((concat!($prefix, stringify!($name)), $name)),*], single: $single };
+            pub const NAMES: &Names = &Names { bits: &[$((concat!($prefix, stringify!($name)), $name)),*], single: $single };
         }
     };
 }

@@ -237,7 +237,7 @@ proptest! {
         prop_assert!(calls[filter + 1..first].iter().all(|call| *call == "capset"), "a filtered process only gives up more");
         prop_assert!(calls[first..].iter().all(|call| *call == "execve"));
         for step in &steps[first..] {
-            prop_assert_eq!(&step.arguments[1], &Argument::List(command.clone()));
+            prop_assert_eq!(&step.arguments[1], &Argument::List(command.clone().into()));
         }
     }
 }

@@ -24,7 +24,7 @@ calls! {
         [fd(Fd::Given(socket)), Arg::Message(descriptor), Arg::Int(0)];
     /// Unlocks the other end of a new pseudoterminal.
     fn unlock_terminal(master: Register) = "ioctl" SYS_ioctl
-        [fd(master), flags(tty::SPTLCK, tty::NAMES), Arg::Struct(vec![0; 4], "[0]".into())];
+        [fd(master), flags(tty::SPTLCK, tty::NAMES), Arg::structure(vec![0; 4], "[0]")];
     /// Sets a terminal's size in characters.
     fn resize_terminal(terminal: Register, rows: u16, columns: u16) = "ioctl" SYS_ioctl
         [fd(terminal), flags(tty::SWINSZ, tty::NAMES), window_size(rows, columns)];
@@ -122,7 +122,7 @@ impl Program {
 /// A `struct open_how` (openat2(2)) that resolves a path below a directory as if that were the root directory.
 fn open_how(how: u64, mode: u64, resolve: u64) -> Arg {
     let bytes = [how, mode, resolve].iter().flat_map(|n| n.to_ne_bytes()).collect();
-    Arg::Struct(
+    Arg::structure(
         bytes,
         format!(
             "{{flags: {}, resolve: {}}}",
@@ -135,5 +135,5 @@ fn open_how(how: u64, mode: u64, resolve: u64) -> Arg {
 /// A `struct winsize` (ioctl_tty(2)).
 fn window_size(rows: u16, columns: u16) -> Arg {
     let bytes = [rows, columns, 0, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
-    Arg::Struct(bytes, format!("{{{rows} rows, {columns} columns}}"))
+    Arg::structure(bytes, format!("{{{rows} rows, {columns} columns}}"))
 }

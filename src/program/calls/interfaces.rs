@@ -31,7 +31,7 @@ fn interface_request(name: &str, value: &[u8], shown: String) -> Arg {
     bytes.resize(16, 0);
     bytes.extend_from_slice(value);
     bytes.resize(40, 0);
-    Arg::Struct(bytes, format!("{{{name}, {shown}}}"))
+    Arg::structure(bytes, format!("{{{name}, {shown}}}"))
 }
 
 fn interface_flags(name: &str) -> Arg {
@@ -56,5 +56,5 @@ fn default_route(gateway: Ipv4Addr) -> Arg {
     let mut bytes = [&[0; 8][..], &any, &socket_address(gateway), &any].concat();
     bytes.extend_from_slice(&(libc::RTF_UP | libc::RTF_GATEWAY).to_ne_bytes());
     bytes.resize(120, 0);
-    Arg::Struct(bytes, format!("{{default via {gateway}}}"))
+    Arg::structure(bytes, format!("{{default via {gateway}}}"))
 }

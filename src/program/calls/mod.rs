@@ -41,7 +41,7 @@ pub use process::{CapabilitySets, Schedule};
 /// The errors after which the next candidate along PATH is tried, as execvp(3) does.
 const NEXT_CANDIDATE: &[u8] = &[libc::ENOENT as u8, libc::EACCES as u8, libc::ENOTDIR as u8];
 
-fn flags(value: u64, names: Names) -> Arg {
+fn flags(value: u64, names: &'static Names) -> Arg {
     Arg::Flags(value, names)
 }
 
@@ -87,7 +87,7 @@ impl Program {
             step: self.steps().len() as u32,
             errno: 0,
         };
-        let report = Arg::Struct(bytes_of(&report).to_vec(), format!("{{step {}, reached}}", report.step + 1));
+        let report = Arg::structure(bytes_of(&report).to_vec(), format!("{{step {}, reached}}", report.step + 1));
         let length = Arg::Int(size_of::<Failure>() as i64);
         self.push(
             call!("write", SYS_write),
@@ -128,8 +128,8 @@ impl Program {
             };
             let list = vec![
                 Arg::text(candidate),
-                Arg::List(arguments.to_vec()),
-                Arg::List(environment.to_vec()),
+                Arg::List(arguments.into()),
+                Arg::List(environment.into()),
             ];
             self.push(call!("execve", SYS_execve), list, success, why);
         }
@@ -140,8 +140,8 @@ impl Program {
         let list = vec![
             fd(Fd::Given(file)),
             Arg::text(""),
-            Arg::List(arguments.to_vec()),
-            Arg::List(environment.to_vec()),
+            Arg::List(arguments.into()),
+            Arg::List(environment.into()),
             flags(super::flags::at::EMPTY_PATH, super::flags::at::NAMES),
         ];
         self.push(call!("execveat", SYS_execveat), list, Success::Trying(&[]), why);

@@ -46,10 +46,10 @@ calls! {
          flags(move_mount::F_EMPTY_PATH | move_mount::T_EMPTY_PATH, move_mount::NAMES)];
     /// Changes the mount that a descriptor refers to.
     fn change_mount(mount: Fd, change: MountChange) = "mount_setattr" SYS_mount_setattr
-        [fd(mount), Arg::text(""), flags(reach(change, at::EMPTY_PATH), at::NAMES), Arg::Mount(change), Arg::Int(32)];
+        [fd(mount), Arg::text(""), flags(reach(change, at::EMPTY_PATH), at::NAMES), Arg::Mount(Box::new(change)), Arg::Int(32)];
     /// Changes the mount at a path.
     fn change_mount_at(path: &[u8], change: MountChange) = "mount_setattr" SYS_mount_setattr
-        [fd(Fd::Cwd), Arg::text(path), flags(reach(change, 0), at::NAMES), Arg::Mount(change), Arg::Int(32)];
+        [fd(Fd::Cwd), Arg::text(path), flags(reach(change, 0), at::NAMES), Arg::Mount(Box::new(change)), Arg::Int(32)];
     fn pivot_root(new_root: &str, old_root: &str) = "pivot_root" SYS_pivot_root [Arg::text(new_root), Arg::text(old_root)];
     /// Detaches the mount at `path` and all below it.
     fn unmount(path: &str) = "umount2" SYS_umount2 [Arg::text(path), flags(umount::DETACH, umount::NAMES)];

@@ -50,20 +50,20 @@ calls! {
     fn setfsgid(group: u32) = "setfsgid" SYS_setfsgid [Arg::Int(group.into())];
     /// Unblocks all signals.
     fn unblock_signals() = "rt_sigprocmask" SYS_rt_sigprocmask
-        [flags(sigmask::SETMASK, sigmask::NAMES), Arg::Struct(vec![0; 8], "[]".into()), Arg::Null, Arg::Int(8)];
+        [flags(sigmask::SETMASK, sigmask::NAMES), Arg::structure(vec![0; 8], "[]"), Arg::Null, Arg::Int(8)];
     /// Blocks all signals that can be blocked.
     fn block_signals() = "rt_sigprocmask" SYS_rt_sigprocmask
-        [flags(sigmask::SETMASK, sigmask::NAMES), Arg::Struct(vec![0xff; 8], "~[]".into()), Arg::Null, Arg::Int(8)];
+        [flags(sigmask::SETMASK, sigmask::NAMES), Arg::structure(vec![0xff; 8], "~[]"), Arg::Null, Arg::Int(8)];
     fn personality(domain: u64) = "personality" SYS_personality [Arg::Int(domain as i64)];
     /// Sets the priority of this process's disk accesses: a class and a level in it (ioprio_set(2)).
     fn ioprio_set(class: u8, level: u8) = "ioprio_set" SYS_ioprio_set
         [Arg::Int(1), Arg::Int(0), Arg::Int(i64::from(class) << 13 | i64::from(level))];
     /// Sets how this process is scheduled, as a `struct sched_attr`.
     fn sched_setattr(attributes: Vec<u8>, shown: String) = "sched_setattr" SYS_sched_setattr
-        [Arg::Int(0), Arg::Struct(attributes, shown), Arg::Int(0)];
+        [Arg::Int(0), Arg::structure(attributes, shown), Arg::Int(0)];
     /// Sets which processors this process may run on, a bit each.
     fn sched_setaffinity(mask: Vec<u8>, shown: String) = "sched_setaffinity" SYS_sched_setaffinity
-        [Arg::Int(0), Arg::Int(mask.len() as i64), Arg::Struct(mask, shown)];
+        [Arg::Int(0), Arg::Int(mask.len() as i64), Arg::structure(mask, shown)];
     /// Sets where this process's memory comes from: a mode with its flags, and a bit for each node.
     fn set_mempolicy(mode: i64, nodes: Vec<u8>, shown: String) = "set_mempolicy" SYS_set_mempolicy
         [Arg::Int(mode), memory_nodes(nodes.clone(), shown), Arg::Int(nodes.len() as i64 * 8)];
@@ -73,7 +73,7 @@ fn memory_nodes(nodes: Vec<u8>, shown: String) -> Arg {
     if nodes.is_empty() {
         Arg::Null
     } else {
-        Arg::Struct(nodes, shown)
+        Arg::structure(nodes, shown)
     }
 }
 
@@ -89,7 +89,7 @@ impl Program {
         let arguments = vec![
             flags(seccomp::SET_MODE_FILTER, seccomp::NAMES),
             flags(how, seccomp_flag::NAMES),
-            Arg::Filter(instructions),
+            Arg::Filter(instructions.into()),
         ];
         self.push(call!("seccomp", SYS_seccomp), arguments, Success::Required, why);
     }
@@ -124,7 +124,7 @@ pub struct Schedule {
 /// A `struct __user_cap_header` for this process (capset(2), version 3).
 fn capability_header() -> Arg {
     let bytes = [0x2008_0522_u32, 0].iter().flat_map(|n| n.to_ne_bytes()).collect();
-    Arg::Struct(bytes, "{version: 3, pid: 0}".into())
+    Arg::structure(bytes, "{version: 3, pid: 0}")
 }
 
 /// A `struct rlimit64` (getrlimit(2)).
@@ -137,7 +137,7 @@ fn resource_limit(soft: u64, hard: u64) -> Arg {
         }
     };
     let bytes = [soft, hard].iter().flat_map(|n| n.to_ne_bytes()).collect();
-    Arg::Struct(bytes, format!("{{{}, {}}}", show(soft), show(hard)))
+    Arg::structure(bytes, format!("{{{}, {}}}", show(soft), show(hard)))
 }
 
 /// Two `struct __user_cap_data` (capset(2)): effective, permitted and inheritable, low halves then high halves.
@@ -147,10 +147,10 @@ fn capability_sets(sets: CapabilitySets, shown: String) -> Arg {
         .iter()
         .map(|set| *set as u32)
         .chain(all.iter().map(|set| (set >> 32) as u32));
-    Arg::Struct(halves.flat_map(u32::to_ne_bytes).collect(), shown)
+    Arg::structure(halves.flat_map(u32::to_ne_bytes).collect(), shown)
 }
 
 fn group_list(groups: &[u32]) -> Arg {
     let bytes = groups.iter().flat_map(|n| n.to_ne_bytes()).collect();
-    Arg::Struct(bytes, format!("{groups:?}"))
+    Arg::structure(bytes, format!("{groups:?}"))
 }
