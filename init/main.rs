@@ -17,9 +17,11 @@ use instruction::{BASE, CONTROL, CONTROL_HEADER, Failure, Header, Instruction, R
 
 const ENOENT: u32 = 2;
 const EAGAIN: isize = -11;
+const EMFILE: u32 = 24;
 const EPIPE: u32 = 32;
 const CLOCK_MONOTONIC: u64 = 1;
 const MSG_CMSG_CLOEXEC: u64 = 0x4000_0000;
+const MSG_CTRUNC: u64 = 8;
 
 /// The exit status that tells that it was not the command that ended.
 const FAILED: u64 = 125;
@@ -81,6 +83,12 @@ fn receive(wire: i32) {
         }
     }
     if come < 0 {
+        exit(FAILED);
+    }
+    if message[6] & MSG_CTRUNC != 0 {
+        // SAFETY: the program is there.
+        let report = unsafe { (*(BASE as *const Header)).report };
+        write(report, &Failure { step: 0, errno: EMFILE });
         exit(FAILED);
     }
 }

@@ -113,7 +113,9 @@ pub fn poll(set: &mut [Poll]) {
 
 /// The same, for so many milliseconds at most.
 pub fn poll_for(milliseconds: i64, set: &mut [Poll]) {
-    call(arch::POLL, [set.as_mut_ptr() as u64, set.len() as u64, milliseconds as u64, 0, 0, 0]);
+    // There may be more places than this process may have open, and then the kernel would take none of them (poll(2), EINVAL).
+    let length = set.iter().rposition(|place| place.fd >= 0).map_or(0, |last| last + 1);
+    call(arch::POLL, [set.as_mut_ptr() as u64, length as u64, milliseconds as u64, 0, 0, 0]);
 }
 
 /// The time in seconds and nanoseconds since 1970.

@@ -44,6 +44,7 @@ pub struct Ahead {
 struct Thread {
     letter: Receiver<([Pid; 2], Letter)>,
     waits: Arc<AtomicBool>,
+    may_be_moved: bool,
     container: Sender<Arc<Container>>,
     launch: Sender<Launch>,
     made: Elsewhere<io::Result<()>>,
@@ -56,8 +57,9 @@ struct Early {
     command: Pid,
     /// The thread in whose place it is.
     thread: Pid,
+    /// Where it and init may run.
     processors: Option<Processors>,
-    letter: Sender<([Pid; 2], Letter)>,
+    letter: Option<Sender<([Pid; 2], Letter)>>,
     /// Whether it has nothing else to do any more.
     waits: Arc<AtomicBool>,
     container: Receiver<Arc<Container>>,
@@ -120,15 +122,17 @@ impl Ahead {
         };
         if let Ok((others, letter)) = thread.letter.recv() {
             launch.ready = engine.make_ready(&launch, letter);
-            if thread.waits.load(Ordering::SeqCst) {
+            if thread.waits.load(Ordering::SeqCst) && thread.may_be_moved {
                 // Init runs where they did. That this fails is no reason not to go on.
                 others.map(bring_here).into_iter().for_each(drop);
             }
         }
-        let gone = || Error::system("it ended before it had a container").doing("start a monitor");
-        thread.launch.send(launch).map_err(|_| gone())?;
+        let is_told = thread.launch.send(launch).is_ok();
         thread.made.finish().doing(|| "start a monitor")?;
-        Ok(None)
+        match is_told {
+            true => Ok(None),
+            false => Err(Error::system("it ended before it had a container").doing("start a monitor")),
+        }
     }
 }
 
@@ -137,16 +141,19 @@ impl Thread {
         let (tell_letter, letter) = channel();
         let (tell_container, container) = channel();
         let (tell_launch, launch) = channel();
+        // The thread is moved at first, and may not run everywhere then.
+        let processors = Processors::ours().ok();
         let waits = Arc::new(AtomicBool::new(false));
         let tell_waits = waits.clone();
+        let may_be_moved = processors.is_some();
         let (engine, expected) = (Engine::new(store.clone()), Expected::of(options, trace));
         let early = move |thread: Pid| Early {
             engine,
             expected,
             thread,
             command: getpid(),
-            processors: Processors::ours().ok(),
-            letter: tell_letter,
+            processors,
+            letter: Some(tell_letter),
             waits: tell_waits,
             container,
             launch,
@@ -161,6 +168,7 @@ impl Thread {
         Ok(Thread {
             letter,
             waits,
+            may_be_moved,
             container: tell_container,
             launch: tell_launch,
             made: made.doing(|| "start a thread")?,
@@ -174,7 +182,7 @@ impl Early {
         let mut wires = self.expected.wires()?;
         let letter = wires.letter()?;
         // It is for nobody any more if the command has failed.
-        let _ = self.letter.send(([getpid(), self.thread], letter));
+        let _ = self.letter.as_ref().map(|tell| tell.send(([getpid(), self.thread], letter)));
         Born::ahead(&self.engine, &self.expected, wires, || self.container.recv().ok())
     }
 
@@ -184,7 +192,7 @@ impl Early {
     }
 
     /// Everything that the monitor does before it becomes it.
-    fn run(self, common: &mut Common) -> ! {
+    fn run(mut self, common: &mut Common) -> ! {
         if die_with(self.command).is_err() {
             exit_now(1);
         }
@@ -192,6 +200,8 @@ impl Early {
         self.use_processors();
         leave_behind();
         let born = self.bear();
+        // If there is no letter, the command does not wait for one.
+        self.letter = None;
         if let Ok(born) = &born {
             common.opened = born.descriptors();
         }

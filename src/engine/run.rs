@@ -40,7 +40,11 @@ impl Engine {
         let (container, lock) = self.create(options, called, true)?;
         let container = Arc::new(container);
         ahead.is_for(&container);
-        created(container.id())?;
+        if let Err(error) = created(container.id()) {
+            // As long as it makes something for the container, that is to be locked.
+            drop(ahead);
+            return Err(error);
+        }
         let doing = || format!("start `{}`", container.name());
         let prepared = match self.prepare(&container, &ahead, true) {
             Ok(prepared) => prepared,

@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::panic;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::event::PollFlags;
 use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, set_parent_process_death_signal, waitid};
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{UnshareFlags, futex, unshare_unsafe};
 
 use super::arch;
 use super::descriptor::ready;
@@ -181,13 +181,41 @@ static IS_WHOLE: AtomicBool = AtomicBool::new(true);
 /// page fault for each page that one of us touches again. It has descriptors, signal handlers and a directory of its own, and the
 /// part of our stack that is not in use. What it allocates stays behind in our memory.
 pub fn beside(act: impl FnOnce()) -> io::Result<Pid> {
-    make_beside(0, act)
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    make_beside(act, |enter, act| {
+        // SAFETY: this thread is suspended as long as the child uses our memory, and the function does not return.
+        made(unsafe { arch::clone_and_call(flags, ptr::null_mut(), ptr::null_mut(), enter, act) })
+    })
 }
 
 /// The same, but the child has our descriptors as well, and they are what it opens and closes, until it calls [`leave_descriptors`].
-/// Other threads go on meanwhile. The child has what is this thread's own, and is for all that is done with memory this thread.
+///
+/// Other threads go on meanwhile, and this one waits, but may be stopped: a process is stopped when all its threads are, and this may
+/// take long. The child has what is this thread's own, and is for all that is done with memory this thread.
 pub fn beside_with_descriptors(act: impl FnOnce()) -> io::Result<Pid> {
-    make_beside(libc::CLONE_FILES, act)
+    /// How much of the stack is for what this thread does when it waits.
+    const OURS: usize = 64 << 10;
+    let is_here = AtomicU32::new(1);
+    let stack = (is_here.as_ptr() as usize - OURS) & !0xf;
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD;
+    make_beside(act, |enter, act| {
+        // SAFETY: the function does not return. The child has the part of this stack that is below ours, and all is there until the kernel
+        // has told that it does not use our memory any more (set_tid_address(2)).
+        let child = made(unsafe { arch::clone_and_call(flags, stack as *mut c_void, is_here.as_ptr(), enter, act) })?;
+        while is_here.load(Ordering::SeqCst) != 0 {
+            // Not by way of the C library: the place where that notes errors is the child's as well.
+            let _ = futex::wait(&is_here, futex::Flags::empty(), 1, None);
+        }
+        Ok(child)
+    })
+}
+
+/// What clone(2) returned.
+fn made(child: isize) -> io::Result<i32> {
+    match child {
+        ..0 => Err(io::Error::from_raw_os_error(-child as i32)),
+        _ => Ok(child as i32),
+    }
 }
 
 /// Goes on with a copy of the descriptors that were another process's as well.
@@ -210,32 +238,27 @@ pub fn outlive_parent() -> io::Result<()> {
     Ok(set_parent_process_death_signal(None)?)
 }
 
-fn make_beside(shared: c_int, act: impl FnOnce()) -> io::Result<Pid> {
+/// What a child begins with, and its argument.
+type Enter = extern "C" fn(*mut c_void) -> c_int;
+
+/// Makes a child by `make`, which returns when that has left our memory.
+fn make_beside<F: FnOnce()>(act: F, make: impl FnOnce(Enter, *mut c_void) -> io::Result<i32>) -> io::Result<Pid> {
     extern "C" fn enter<F: FnOnce()>(act: *mut c_void) -> c_int {
         // SAFETY: it is the value below, which waits there and is taken once.
         let act = unsafe { (*act.cast::<Option<F>>()).take() };
         act.expect("taken once")();
         exit_now(0)
     }
-    fn entry<F: FnOnce()>(_: &Option<F>) -> extern "C" fn(*mut c_void) -> c_int {
-        enter::<F>
-    }
     let mut act = Some(act);
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD | shared;
     IS_WHOLE.store(false, Ordering::SeqCst);
-    // SAFETY: this thread is suspended as long as the child uses our memory, and the function does not return.
-    let made = unsafe { arch::clone_and_call(flags, entry(&act), (&raw mut act).cast()) };
-    if made < 0 {
-        IS_WHOLE.store(true, Ordering::SeqCst);
-        return Err(io::Error::from_raw_os_error(-made as i32));
-    }
+    let made = make(enter::<F>, (&raw mut act).cast()).inspect_err(|_| IS_WHOLE.store(true, Ordering::SeqCst))?;
     if !IS_WHOLE.load(Ordering::SeqCst) {
         const TOLD: &[u8] = b"tinydock: a process that was starting a container was killed\n";
         // SAFETY: the pointer and the length are of the text.
         unsafe { libc::write(libc::STDERR_FILENO, TOLD.as_ptr().cast(), TOLD.len()) };
         exit_now(125);
     }
-    Ok(Pid::from_raw(made as i32).expect("clone returns a positive pid"))
+    Ok(Pid::from_raw(made).expect("clone returns a positive pid"))
 }
 
 /// Becomes `image`, without arguments and environment. Returns if that fails.

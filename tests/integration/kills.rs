@@ -148,6 +148,11 @@ fn a_command_is_killed_while_it_cleans_up() {
 
 /// Then it makes cgroups while init mounts.
 #[test]
+fn a_command_is_killed_where_cgroups_are_of_version_1() {
+    kill_running(&Host::with_separate_cgroups(), Role::Command);
+}
+
+#[test]
 fn a_monitor_is_killed_where_cgroups_are_of_version_1() {
     kill_running(&Host::with_separate_cgroups(), Role::Monitor);
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, Permissions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
@@ -272,4 +273,79 @@ fn a_container_that_is_started_in_a_chroot_leaves_the_hosts_mounts_alone() {
     assert_eq!(mounts(), before);
     host.sh("mount --make-rprivate / && umount -l chroot").ok();
     host.until_nothing_is_left();
+}
+
+/// The processes that start it are moved between processors.
+#[test]
+fn containers_may_run_on_all_processors() {
+    let host = Host::new();
+    let allowed = |status: &str| {
+        let line = status.lines().find(|line| line.starts_with("Cpus_allowed:"));
+        line.expect("a line of processors").to_string()
+    };
+    let ours = allowed(&fs::read_to_string("/proc/thread-self/status").expect("our status"));
+    let run = ["run", "--rm", "--network", "none", "busybox", "cat", "/proc/self/status"];
+    for _ in 0..10 {
+        let begun: Vec<_> = (0..6).map(|_| host.begin(&run)).collect();
+        for done in begun {
+            assert_eq!(allowed(&done.join().expect("a run").ok()), ours);
+        }
+    }
+}
+
+/// Whoever of those that start a container cannot open something, the others do not wait for it.
+#[test]
+fn a_start_that_may_open_too_little_ends() {
+    let host = Host::new();
+    host.run("run --rm busybox true").ok();
+    let mut failed = 0;
+    for limit in (6..120).step_by(3) {
+        let script = format!("ulimit -n {limit}; timeout 20 {TINYDOCK} run --rm --network none busybox true");
+        let done = host.sh(&format!("{script} || echo \"status $?\""));
+        let told = done.ok();
+        assert!(!told.contains("status 124"), "it hangs where {limit} files may be open");
+        failed += usize::from(told.contains("status"));
+        assert_eq!(host.run("ls -aq").ok(), "", "where {limit} files may be open");
+        host.until_nothing_is_left();
+    }
+    assert!((5..35).contains(&failed), "{failed} of 38 starts fail");
+}
+
+/// Locks a file until what is returned is dropped (fcntl(2), open file description locks).
+fn hold(path: &Path) -> File {
+    let file = File::options().write(true).open(path).expect("open a lock");
+    // SAFETY: zero is a value of each of its numbers.
+    let mut all: libc::flock = unsafe { std::mem::zeroed() };
+    all.l_type = libc::F_WRLCK as i16;
+    // SAFETY: the descriptor is open, and the structure is one.
+    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLKW, &raw const all) };
+    assert_eq!(locked, 0, "lock {}", path.display());
+    file
+}
+
+/// A shell whose user stops a command goes on when all its threads have stopped.
+#[test]
+fn a_command_can_be_stopped_while_it_waits_for_others() {
+    let host = Host::new();
+    host.run("run --rm busybox true").ok();
+    let held = hold(&host.root().join("run/lock"));
+    let mut command = host.command(&["run", "--rm", "--network", "none", "busybox", "true"]);
+    let mut run = command.stdin(Stdio::null()).spawn().expect("start tinydock");
+    let states = || {
+        let threads = fs::read_dir(format!("/proc/{}/task", run.id())).expect("its threads");
+        let stat = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        threads
+            .flatten()
+            .map(|thread| stat(thread).rsplit(") ").next().and_then(|rest| rest.chars().next()))
+            .collect::<Vec<_>>()
+    };
+    until("it has a thread", || states().len() == 2);
+    std::thread::sleep(Duration::from_millis(50));
+    host.sh(&format!("kill -STOP {}", run.id())).ok();
+    until("all its threads have stopped", || {
+        states().iter().all(|state| *state == Some('T'))
+    });
+    host.sh(&format!("kill -CONT {}", run.id())).ok();
+    drop(held);
+    assert!(run.wait().expect("an end").success());
 }

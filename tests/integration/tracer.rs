@@ -13,6 +13,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     Command,
+    /// A thread of a command, which may make the monitor.
+    Thread,
     Monitor,
     Init,
     /// In which a command goes on that has ended, or leaves something to.
@@ -220,11 +222,10 @@ impl Tracer {
             let mut child: libc::c_ulong = 0;
             let asked = ptrace(libc::PTRACE_GETEVENTMSG, pid, 0, &raw mut child as usize);
             let role = match self.roles[&pid] {
-                // A thread, which may make the monitor.
-                Role::Command if event == libc::PTRACE_EVENT_CLONE => Role::Command,
+                Role::Command if event == libc::PTRACE_EVENT_CLONE => Role::Thread,
                 // The monitor is not a copy.
                 Role::Command if event == libc::PTRACE_EVENT_FORK => Role::Successor,
-                Role::Command => Role::Monitor,
+                Role::Command | Role::Thread => Role::Monitor,
                 Role::Monitor | Role::Init => Role::Init,
                 Role::Successor => Role::Successor,
             };

@@ -51,15 +51,22 @@ pub unsafe fn clone_and_execute(
     result
 }
 
-/// Clones with `flags` (clone(2)) into a child that calls a function on our stack, below what is in use. Returns the child's pid when
-/// that has executed or ended, or a negated error number.
+/// Clones with `flags` and `child_tid` (clone(2)) into a child that calls a function, with a stack that ends at `stack`. Returns the child's
+/// pid, or a negated error number. musl's function does not allow all flags.
 ///
 /// # Safety
-/// The flags must contain `CLONE_VM` and `CLONE_VFORK`, and the function must not return.
-pub unsafe fn clone_and_call(flags: c_int, function: extern "C" fn(*mut c_void) -> c_int, argument: *mut c_void) -> isize {
+/// The function must not return, and nobody else may use the stack. It may be NULL with `CLONE_VM` and `CLONE_VFORK`: then it is ours, below
+/// what is in use.
+pub unsafe fn clone_and_call(
+    flags: c_int,
+    stack: *mut c_void,
+    child_tid: *mut u32,
+    function: extern "C" fn(*mut c_void) -> c_int,
+    argument: *mut c_void,
+) -> isize {
     let result: isize;
-    // SAFETY: the parent is suspended until the child does not use its memory any more. What the child pushes is below the stack pointer,
-    // which is aligned for it here, and which the kernel keeps for the parent like every other register but rax, rcx and r11.
+    // SAFETY: what the child pushes is below its stack pointer, which is aligned for it here. If that is ours, we are suspended until it
+    // does not use our memory any more, and the kernel keeps it like every other register but rax, rcx and r11.
     unsafe {
         asm!(
             "syscall",
@@ -73,9 +80,9 @@ pub unsafe fn clone_and_call(flags: c_int, function: extern "C" fn(*mut c_void) 
             "2:",
             inlateout("rax") libc::SYS_clone as isize => result,
             in("rdi") flags as usize,
-            in("rsi") ptr::null::<u8>(),
+            in("rsi") stack,
             in("rdx") ptr::null::<u8>(),
-            in("r10") ptr::null::<u8>(),
+            in("r10") child_tid,
             in("r8") 0,
             in("r12") argument,
             in("r13") function,
