@@ -158,6 +158,8 @@ impl Engine {
                 }
             }
         }
+        // They are listed by the second in which they were made.
+        removed.untagged.sort();
         removed.bytes = self.collect(&collecting)?;
         drop(collecting);
         removed.bytes += sweep_blob_drafts(&self.store, true)?;

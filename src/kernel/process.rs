@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::event::PollFlags;
 use rustix::process::{Pid, Signal, WaitIdOptions, WaitIdStatus, set_parent_process_death_signal, waitid};
-use rustix::thread::{UnshareFlags, futex, unshare_unsafe};
+use rustix::thread::{UnshareFlags, futex, sched_yield, unshare_unsafe};
 
 use super::arch;
 use super::descriptor::ready;
@@ -287,9 +287,10 @@ pub fn become_image(image: impl AsFd) -> io::Error {
 /// It is a copy of nothing but the kernel's own records, so whoever waits for us is told sooner than if our memory had to be taken
 /// down first.
 pub fn leave_to_child(code: u8) -> io::Result<()> {
-    // Who has no other threads may leave them, which does nothing (unshare(2)).
+    // Who has no other threads may leave them, which does nothing (unshare(2)). One that has just ended may not be gone yet.
     // SAFETY: as the only thread this shares nothing that it could lose.
-    if unsafe { libc::unshare(libc::CLONE_THREAD) } == -1 {
+    let is_alone = || unsafe { libc::unshare(libc::CLONE_THREAD) } == 0;
+    if !is_alone() && !(0..100).any(|_| (sched_yield(), is_alone()).1) {
         return Err(io::ErrorKind::ResourceBusy.into());
     }
     // Otherwise the kernel would overwrite the number of this thread when it ends, in the memory of the child (set_tid_address(2)).
