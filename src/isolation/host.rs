@@ -47,10 +47,12 @@ impl Host {
 
     /// Looks at this host.
     pub fn read() -> Host {
+        // First, since a process that is being made beside this one waits for a part of it, or this for that.
+        let bare = Host::bare();
         Host {
             masks: PATHS.iter().flat_map(|path| Mask::find(path)).collect(),
             read_only: READ_ONLY.iter().copied().filter(|path| fs::metadata(path).is_ok()).collect(),
-            ..Host::bare()
+            ..bare
         }
     }
 }
