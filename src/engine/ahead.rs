@@ -24,7 +24,7 @@ use super::monitor::{Launch, leave_behind};
 use super::plan::{Facts, makes_ahead, overlay};
 use super::{Container, Engine, Options};
 use crate::cgroup::Hierarchies;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::isolation::Host;
 use crate::kernel::descriptor::close_all;
 use crate::kernel::process::{beside_with_descriptors, die_with, exit_now, leave_descriptors, outlive_parent};
@@ -44,7 +44,6 @@ pub struct Ahead {
 struct Thread {
     letter: Receiver<([Pid; 2], Letter)>,
     waits: Arc<AtomicBool>,
-    may_be_moved: bool,
     container: Sender<Arc<Container>>,
     launch: Sender<Launch>,
     made: Elsewhere<io::Result<()>>,
@@ -55,12 +54,10 @@ struct Early {
     engine: Engine,
     expected: Expected,
     command: Pid,
-    /// The thread in whose place it is.
-    thread: Pid,
     /// Where it and init may run.
     processors: Option<Processors>,
     letter: Option<Sender<([Pid; 2], Letter)>>,
-    /// Whether it has nothing else to do any more.
+    /// Whether it has nothing else to do any more, and knows where it may run if it is kept somewhere.
     waits: Arc<AtomicBool>,
     container: Receiver<Arc<Container>>,
     launch: Receiver<Launch>,
@@ -122,17 +119,14 @@ impl Ahead {
         };
         if let Ok((others, letter)) = thread.letter.recv() {
             launch.ready = engine.make_ready(&launch, letter);
-            if thread.waits.load(Ordering::SeqCst) && thread.may_be_moved {
+            if thread.waits.load(Ordering::SeqCst) {
                 // Init runs where they did. That this fails is no reason not to go on.
                 others.map(bring_here).into_iter().for_each(drop);
             }
         }
-        let is_told = thread.launch.send(launch).is_ok();
-        thread.made.finish().doing(|| "start a monitor")?;
-        match is_told {
-            true => Ok(None),
-            false => Err(Error::system("it ended before it had a container").doing("start a monitor")),
-        }
+        // If there is nobody to be told, that is because it could not be made.
+        let _ = thread.launch.send(launch);
+        thread.made.finish().doing(|| "start a monitor").map(|()| None)
     }
 }
 
@@ -141,34 +135,28 @@ impl Thread {
         let (tell_letter, letter) = channel();
         let (tell_container, container) = channel();
         let (tell_launch, launch) = channel();
-        // The thread is moved at first, and may not run everywhere then.
-        let processors = Processors::ours().ok();
         let waits = Arc::new(AtomicBool::new(false));
-        let tell_waits = waits.clone();
-        let may_be_moved = processors.is_some();
-        let (engine, expected) = (Engine::new(store.clone()), Expected::of(options, trace));
-        let early = move |thread: Pid| Early {
-            engine,
-            expected,
-            thread,
+        let early = Early {
+            engine: Engine::new(store.clone()),
+            expected: Expected::of(options, trace),
             command: getpid(),
-            processors,
+            // Asked here: the thread is moved at first, and may not run everywhere then.
+            processors: Processors::ours().ok(),
             letter: Some(tell_letter),
-            waits: tell_waits,
+            waits: waits.clone(),
             container,
             launch,
         };
         let made = Elsewhere::begin(move || {
             let mut common = Common::default();
-            let early = early(gettid());
-            let made = beside_with_descriptors(|| early.run(&mut common));
+            let thread = gettid();
+            let made = beside_with_descriptors(|| early.run(thread, &mut common));
             close_all(&common.opened);
             made.map(drop)
         });
         Ok(Thread {
             letter,
             waits,
-            may_be_moved,
             container: tell_container,
             launch: tell_launch,
             made: made.doing(|| "start a thread")?,
@@ -177,12 +165,12 @@ impl Thread {
 }
 
 impl Early {
-    /// Makes init, and tells the command how to reach it.
-    fn bear(&self) -> Result<Born> {
+    /// Makes init, and tells the command how to reach it and what is to run beside it.
+    fn bear(&self, thread: Pid) -> Result<Born> {
         let mut wires = self.expected.wires()?;
         let letter = wires.letter()?;
         // It is for nobody any more if the command has failed.
-        let _ = self.letter.as_ref().map(|tell| tell.send(([getpid(), self.thread], letter)));
+        let _ = self.letter.as_ref().map(|tell| tell.send(([getpid(), thread], letter)));
         Born::ahead(&self.engine, &self.expected, wires, || self.container.recv().ok())
     }
 
@@ -191,21 +179,21 @@ impl Early {
         let _ = self.processors.as_ref().map(Processors::use_all);
     }
 
-    /// Everything that the monitor does before it becomes it.
-    fn run(mut self, common: &mut Common) -> ! {
+    /// Everything that the monitor does before it becomes it, in place of a thread.
+    fn run(mut self, thread: Pid, common: &mut Common) -> ! {
         if die_with(self.command).is_err() {
             exit_now(1);
         }
         // The thread may just be moved, and be kept on some for as long; init is not to be.
         self.use_processors();
         leave_behind();
-        let born = self.bear();
+        let born = self.bear(thread);
         // If there is no letter, the command does not wait for one.
         self.letter = None;
         if let Ok(born) = &born {
             common.opened = born.descriptors();
         }
-        self.waits.store(true, Ordering::SeqCst);
+        self.waits.store(self.processors.is_some(), Ordering::SeqCst);
         common.launch = self.launch.recv().ok();
         self.use_processors();
         if let Some(launch) = &common.launch
@@ -214,7 +202,7 @@ impl Early {
         {
             self.engine.monitor(launch, Some(born));
         }
-        let _ = born.as_ref().map(Born::end);
+        let _ = born.as_ref().map(|born| born.init.end());
         exit_now(1)
     }
 }

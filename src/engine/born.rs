@@ -13,7 +13,6 @@ use crate::error::{Doing, Error, Result};
 use crate::isolation::{Host, Namespaces};
 use crate::kernel::namespace::in_new_network;
 use crate::kernel::process::Child;
-use crate::kernel::signal;
 use crate::network::{Loopback, Mode};
 use crate::program::Input;
 
@@ -37,6 +36,15 @@ impl Expected {
             interactive: options.interactive,
             trace,
         }
+    }
+
+    /// The wires of its init.
+    pub fn wires(&self) -> Result<Wires> {
+        let mut wires = Wires::new(self.terminal, self.interactive)?;
+        if self.trace {
+            wires.trace()?;
+        }
+        Ok(wires)
     }
 }
 
@@ -95,28 +103,11 @@ impl Born {
         })
     }
 
-    /// Ends init. What refers to it stays open.
-    pub fn end(&self) {
-        let _ = signal::send(&self.init.pidfd, libc::SIGKILL);
-        let _ = self.init.wait();
-    }
-
     /// The numbers of all that is open for it.
     pub fn descriptors(&self) -> Vec<i32> {
         let wires = self.wires.descriptors().map(|wire| wire.as_raw_fd());
         let loopback = self.loopback.iter().map(|loopback| loopback.as_fd().as_raw_fd());
         wires.chain(loopback).chain([self.init.pidfd.as_raw_fd()]).collect()
-    }
-}
-
-impl Expected {
-    /// The wires of an init.
-    pub fn wires(&self) -> Result<Wires> {
-        let mut wires = Wires::new(self.terminal, self.interactive)?;
-        if self.trace {
-            wires.trace()?;
-        }
-        Ok(wires)
     }
 }
 

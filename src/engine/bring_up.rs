@@ -53,7 +53,7 @@ impl Engine {
         let mut born = match born {
             Some(born) => {
                 let born = born?;
-                launch.ready.as_ref().map_err(Error::clone).inspect_err(|_| born.end())?;
+                launch.ready.as_ref().map_err(Error::clone).inspect_err(|_| born.init.end())?;
                 born
             }
             None => {
@@ -63,7 +63,7 @@ impl Engine {
             }
         };
         let terminal = self.guide(launch, &mut born).map_err(|error| {
-            born.end();
+            born.init.end();
             born.wires.first_error(program, error)
         })?;
         let Born { init, mut wires, .. } = born;

@@ -106,7 +106,7 @@ pub fn explain(container: &Container, plan: &Plan, endpoint: Option<&Endpoint>, 
     if plan.begins_in_cgroups() {
         steps.append(&mut groups);
     }
-    steps.push(spawn(plan, is_ahead));
+    steps.push(spawn(plan));
     steps.extend(plan.root.iter().flat_map(root_ahead));
     let mut program = plan.program.explain();
     for (index, nanoseconds) in trace {
@@ -184,7 +184,7 @@ fn on_host(action: network::Action) -> Explained {
     Explained::on_host(Concept::BridgeNetworking, action.to_string(), action.why())
 }
 
-fn spawn(plan: &Plan, is_ahead: bool) -> Explained {
+fn spawn(plan: &Plan) -> Explained {
     let born = match &plan.cgroup.unified {
         Some(path) => format!("|CLONE_INTO_CGROUP, {}", path.display()),
         None => String::new(),
@@ -195,9 +195,9 @@ fn spawn(plan: &Plan, is_ahead: bool) -> Explained {
             "clone3({}{born}), and at once execveat(init)",
             clone::NAMES.show(SPAWN_FLAGS | plan.first_namespaces())
         ),
-        match is_ahead {
-            true => "a process in namespaces of its own, that runs nothing of tinydock but init, and waits for this program",
-            false => "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
+        match plan.forks {
+            true => "a process in namespaces of its own, that runs nothing of tinydock but init and this program",
+            false => "a process in namespaces of its own, that runs nothing of tinydock but init, and waits for this program",
         },
     )
 }

@@ -130,7 +130,7 @@ impl Engine {
             }
             let container = Arc::new(container);
             match self.prepare_again(&container) {
-                Ok((ahead, prepared)) => return self.launch_for_nobody(ahead, Launch::again(&container, lock, prepared)),
+                Ok((ahead, prepared)) => return self.launch_for_nobody(ahead, Launch::new(&container, lock, prepared, &["start"])),
                 Err(error) => container.record_failure(&error, true),
             }
         }

@@ -3,11 +3,12 @@
 //! ```text
 //!   command                      monitor                       init
 //!   ───────                      ───────                       ────
-//!   create: image, record
-//!   prepare: address, program
-//!   fork ──────────────────────▶ cgroup
-//!                                spawn ──────────────────────▶ mounts …
-//!                                connect to the network        waits
+//!   clone ─────────────────────▶ network namespace
+//!   create: image, record        spawn ──────────────────────▶ waits
+//!   prepare: address, root, plan
+//!   program ─────────────────────────────────────────────────▶ mounts …
+//!   cgroups
+//!   hand over ─────────────────▶ connect to the network        waits
 //!                                release ────────────────────▶ … becomes the user's command
 //!   ◀─────────────── started ─── becomes the small monitor
 //!   attach ◀───── output, end ── carries, logs, records

@@ -39,16 +39,13 @@ impl Engine {
         let ahead = Ahead::begin(&self.store, &options, trace)?;
         let (container, lock) = self.create(options, called, true)?;
         let container = Arc::new(container);
+        created(container.id())?;
         ahead.is_for(&container);
-        if let Err(error) = created(container.id()) {
-            // As long as it makes something for the container, that is to be locked.
-            drop(ahead);
-            return Err(error);
-        }
         let doing = || format!("start `{}`", container.name());
         let prepared = match self.prepare(&container, &ahead, true) {
             Ok(prepared) => prepared,
             Err(error) => {
+                // As long as it makes something for the container, that is to be locked.
                 drop(ahead);
                 // Undone like the work of one that was killed; a container that is to be removed goes at once.
                 drop(lock);
@@ -64,13 +61,8 @@ impl Engine {
             )
         });
         let launch = Launch {
-            container: container.clone(),
-            lock,
-            prepared,
             trace,
-            told: &["create", "start"],
-            client: None,
-            ready: Ok(None),
+            ..Launch::new(&container, lock, prepared, &["create", "start"])
         };
         let attached = self.launch(ahead, launch).doing(doing)?;
         attached.warnings.iter().for_each(|warning| warn(warning));

@@ -38,7 +38,7 @@ impl Engine {
             }
         };
         prepared.plan.cgroup.warnings.iter().for_each(|warning| warn(warning));
-        let launch = Launch::again(&container, lock, prepared);
+        let launch = Launch::new(&container, lock, prepared, &["start"]);
         let attached = self.launch(ahead, launch).doing(doing)?;
         attached.warnings.iter().for_each(|warning| warn(warning));
         Ok(Some(attached))

@@ -128,6 +128,12 @@ impl Child {
         Ok(Child { pid, pidfd })
     }
 
+    /// Kills it, if it has not ended, and reaps it.
+    pub fn end(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = self.wait();
+    }
+
     /// Waits until the process has ended and reaps it.
     pub fn wait(&self) -> io::Result<Ending> {
         loop {
@@ -290,8 +296,13 @@ pub fn leave_to_child(code: u8) -> io::Result<()> {
     // Who has no other threads may leave them, which does nothing (unshare(2)). One that has just ended may not be gone yet.
     // SAFETY: as the only thread this shares nothing that it could lose.
     let is_alone = || unsafe { libc::unshare(libc::CLONE_THREAD) } == 0;
-    if !is_alone() && !(0..100).any(|_| (sched_yield(), is_alone()).1) {
-        return Err(io::ErrorKind::ResourceBusy.into());
+    let mut waits = 0;
+    while !is_alone() {
+        if waits == 100 {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        waits += 1;
+        sched_yield();
     }
     // Otherwise the kernel would overwrite the number of this thread when it ends, in the memory of the child (set_tid_address(2)).
     // SAFETY: no address.

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-/// As large as Rust's threads have it. Only what is used takes memory.
+/// As large as Rust's threads have it: a process may go on in the place of such a thread. Only what is used takes memory.
 const STACK: usize = 2 << 20;
 
 /// Work that a thread does. The thread has ended when this is gone: whoever forks next must be the only one.

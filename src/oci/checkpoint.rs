@@ -30,7 +30,7 @@ use super::{cover::Covers, end, start};
 use crate::cgroup::{self, Group, Resources};
 use crate::error::{Doing, Error, Result};
 use crate::kernel::process::Child;
-use crate::kernel::{signal, table};
+use crate::kernel::table;
 use crate::program::flags::clone;
 use crate::store::{clock, read_if_present, write};
 
@@ -158,8 +158,7 @@ fn make(
     let recorded = limited.and_then(|()| write(&container.file("process"), &Process::find(pid)?));
     let recorded = recorded.and_then(|()| request.pid_file.as_ref().map_or(Ok(()), |file| write_pid(file, pid)));
     if recorded.is_err() {
-        let _ = signal::send(&init.pidfd, libc::SIGKILL);
-        let _ = init.wait();
+        init.end();
     }
     recorded.map(|()| init)
 }

@@ -177,8 +177,7 @@ fn make(
     if let Some(scope) = scope {
         let taken = take_in(&scope, &init, container, facts, plan, warn);
         if taken.is_err() {
-            let _ = signal::send(&init.pidfd, libc::SIGKILL);
-            let _ = init.wait();
+            init.end();
         }
         taken?;
         wires.release();
@@ -186,8 +185,7 @@ fn make(
     let init = adopt(init, &plan.program, plan.namespaces.forks(), &mut wires)?;
     let met = meet(container, &plan.program, &init, &mut wires, request);
     if met.is_err() {
-        let _ = signal::send(&init.pidfd, libc::SIGKILL);
-        let _ = init.wait();
+        init.end();
     }
     met.map(|()| (init, wires))
 }

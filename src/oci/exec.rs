@@ -62,8 +62,7 @@ pub fn exec(
     let child = enter::start(&program, &mut wires, group.open_unified()?.map(OwnedFd::from))?;
     let run = run(container, &program, &child, &mut wires, request);
     if run.is_err() {
-        let _ = signal::send(&child.pidfd, libc::SIGKILL);
-        let _ = child.wait();
+        child.end();
     }
     run.map(|()| child)
 }

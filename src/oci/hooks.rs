@@ -25,7 +25,6 @@ use super::container::{Container, Status};
 use super::enter;
 use crate::error::{Doing, Error, Result};
 use crate::kernel::process::{Child, Ending};
-use crate::kernel::signal;
 use crate::program::{Concept, Fd, Input, Program, Wires, pipe};
 
 /// How long is waited at once.
@@ -127,8 +126,7 @@ fn wait(child: &Child, timeout: Option<u64>) -> Result<()> {
             match poll(&mut [PollFd::new(&child.pidfd, PollFlags::IN)], Some(&limit)) {
                 Ok(0) if left > LONGEST_WAIT => {}
                 Ok(0) => {
-                    let _ = signal::send(&child.pidfd, libc::SIGKILL);
-                    let _ = child.wait();
+                    child.end();
                     return Err(Error::system(format!("took longer than {seconds} seconds, and was killed")));
                 }
                 Err(rustix::io::Errno::INTR) => {}

@@ -41,14 +41,8 @@ impl Store {
     /// Unlinks what is in the trash. Whoever does the same at the same time is no hindrance.
     pub fn empty_trash(&self) -> Result<()> {
         let folders = [self.root().join("trash"), self.run().join("trash")];
-        let of = |trash: &PathBuf| {
-            names(trash)
-                .into_iter()
-                .flatten()
-                .map(|name| trash.join(name))
-                .collect::<Vec<_>>()
-        };
-        let entries: Vec<PathBuf> = folders.iter().flat_map(of).collect();
+        let below = |trash| names(trash).into_iter().flatten().map(move |name| Path::join(trash, name));
+        let entries: Vec<PathBuf> = folders.iter().map(PathBuf::as_path).flat_map(below).collect();
         // What one container leaves is not worth a thread; an image is.
         if entries.len() < MANY {
             return entries.iter().try_for_each(|entry| unlink(entry));

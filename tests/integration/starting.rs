@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, Permissions};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use tinydock::store::Lock;
 
 use crate::bundle::Bundle;
 use crate::host::{Host, TINYDOCK, until};
@@ -311,24 +312,12 @@ fn a_start_that_may_open_too_little_ends() {
     assert!((5..35).contains(&failed), "{failed} of 38 starts fail");
 }
 
-/// Locks a file until what is returned is dropped (fcntl(2), open file description locks).
-fn hold(path: &Path) -> File {
-    let file = File::options().write(true).open(path).expect("open a lock");
-    // SAFETY: zero is a value of each of its numbers.
-    let mut all: libc::flock = unsafe { std::mem::zeroed() };
-    all.l_type = libc::F_WRLCK as i16;
-    // SAFETY: the descriptor is open, and the structure is one.
-    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLKW, &raw const all) };
-    assert_eq!(locked, 0, "lock {}", path.display());
-    file
-}
-
 /// A shell whose user stops a command goes on when all its threads have stopped.
 #[test]
 fn a_command_can_be_stopped_while_it_waits_for_others() {
     let host = Host::new();
     host.run("run --rm busybox true").ok();
-    let held = hold(&host.root().join("run/lock"));
+    let held = Lock::acquire(&host.root().join("run/lock")).expect("the store's lock");
     let mut command = host.command(&["run", "--rm", "--network", "none", "busybox", "true"]);
     let mut run = command.stdin(Stdio::null()).spawn().expect("start tinydock");
     let states = || {

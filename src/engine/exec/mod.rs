@@ -139,8 +139,7 @@ fn start(program: &Program, group: &Group, mut wires: Wires) -> Result<(Child, E
         Ok(terminal)
     };
     let terminal = report().inspect_err(|_| {
-        let _ = signal::send(&child.pidfd, libc::SIGKILL);
-        let _ = child.wait();
+        child.end();
     })?;
     Ok((child, Ends::new(terminal, wires)?))
 }

@@ -62,21 +62,18 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Of a container that was created before.
-    pub fn again(container: &Arc<Container>, lock: Lock, prepared: Prepared) -> Launch {
+    pub fn new(container: &Arc<Container>, lock: Lock, prepared: Prepared, told: &'static [&'static str]) -> Launch {
         Launch {
             container: container.clone(),
             lock,
             prepared,
             trace: false,
-            told: &["start"],
+            told,
             client: None,
             ready: Ok(None),
         }
     }
-}
 
-impl Launch {
     /// The cgroups that were made while init was born.
     pub fn made_group(&self) -> Option<&Group> {
         self.ready.as_ref().ok().and_then(Option::as_ref)
@@ -187,8 +184,7 @@ impl Engine {
             Err(failed.doing("become the monitor"))
         };
         let error = become_it().unwrap_or_else(|error| error);
-        let _ = rustix::process::pidfd_send_signal(&running.init.pidfd, rustix::process::Signal::KILL);
-        let _ = running.init.wait();
+        running.init.end();
         error
     }
 }
